@@ -1,0 +1,22 @@
+// Time as a value one can hand in, so that deadlines and delays are tested without waiting.
+#ifndef STYLEX_BASE_CLOCK_H_
+#define STYLEX_BASE_CLOCK_H_
+
+#include "absl/time/time.h"
+
+namespace stylex {
+
+// Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Monotonic enough for deadlines: never used for dates that a person reads.
+  virtual absl::Time Now() const = 0;
+
+  // The machine's clock; lives for the whole process.
+  static const Clock& Real();
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_BASE_CLOCK_H_

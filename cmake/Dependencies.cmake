@@ -1,0 +1,22 @@
+# Every outside library in one place. All of them are Debian 12 packages (deploy/packages.txt);
+# LibTorch may also be an upstream 2.x, given by -DTorch_DIR or CMAKE_PREFIX_PATH.
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)  # the module: Debian packages no config for it
+find_package(absl CONFIG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(GIF REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(TurboJpeg REQUIRED IMPORTED_TARGET libturbojpeg)
+pkg_check_modules(Spdlog REQUIRED IMPORTED_TARGET spdlog)
+if(STYLEX_SERVING)
+  find_package(gRPC CONFIG REQUIRED)
+  find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+endif()
+if(STYLEX_TORCH)
+  find_package(Torch REQUIRED)
+endif()
+if(STYLEX_TESTS)
+  find_package(GTest REQUIRED)
+endif()

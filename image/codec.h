@@ -1,0 +1,61 @@
+// JPEG and PNG files to pixels and back, for bytes that nobody vouches for.
+//
+// Everything that a file can claim is checked before memory is spent on it: a header that claims
+// more pixels than the limit is refused without allocating. Grey, CMYK and YCCK JPEGs, and PNGs with
+// palette, alpha, 16 bits or interlacing are all read. Thread-safe: there is no state.
+#ifndef STYLEX_IMAGE_CODEC_H_
+#define STYLEX_IMAGE_CODEC_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "image/bitmap.h"
+
+namespace stylex {
+
+struct DecodeLimits {
+  // Greatest width x height, from the header. RESOURCE_EXHAUSTED beyond it.
+  int64_t max_pixels = 4096 * 4096;
+  // Progressive JPEGs with more scans are refused (a few kB can cost minutes otherwise).
+  int max_jpeg_scans = 64;
+};
+
+enum class ImageFormat { kUnknown, kJpeg, kPng, kGif };
+
+// Told by the first bytes alone.
+ImageFormat DetectFormat(std::string_view data);
+
+// Decodes a whole JPEG or PNG file. Grey files give 1 channel, all others 3 (RGB). Alpha is
+// composed over white; 16-bit samples are rounded to 8; EXIF orientation is applied, so that rows
+// come out as a person sees them.
+//
+// INVALID_ARGUMENT: empty, neither JPEG nor PNG, truncated or broken (the message says which).
+// RESOURCE_EXHAUSTED: over the limits.
+absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits = {});
+
+// quality 1 to 100, 4:4:4. CHECKs a non-empty bitmap.
+absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality = 90);
+
+// `text`: (keyword, value) pairs stored as tEXt/iTXt, e.g. to mark an image as synthetic.
+struct PngText {
+  std::string keyword;  // 1 to 79 Latin-1 characters
+  std::string value;    // UTF-8
+};
+absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngText> text = {});
+
+// Reads a whole file; NOT_FOUND, PERMISSION_DENIED or RESOURCE_EXHAUSTED (over max_bytes) with the
+// path in the message.
+absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes = int64_t{1} << 30);
+
+// Writes to a temporary name in the same folder, flushes to disk, renames: a reader sees the old
+// file or the new one, never a part. A full disk is RESOURCE_EXHAUSTED and leaves the old file.
+absl::Status WriteFileAtomic(const std::string& path, std::string_view data);
+
+}  // namespace stylex
+
+#endif  // STYLEX_IMAGE_CODEC_H_

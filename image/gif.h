@@ -1,0 +1,19 @@
+// Animated GIFs.
+#ifndef STYLEX_IMAGE_GIF_H_
+#define STYLEX_IMAGE_GIF_H_
+
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "image/bitmap.h"
+
+namespace stylex {
+
+// All frames have one size; 1 or 3 channels; at most 256 colours are kept for each frame. Loops for
+// ever. INVALID_ARGUMENT when there are no frames or the sizes differ.
+absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_ms);
+
+}  // namespace stylex
+
+#endif  // STYLEX_IMAGE_GIF_H_

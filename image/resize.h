@@ -1,0 +1,32 @@
+// Antialiased bicubic resizing as Pillow does it, and the square crop that networks want.
+#ifndef STYLEX_IMAGE_RESIZE_H_
+#define STYLEX_IMAGE_RESIZE_H_
+
+#include "absl/status/statusor.h"
+#include "image/bitmap.h"
+
+namespace stylex {
+
+// Pillow's BICUBIC: separable, a = -0.5, support scaled by the ratio when shrinking, horizontal pass
+// first with the intermediate rounded to 8 bits. Within 1/255 of Pillow. width, height >= 1.
+Bitmap ResizeBicubic(const Bitmap& bitmap, int width, int height);
+
+// Nearest neighbour, for showing small pictures large.
+Bitmap ResizeNearest(const Bitmap& bitmap, int width, int height);
+
+// The central square of side min(width, height).
+Bitmap CropCenterSquare(const Bitmap& bitmap);
+
+// Grey (ITU-R 601 luma, as Pillow's convert("L")) to RGB and back; channels 1 or 3.
+Bitmap ConvertChannels(const Bitmap& bitmap, int channels);
+
+// Orient, crop, resize, convert: what both trainer and server do with every photograph.
+// crop: "center_crop" (or empty) or "stretch".
+Bitmap PrepareImage(const Bitmap& bitmap, int resolution, int channels, bool stretch = false);
+
+// Mirrors left to right.
+Bitmap FlipHorizontal(const Bitmap& bitmap);
+
+}  // namespace stylex
+
+#endif  // STYLEX_IMAGE_RESIZE_H_
