@@ -1,0 +1,50 @@
+// The explained classifier: the built-in MobileNetV2, or a user's own network as TorchScript.
+#ifndef STYLEX_MODELS_CLASSIFIER_H_
+#define STYLEX_MODELS_CLASSIFIER_H_
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "models/mobilenet_v2.h"
+#include "stylex/v1/model_config.pb.h"
+
+namespace stylex {
+
+// Always frozen and in evaluation mode: gradients flow through it, never into it. Thread-safe.
+class Classifier {
+ public:
+  virtual ~Classifier() = default;
+
+  // images: [N, C, R, R] in [-1, 1] -> logits [N, K], divided by the configured temperature.
+  virtual torch::Tensor Logits(const torch::Tensor& images) const = 0;
+
+  struct Features {
+    torch::Tensor logits;             // [N, K]
+    std::vector<torch::Tensor> taps;  // activations at several depths; empty when it has none
+  };
+  virtual Features LogitsAndFeatures(const torch::Tensor& images) const {
+    return {Logits(images), {}};
+  }
+
+  virtual void To(const torch::Device& device) = 0;
+  virtual int64_t NumParameters() const = 0;
+};
+
+// Freezes `network` and wraps it. temperature 0 is read as 1.
+std::unique_ptr<Classifier> MakeMobileNetClassifier(MobileNetV2 network, double temperature);
+
+// Loads a TorchScript file and checks by a trial pass that [1, image_channels, R, R] gives
+// [1, num_classes] finite logits. INVALID_ARGUMENT names the file and what it did instead.
+absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(const std::string& path,
+                                                                      int64_t image_channels,
+                                                                      int64_t resolution,
+                                                                      int64_t num_classes,
+                                                                      double temperature);
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_CLASSIFIER_H_

@@ -1,0 +1,96 @@
+// The bundle that is trained, stored and served: encoder, generator, mapping network and the frozen
+// classifier they were trained around (StylEx; Lang et al. 2021, §3).
+//
+//   Stylex model = ...;                                   // models/checkpoint.h loads one
+//   torch::Tensor logits = model.Logits(images);          // what the classifier says
+//   torch::Tensor w = model.Encode(images, logits);       // latent, with the condition
+//   StyleVectors styles = model.Styles(w);                // edit these
+//   torch::Tensor drawn = model.Synthesize(styles);       // [N, C, R, R] in [-1, 1]
+//
+// Everything here is for inference: no gradients into the weights unless the caller asks, fixed
+// noise, images clamped to [-1, 1]. Thread-safe once loaded. Copies share the networks.
+#ifndef STYLEX_MODELS_STYLEX_H_
+#define STYLEX_MODELS_STYLEX_H_
+
+#include <torch/types.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "models/classifier.h"
+#include "models/discriminator.h"
+#include "models/generator.h"
+#include "stylex/v1/model_config.pb.h"
+
+namespace stylex {
+
+// Length of the condition that is concatenated to the latent.
+int64_t ConditionSize(const v1::ModelConfig& config);
+
+// condition_scale * softmax(logits) or logits, [N, ConditionSize]; [N, 0] with CONDITIONING_NONE.
+torch::Tensor Condition(const v1::ModelConfig& config, const torch::Tensor& logits);
+
+// The trainable part.
+struct Networks {
+  Generator generator{nullptr};
+  Encoder encoder{nullptr};
+  Mapping mapping{nullptr};  // null when the config has no mapping layers
+
+  // Freshly initialised from LibTorch's default generator of random numbers.
+  static Networks Make(const v1::ModelConfig& config);
+  // Parameters and buffers under the names that checkpoints use: "generator.…", "encoder.…",
+  // "mapping.…". The tensors are the networks' own.
+  std::map<std::string, torch::Tensor> NamedTensors() const;
+  void To(const torch::Device& device);
+  // All parameters: requires_grad on or off.
+  void SetTrainable(bool trainable);
+};
+
+class Stylex {
+ public:
+  Stylex(v1::ModelConfig config, Networks networks, std::shared_ptr<Classifier> classifier)
+      : config_(std::move(config)),
+        networks_(std::move(networks)),
+        classifier_(std::move(classifier)) {}
+
+  const v1::ModelConfig& config() const { return config_; }
+  const StyleLayout& layout() const { return networks_.generator.ptr()->layout(); }
+  const Networks& networks() const { return networks_; }
+  const Classifier& classifier() const { return *classifier_; }
+  int64_t num_classes() const { return config_.labels_size(); }
+  int64_t w_size() const { return networks_.generator.ptr()->w_size(); }
+  torch::Device device() const { return device_; }
+  void To(const torch::Device& device);
+
+  // [N, C, R, R] in [-1, 1] -> [N, K].
+  torch::Tensor Logits(const torch::Tensor& images) const { return classifier_->Logits(images); }
+  // w = (E(x), condition(C(x))): [N, w_size()].
+  torch::Tensor Encode(const torch::Tensor& images, const torch::Tensor& logits) const;
+  StyleVectors Styles(const torch::Tensor& w) const { return networks_.generator.ptr()->styles(w); }
+  // Clamped to [-1, 1].
+  torch::Tensor Synthesize(const StyleVectors& styles) const;
+  // Logits of the images that the styles give.
+  torch::Tensor LogitsOfStyles(const StyleVectors& styles) const {
+    return Logits(Synthesize(styles));
+  }
+  // One image's activations, for SynthesizeFrom.
+  SynthesisTrace Trace(const StyleVectors& styles) const {
+    return networks_.generator.ptr()->Trace(styles);
+  }
+  // See GeneratorImpl::SynthesizeFrom; clamped.
+  torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
+                               const StyleVectors& styles) const;
+
+  int64_t NumParameters() const;
+
+ private:
+  v1::ModelConfig config_;
+  Networks networks_;
+  std::shared_ptr<Classifier> classifier_;
+  torch::Device device_ = torch::kCPU;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_STYLEX_H_
