@@ -1,0 +1,69 @@
+// The smallest change that flips one image (StylEx §3.3's local explanations; algorithms §5.6).
+#ifndef STYLEX_EXPLAIN_COUNTERFACTUAL_H_
+#define STYLEX_EXPLAIN_COUNTERFACTUAL_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "explain/style_space.h"
+#include "models/stylex.h"
+
+namespace stylex {
+
+struct CounterfactualOptions {
+  int64_t target = 0;
+  int64_t max_attributes = 10;
+  double shift = 1;
+  double target_probability = 0;  // also to be reached; 0: being the argmax is enough
+  // After a flip: drop moves that are not needed, then bisect the last one's strength.
+  bool minimal = true;
+  // Joint greedy (each step exact over all candidates) or the strongest single effects in order.
+  bool joint = true;
+  int64_t batch_size = 64;
+  Cancelled cancelled;
+};
+
+enum class CounterfactualOutcome {
+  kFlipped,
+  kReconstructionAlreadyTarget,
+  kBudgetExhausted,
+  kNoImprovement,
+  kProbabilityNotReached,
+};
+
+struct AppliedMove {
+  Move move;
+  double single_effect = 0;   // this image's change of the target logit by this move alone
+  torch::Tensor logits;       // [K] with this and all earlier moves
+};
+
+struct CounterfactualResult {
+  CounterfactualOutcome outcome = CounterfactualOutcome::kNoImprovement;
+  torch::Tensor base_logits;         // [K] of the reconstruction
+  std::vector<AppliedMove> applied;  // the best attempt when not flipped
+  torch::Tensor logits;              // [K] of the counterfactual
+  int64_t evaluations = 0;           // classifier calls
+};
+
+// styles: one image, [1, ...]. `candidates`: what may be moved; a coordinate is moved at most once.
+absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
+                                                        const StyleVectors& styles,
+                                                        const StyleRanges& ranges,
+                                                        std::span<const Coordinate> candidates,
+                                                        const CounterfactualOptions& options);
+
+// The `count` coordinates that first-order effects rank highest for raising logit(target) -
+// max other logit: |gradient| x distance to the extreme, averaged over two points (the image itself
+// and half-way to the extreme of the strongest). A first guess to be checked by exact passes.
+std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
+                                           const StyleRanges& ranges, int64_t target, double shift,
+                                           int64_t count);
+
+}  // namespace stylex
+
+#endif  // STYLEX_EXPLAIN_COUNTERFACTUAL_H_

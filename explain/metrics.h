@@ -1,0 +1,28 @@
+// How well a reconstruction stands for its image, and how sure a rate is.
+#ifndef STYLEX_EXPLAIN_METRICS_H_
+#define STYLEX_EXPLAIN_METRICS_H_
+
+#include <torch/types.h>
+
+namespace stylex {
+
+// All take images [N, C, H, W] in [-1, 1] and give one value an image, [N] float32.
+torch::Tensor L1PerImage(const torch::Tensor& a, const torch::Tensor& b);
+// 10 log10(4 / mean squared error), in dB; 100 where the images are equal.
+torch::Tensor PsnrPerImage(const torch::Tensor& a, const torch::Tensor& b);
+// Structural similarity (Wang et al. 2004): Gaussian window 11x11 of sigma 1.5, K1 0.01, K2 0.03,
+// dynamic range 2, mean over the windows that lie inside the image and over channels.
+torch::Tensor SsimPerImage(const torch::Tensor& a, const torch::Tensor& b);
+// KL(softmax(p_logits) || softmax(q_logits)) in nats: [N, K], [N, K] -> [N].
+torch::Tensor KlPerImage(const torch::Tensor& p_logits, const torch::Tensor& q_logits);
+
+struct Interval {
+  double low = 0;
+  double high = 0;
+};
+// Wilson's 95 % interval of a rate; {0, 1} for no trials.
+Interval WilsonInterval(int64_t successes, int64_t trials);
+
+}  // namespace stylex
+
+#endif  // STYLEX_EXPLAIN_METRICS_H_

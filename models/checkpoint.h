@@ -1,0 +1,42 @@
+// A checkpoint version directory (NAME/VERSION: model.json, weights.safetensors, classifier.pt,
+// attributes.json, README.md) to a bundle and back.
+#ifndef STYLEX_MODELS_CHECKPOINT_H_
+#define STYLEX_MODELS_CHECKPOINT_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "models/mobilenet_v2.h"
+#include "models/stylex.h"
+#include "stylex/v1/attribute_index.pb.h"
+
+namespace stylex {
+
+struct Checkpoint {
+  Stylex model;
+  std::optional<v1::AttributeIndex> attributes;
+};
+
+// Verifies every hash, builds the networks, checks that every weight is there with the right shape
+// and none is left over, that all are finite, and that the attribute index fits the generator.
+// NOT_FOUND, DATA_LOSS (hash, file) or INVALID_ARGUMENT; the message names the file and the fault.
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory);
+
+struct CheckpointToWrite {
+  v1::ModelConfig config;  // `files` is filled in
+  Networks networks;
+  MobileNetV2 classifier{nullptr};     // built-in classifier's weights, or
+  std::string torchscript_classifier;  // the path of a TorchScript file to copy
+  std::optional<v1::AttributeIndex> attributes;
+  std::string model_card;  // README.md
+};
+
+// Writes ROOT/NAME/VERSION (version 0: the next free one) whole or not at all; returns its path.
+absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,
+                                            const std::string& root, const std::string& name,
+                                            int64_t version, bool replace);
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_CHECKPOINT_H_
