@@ -24,6 +24,9 @@ struct CounterfactualOptions {
   bool minimal = true;
   // Joint greedy (each step exact over all candidates) or the strongest single effects in order.
   bool joint = true;
+  // Joint greedy: after the first step, which tries all candidates, only this many go on: those that
+  // were best on their own. 0: all of them. A cheaper search, whose later steps are not exact.
+  int64_t shortlist = 0;
   int64_t batch_size = 64;
   Cancelled cancelled;
 };
@@ -38,8 +41,8 @@ enum class CounterfactualOutcome {
 
 struct AppliedMove {
   Move move;
-  double single_effect = 0;   // this image's change of the target logit by this move alone
-  torch::Tensor logits;       // [K] with this and all earlier moves
+  double single_effect = 0;  // this image's change of the target logit by this move alone
+  torch::Tensor logits;      // [K] with this and all earlier moves
 };
 
 struct CounterfactualResult {
