@@ -36,6 +36,9 @@ function(stylex_use_torch target)
     target_precompile_headers(stylex_torch_pch PRIVATE <torch/torch.h> <absl/status/statusor.h>
       <absl/strings/str_cat.h> <string> <vector> <memory>)
   endif()
+  # CMake would compile programs with -fPIE, and gcc refuses a header that was compiled otherwise.
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
   target_precompile_headers(${target} REUSE_FROM stylex_torch_pch)
 endfunction()
 

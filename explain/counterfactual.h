@@ -38,8 +38,8 @@ enum class CounterfactualOutcome {
 
 struct AppliedMove {
   Move move;
-  double single_effect = 0;   // this image's change of the target logit by this move alone
-  torch::Tensor logits;       // [K] with this and all earlier moves
+  double single_effect = 0;  // this image's change of the target logit by this move alone
+  torch::Tensor logits;      // [K] with this and all earlier moves
 };
 
 struct CounterfactualResult {
