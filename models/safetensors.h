@@ -1,0 +1,38 @@
+// safetensors files: eight bytes of header length, a JSON header, raw little-endian data. Read
+// strictly, because a checkpoint comes from somebody else's disk.
+#ifndef STYLEX_MODELS_SAFETENSORS_H_
+#define STYLEX_MODELS_SAFETENSORS_H_
+
+#include <torch/types.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace stylex {
+
+struct SafeTensors {
+  std::map<std::string, torch::Tensor> tensors;  // on the CPU, contiguous, owning their memory
+  std::map<std::string, std::string> metadata;   // the header's "__metadata__"
+};
+
+// Checks everything a header can claim before it is believed: its length, duplicate names, dtypes
+// (F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL), shapes against byte ranges, order, overlaps,
+// holes and trailing bytes. DATA_LOSS names `origin`, the tensor and the fault.
+absl::StatusOr<SafeTensors> ParseSafeTensors(std::string_view bytes, const std::string& origin);
+
+// The whole file; NOT_FOUND and the like from reading, else as ParseSafeTensors.
+absl::StatusOr<SafeTensors> ReadSafeTensors(const std::string& path);
+
+// Deterministic bytes: tensors by name, the header padded to a multiple of 8.
+absl::StatusOr<std::string> SerializeSafeTensors(const SafeTensors& content);
+
+// Whole or not at all, see WriteFileAtomic.
+absl::Status WriteSafeTensors(const SafeTensors& content, const std::string& path);
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_SAFETENSORS_H_

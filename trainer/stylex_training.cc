@@ -1,0 +1,323 @@
+#include "trainer/stylex_training.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "trainer/losses.h"
+
+namespace stylex {
+namespace {
+
+// Purposes of random numbers, see SeedFor.
+constexpr uint64_t kInitialWeights = 1;
+constexpr uint64_t kStepNoise = 2;
+
+// Lazy regularisation (StyleGAN2 §3.1): an optimiser that also takes a regularisation step every
+// `interval` steps has its rates scaled by interval / (interval + 1).
+double LazyRatio(int64_t interval) {
+  return interval == 0 ? 1 : static_cast<double>(interval) / static_cast<double>(interval + 1);
+}
+
+std::unique_ptr<torch::optim::Adam> MakeAdam(std::vector<torch::Tensor> parameters, double lr,
+                                             double beta1, double beta2, double ratio) {
+  return std::make_unique<torch::optim::Adam>(
+      std::move(parameters),
+      torch::optim::AdamOptions(lr * ratio)
+          .betas({std::pow(beta1, ratio), std::pow(beta2, ratio)})
+          .eps(1e-8));
+}
+
+void SetRequiresGrad(torch::nn::Module& module, bool value) {
+  for (torch::Tensor& parameter : module.parameters()) {
+    parameter.requires_grad_(value);
+  }
+}
+
+// Forgets gradients instead of zeroing them: a parameter that a step does not reach is then left
+// alone by Adam, in every version of LibTorch.
+void ClearGradients(torch::optim::Adam* optimizer) {
+  for (torch::optim::OptimizerParamGroup& group : optimizer->param_groups()) {
+    for (torch::Tensor& parameter : group.params()) {
+      parameter.mutable_grad() = torch::Tensor();
+    }
+  }
+}
+
+void SetLearningRate(torch::optim::Adam* optimizer, double lr) {
+  for (torch::optim::OptimizerParamGroup& group : optimizer->param_groups()) {
+    static_cast<torch::optim::AdamOptions&>(group.options()).lr(lr);
+  }
+}
+
+void Record(StepMetrics* metrics, const std::string& name, const torch::Tensor& value) {
+  if (metrics != nullptr) {
+    (*metrics)[name] = value.item<double>();
+  }
+}
+
+}  // namespace
+
+StylexTraining::StylexTraining(const v1::TrainConfig& config,
+                               std::shared_ptr<Classifier> classifier, uint64_t seed,
+                               const torch::Device& device)
+    : config_(config), classifier_(std::move(classifier)), seed_(seed), device_(device) {
+  torch::manual_seed(SeedFor(seed, 0, kInitialWeights));
+  const v1::ModelConfig& model = config_.model();
+  networks_ = Networks::Make(model);
+  averaged_ = Networks::Make(model);
+  discriminator_ =
+      Discriminator(model.discriminator(), model.image_channels(), model.labels_size());
+  networks_.To(device);
+  averaged_.To(device);
+  discriminator_->to(device);
+  {
+    torch::NoGradGuard no_grad;
+    const auto source = networks_.NamedTensors();
+    for (auto& [name, tensor] : averaged_.NamedTensors()) {
+      tensor.copy_(source.at(name));
+    }
+  }
+  averaged_.SetTrainable(false);
+  const v1::StylexTraining& stylex = config_.stylex();
+  const double g_ratio = LazyRatio(stylex.path_length_interval());
+  std::vector<torch::Tensor> generator_parameters = networks_.generator->parameters();
+  if (!networks_.mapping.is_empty()) {
+    const auto mapping = networks_.mapping->parameters();
+    generator_parameters.insert(generator_parameters.end(), mapping.begin(), mapping.end());
+  }
+  generator_optimizer_ = MakeAdam(std::move(generator_parameters), stylex.generator_lr(),
+                                  stylex.beta1(), stylex.beta2(), g_ratio);
+  encoder_optimizer_ = MakeAdam(networks_.encoder->parameters(), stylex.encoder_lr(),
+                                stylex.encoder_beta1(), stylex.encoder_beta2(), 1);
+  discriminator_optimizer_ =
+      MakeAdam(discriminator_->parameters(), stylex.discriminator_lr(), stylex.beta1(),
+               stylex.beta2(), LazyRatio(stylex.r1_interval()));
+  mean_path_length_ = torch::zeros({}, device);
+}
+
+StylexTraining::RealBatch StylexTraining::Classify(const torch::Tensor& images) const {
+  torch::NoGradGuard no_grad;
+  RealBatch real;
+  real.images = images.to(device_);
+  Classifier::Features features = classifier_->LogitsAndFeatures(real.images);
+  real.logits = std::move(features.logits);
+  real.taps = std::move(features.taps);
+  real.probabilities = torch::softmax(real.logits, 1);
+  return real;
+}
+
+bool StylexTraining::IsMappingStep() const {
+  const int64_t interval = config_.stylex().mapping_interval();
+  return interval > 0 && step_ % interval == interval - 1;
+}
+
+double StylexTraining::ConditionDropout() const {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const double done =
+      std::min(1.0, static_cast<double>(images_seen()) / static_cast<double>(stylex.images()));
+  return stylex.condition_dropout_start() +
+         done * (stylex.condition_dropout_end() - stylex.condition_dropout_start());
+}
+
+double StylexTraining::LearningRateScale() const {
+  const double share = config_.stylex().lr_decay_share();
+  const double left = 1 - static_cast<double>(images_seen()) /
+                              static_cast<double>(config_.stylex().images());
+  return share > 0 ? std::clamp(left / share, 0.0, 1.0) : 1;
+}
+
+StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
+  Drawn drawn;
+  drawn.from_encoder = !IsMappingStep();
+  const int64_t n = real.images.size(0);
+  torch::Tensor condition = Condition(config_.model(), real.logits);
+  if (drawn.from_encoder) {
+    drawn.latent = networks_.encoder->forward(real.images);
+    // Without its condition an image must carry its class in the latent, and so in coordinates that
+    // an explanation can move (field §4.2).
+    if (const double dropout = ConditionDropout(); dropout > 0) {
+      condition = condition * (torch::rand({n, 1}, condition.options()) >= dropout);
+    }
+  } else {
+    const int64_t size = config_.model().generator().latent_size();
+    drawn.latent = networks_.mapping->forward(torch::randn({n, size}, real.images.options()));
+  }
+  const torch::Tensor w = torch::cat({drawn.latent, condition}, 1);
+  drawn.images =
+      networks_.generator->synthesize(networks_.generator->styles(w), Noise::kRandom);
+  return drawn;
+}
+
+void StylexTraining::UpdateDiscriminator(const RealBatch& real, const Drawn& drawn,
+                                         StepMetrics* metrics) {
+  SetRequiresGrad(*discriminator_, true);
+  const torch::Tensor real_scores = discriminator_->forward(real.images, real.probabilities);
+  const torch::Tensor fake_scores =
+      discriminator_->forward(drawn.images.detach(), real.probabilities);
+  const torch::Tensor loss = DiscriminatorLoss(real_scores, fake_scores);
+  ClearGradients(discriminator_optimizer_.get());
+  loss.backward();
+  discriminator_optimizer_->step();
+  Record(metrics, "loss_d", loss);
+  Record(metrics, "score_real", real_scores.mean());
+  Record(metrics, "score_fake", fake_scores.mean());
+}
+
+void StylexTraining::RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics) {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const torch::Tensor images = real.images.detach().clone().requires_grad_(true);
+  const torch::Tensor scores = discriminator_->forward(images, real.probabilities);
+  const torch::Tensor penalty = R1Penalty(images, scores);
+  const torch::Tensor loss = penalty * (stylex.r1_gamma() / 2 * stylex.r1_interval());
+  ClearGradients(discriminator_optimizer_.get());
+  loss.backward();
+  discriminator_optimizer_->step();
+  Record(metrics, "r1", penalty);
+}
+
+void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
+                                     StepMetrics* metrics) {
+  const v1::LossWeights& weights = config_.stylex().weights();
+  SetRequiresGrad(*discriminator_, false);
+  const torch::Tensor adversarial =
+      GeneratorLoss(discriminator_->forward(drawn.images, real.probabilities));
+  torch::Tensor loss = adversarial * weights.adversarial();
+  Record(metrics, drawn.from_encoder ? "loss_g" : "loss_g_mapping", adversarial);
+  const double kl_weight = drawn.from_encoder ? weights.kl() : weights.kl_mapping();
+  Classifier::Features fake;
+  if (kl_weight > 0 || drawn.from_encoder) {
+    fake = classifier_->LogitsAndFeatures(drawn.images);
+    const torch::Tensor kl = KlLoss(real.logits, fake.logits);
+    loss = loss + kl * kl_weight;
+    Record(metrics, drawn.from_encoder ? "loss_kl" : "loss_kl_mapping", kl);
+  }
+  if (drawn.from_encoder) {
+    const torch::Tensor l1 = L1Loss(drawn.images, real.images);
+    loss = loss + l1 * weights.l1();
+    Record(metrics, "loss_l1", l1);
+    if (weights.perceptual() > 0 && !fake.taps.empty()) {
+      const torch::Tensor perceptual = PerceptualLoss(real.taps, fake.taps);
+      loss = loss + perceptual * weights.perceptual();
+      Record(metrics, "loss_perceptual", perceptual);
+    }
+    const int64_t interval = config_.stylex().latent_interval();
+    if (weights.latent() > 0 && step_ % interval == 0) {
+      // Gradients flow through both encodings, as in the replication study's code.
+      const torch::Tensor latent = L1Loss(networks_.encoder->forward(drawn.images), drawn.latent);
+      loss = loss + latent * (weights.latent() * static_cast<double>(interval));
+      Record(metrics, "loss_latent", latent);
+    }
+  }
+  ClearGradients(generator_optimizer_.get());
+  ClearGradients(encoder_optimizer_.get());
+  loss.backward();
+  generator_optimizer_->step();
+  if (drawn.from_encoder) {
+    encoder_optimizer_->step();
+  }
+}
+
+void StylexTraining::RegularizeGenerator(const RealBatch& real, StepMetrics* metrics) {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const int64_t n =
+      std::max<int64_t>(1, real.images.size(0) / stylex.path_length_batch_shrink());
+  torch::Tensor latent;
+  {
+    torch::NoGradGuard no_grad;
+    const torch::Tensor images = real.images.narrow(0, 0, n);
+    latent = torch::cat({networks_.encoder->forward(images),
+                         Condition(config_.model(), real.logits.narrow(0, 0, n))},
+                        1);
+  }
+  const torch::Tensor latents = latent.unsqueeze(1)
+                                    .repeat({1, networks_.generator->num_latents(), 1})
+                                    .requires_grad_(true);
+  const torch::Tensor images =
+      networks_.generator->synthesize(networks_.generator->styles(latents), Noise::kRandom);
+  const torch::Tensor penalty =
+      PathLengthPenalty(images, latents, torch::randn_like(images), &mean_path_length_);
+  const torch::Tensor loss =
+      penalty * (stylex.weights().path_length() * stylex.path_length_interval());
+  ClearGradients(generator_optimizer_.get());
+  loss.backward();
+  generator_optimizer_->step();
+  Record(metrics, "path_length", mean_path_length_);
+}
+
+void StylexTraining::UpdateAverage() {
+  const v1::StylexTraining& stylex = config_.stylex();
+  double half_life = stylex.ema_half_life_images();
+  if (stylex.ema_ramp() > 0) {
+    half_life = std::min(half_life, static_cast<double>(images_seen()) * stylex.ema_ramp());
+  }
+  const double decay =
+      half_life > 0 ? std::pow(0.5, static_cast<double>(stylex.batch_size()) / half_life) : 0;
+  torch::NoGradGuard no_grad;
+  const auto source = networks_.NamedTensors();
+  for (auto& [name, average] : averaged_.NamedTensors()) {
+    const bool raw = name.starts_with("encoder.") && !stylex.ema_encoder();
+    average.lerp_(source.at(name), raw ? 1 : 1 - decay);
+  }
+}
+
+void StylexTraining::SetLearningRates() {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const double scale = LearningRateScale();
+  SetLearningRate(generator_optimizer_.get(),
+                  stylex.generator_lr() * LazyRatio(stylex.path_length_interval()) * scale);
+  SetLearningRate(encoder_optimizer_.get(), stylex.encoder_lr() * scale);
+  SetLearningRate(discriminator_optimizer_.get(),
+                  stylex.discriminator_lr() * LazyRatio(stylex.r1_interval()) * scale);
+}
+
+StepMetrics StylexTraining::Step(const torch::Tensor& images, bool want_metrics) {
+  torch::manual_seed(SeedFor(seed_, static_cast<uint64_t>(step_), kStepNoise));
+  StepMetrics metrics;
+  StepMetrics* record = want_metrics ? &metrics : nullptr;
+  const v1::StylexTraining& stylex = config_.stylex();
+  SetLearningRates();
+  const RealBatch real = Classify(images);
+  // One drawing serves both updates: the discriminator's does not touch what made it.
+  const Drawn drawn = Draw(real);
+  UpdateDiscriminator(real, drawn, record);
+  if (stylex.r1_gamma() > 0 && step_ % stylex.r1_interval() == 0) {
+    RegularizeDiscriminator(real, record);
+  }
+  UpdateGenerator(real, drawn, record);
+  if (stylex.path_length_interval() > 0 && stylex.weights().path_length() > 0 &&
+      step_ % stylex.path_length_interval() == 0) {
+    RegularizeGenerator(real, record);
+  }
+  ++step_;
+  UpdateAverage();
+  return metrics;
+}
+
+Stylex StylexTraining::Averaged() const { return Stylex(config_.model(), averaged_, classifier_); }
+
+TrainingState StylexTraining::State() {
+  TrainingState state;
+  for (const auto& [name, tensor] : networks_.NamedTensors()) {
+    state.tensors["networks." + name] = tensor;
+  }
+  for (const auto& [name, tensor] : averaged_.NamedTensors()) {
+    state.tensors["averaged." + name] = tensor;
+  }
+  for (const auto& item : discriminator_->named_parameters()) {
+    state.tensors["discriminator." + item.key()] = item.value();
+  }
+  state.tensors["mean_path_length"] = mean_path_length_;
+  state.optimizers = {{"generator", generator_optimizer_.get()},
+                      {"encoder", encoder_optimizer_.get()},
+                      {"discriminator", discriminator_optimizer_.get()}};
+  state.counters["step"] = step_;
+  state.fingerprint = config_.ShortDebugString() + " seed " + std::to_string(seed_);
+  return state;
+}
+
+void StylexTraining::Restore(const TrainingState& state) { step_ = state.counters.at("step"); }
+
+}  // namespace stylex

@@ -1,0 +1,91 @@
+// Training of generator, encoder, mapping network and discriminator around a frozen classifier
+// (StylEx §3.1; algorithms §4).
+#ifndef STYLEX_TRAINER_STYLEX_TRAINING_H_
+#define STYLEX_TRAINER_STYLEX_TRAINING_H_
+
+#include <torch/optim.h>
+#include <torch/types.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "models/stylex.h"
+#include "stylex/v1/train_config.pb.h"
+#include "trainer/training_state.h"
+
+namespace stylex {
+
+// Scalars of one step, for the log: "loss_d", "loss_l1", ...
+using StepMetrics = std::map<std::string, double>;
+
+// The networks and optimisers of a run, and its steps. Steps are a function of (config, seed, step,
+// batch) alone, so that a resumed run gives the same weights, bit for bit on one device and thread
+// count, as one that was never stopped.
+class StylexTraining {
+ public:
+  // Draws initial weights from `seed`. `config` is resolved and carries the data's labels.
+  StylexTraining(const v1::TrainConfig& config, std::shared_ptr<Classifier> classifier,
+                 uint64_t seed, const torch::Device& device);
+
+  // One step on images [B, C, R, R] in [-1, 1]: discriminator, (R1,) generator with encoder or
+  // mapping network, (path length,) averaged copy. Metrics are empty unless `want_metrics`, because
+  // reading a scalar waits for the device.
+  StepMetrics Step(const torch::Tensor& images, bool want_metrics);
+
+  int64_t step() const { return step_; }
+  int64_t images_seen() const { return step_ * config_.stylex().batch_size(); }
+  bool done() const { return images_seen() >= config_.stylex().images(); }
+
+  // The averaged networks, which are what ships, with the classifier.
+  Stylex Averaged() const;
+  const Networks& averaged_networks() const { return averaged_; }
+
+  // Everything a resumed run needs; tensors and optimisers are this object's own.
+  TrainingState State();
+  // After LoadTrainingState(path, &state) on a State(): takes over its counters.
+  void Restore(const TrainingState& state);
+
+ private:
+  struct RealBatch {
+    torch::Tensor images;
+    torch::Tensor logits;
+    torch::Tensor probabilities;
+    std::vector<torch::Tensor> taps;
+  };
+  struct Drawn {
+    torch::Tensor latent;  // E(x) or mapping(z), [B, latent_size]
+    torch::Tensor images;
+    bool from_encoder = true;
+  };
+
+  RealBatch Classify(const torch::Tensor& images) const;
+  bool IsMappingStep() const;
+  double ConditionDropout() const;
+  double LearningRateScale() const;
+  Drawn Draw(const RealBatch& real);
+  void UpdateDiscriminator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
+  void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
+  void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
+  void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
+  void UpdateAverage();
+  void SetLearningRates();
+
+  v1::TrainConfig config_;
+  std::shared_ptr<Classifier> classifier_;
+  uint64_t seed_;
+  torch::Device device_;
+  Networks networks_;
+  Networks averaged_;
+  Discriminator discriminator_{nullptr};
+  std::unique_ptr<torch::optim::Adam> generator_optimizer_;  // generator and mapping network
+  std::unique_ptr<torch::optim::Adam> encoder_optimizer_;
+  std::unique_ptr<torch::optim::Adam> discriminator_optimizer_;
+  torch::Tensor mean_path_length_;
+  int64_t step_ = 0;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_STYLEX_TRAINING_H_

@@ -1,0 +1,270 @@
+#include "trainer/train_config.h"
+
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+
+namespace stylex {
+namespace {
+
+void SetChannels(std::initializer_list<int> channels, v1::ModelConfig* model) {
+  for (auto* list : {model->mutable_generator()->mutable_channels(),
+                     model->mutable_encoder()->mutable_channels(),
+                     model->mutable_discriminator()->mutable_channels()}) {
+    list->Assign(channels.begin(), channels.end());
+  }
+}
+
+void SetClassifierDefaults(v1::TrainConfig* config) {
+  config->mutable_model()->mutable_classifier()->set_architecture("mobilenet_v2");
+  config->mutable_model()->mutable_classifier()->set_width_multiplier(1);
+  config->mutable_model()->mutable_preprocessing()->set_crop("center_crop");
+  v1::ClassifierTraining& classifier = *config->mutable_classifier();
+  classifier.set_epochs(10);
+  classifier.set_batch_size(64);
+  classifier.set_learning_rate(1e-3);
+  classifier.set_weight_decay(1e-4);
+  classifier.set_shift_pixels(2);
+}
+
+v1::TrainConfig DefaultPreset() {
+  v1::TrainConfig config;
+  config.set_preset("default");
+  config.mutable_data()->set_horizontal_flip(true);
+  SetClassifierDefaults(&config);
+  v1::ModelConfig& model = *config.mutable_model();
+  model.set_resolution(64);
+  model.set_image_channels(3);
+  SetChannels({128, 128, 128, 64, 32}, &model);
+  model.mutable_generator()->set_latent_size(128);
+  model.mutable_generator()->set_conditioning(v1::CONDITIONING_SOFTMAX);
+  model.mutable_generator()->set_mapping_layers(2);
+  model.mutable_generator()->set_mapping_lr_multiplier(0.01);
+  model.mutable_discriminator()->set_conditional(true);
+  model.mutable_discriminator()->set_minibatch_stddev_group(4);
+  v1::StylexTraining& stylex = *config.mutable_stylex();
+  stylex.set_images(300'000);
+  stylex.set_batch_size(32);
+  stylex.set_generator_lr(2e-3);
+  stylex.set_discriminator_lr(2e-3);
+  stylex.set_encoder_lr(1e-3);
+  stylex.set_beta1(0);
+  stylex.set_beta2(0.99);
+  stylex.set_encoder_beta1(0);
+  stylex.set_encoder_beta2(0.99);
+  stylex.mutable_weights()->set_adversarial(1);
+  stylex.mutable_weights()->set_l1(1);
+  stylex.mutable_weights()->set_perceptual(0.1);
+  stylex.mutable_weights()->set_latent(0.1);
+  stylex.mutable_weights()->set_kl(1);
+  stylex.mutable_weights()->set_path_length(2);
+  stylex.mutable_weights()->set_kl_mapping(0);
+  stylex.set_r1_gamma(0.1);
+  stylex.set_r1_interval(16);
+  stylex.set_path_length_interval(4);
+  stylex.set_path_length_batch_shrink(2);
+  stylex.set_mapping_interval(2);
+  stylex.set_condition_dropout_start(0);
+  stylex.set_condition_dropout_end(0);
+  stylex.set_ema_half_life_images(10'000);
+  stylex.set_ema_ramp(0.05);
+  stylex.set_ema_encoder(true);
+  stylex.set_latent_interval(1);
+  stylex.set_lr_decay_share(0);
+  stylex.set_save_interval_images(10'000);
+  stylex.set_sample_interval_images(10'000);
+  return config;
+}
+
+v1::TrainConfig SeedPreset() {
+  v1::TrainConfig config = DefaultPreset();
+  config.set_preset("seed");
+  config.mutable_data()->set_horizontal_flip(false);
+  v1::ModelConfig& model = *config.mutable_model();
+  SetChannels({512, 512, 512, 512, 512}, &model);
+  model.mutable_generator()->set_latent_size(512);
+  model.mutable_generator()->set_conditioning(v1::CONDITIONING_LOGITS);
+  model.mutable_generator()->set_mapping_layers(0);
+  model.mutable_encoder()->set_minibatch_stddev(true);
+  model.mutable_discriminator()->set_conditional(false);
+  v1::StylexTraining& stylex = *config.mutable_stylex();
+  stylex.set_images(880'000);
+  stylex.set_batch_size(4);
+  stylex.set_generator_lr(2e-4);
+  stylex.set_discriminator_lr(2e-4);
+  stylex.set_encoder_lr(2e-4);
+  stylex.set_encoder_beta1(0.9);
+  stylex.set_encoder_beta2(0.999);
+  stylex.set_r1_gamma(10);
+  stylex.set_path_length_interval(1);
+  stylex.set_path_length_batch_shrink(1);
+  stylex.set_mapping_interval(0);
+  // Its decay 0.5^(32/10000) a step is blind to the batch size: 312.5 steps of 4 images.
+  stylex.set_ema_half_life_images(1250);
+  stylex.set_ema_ramp(0);
+  stylex.set_ema_encoder(false);
+  return config;
+}
+
+// Collects what is out of range.
+class Faults {
+ public:
+  void Check(bool ok, std::string_view field, double value, std::string_view expected) {
+    if (!ok) {
+      faults_.push_back(absl::StrCat(field, " is ", value, ", expected ", expected));
+    }
+  }
+  absl::Status ToStatus() const {
+    return faults_.empty() ? absl::OkStatus()
+                           : absl::InvalidArgumentError(
+                                 absl::StrCat("training config: ", absl::StrJoin(faults_, "; ")));
+  }
+
+ private:
+  std::vector<std::string> faults_;
+};
+
+void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
+                   std::string_view network, int resolution, Faults* faults) {
+  const int levels = std::countr_zero(static_cast<unsigned>(resolution)) - 1;
+  faults->Check(channels.size() == levels, absl::StrCat("model.", network, ".channels' length"),
+                channels.size(),
+                absl::StrCat(levels, " (one entry each for 4, 8, ..., ", resolution, " pixels)"));
+  for (const int count : channels) {
+    faults->Check(count >= 1 && count <= 1024, absl::StrCat("model.", network, ".channels"), count,
+                  "1 to 1024");
+  }
+}
+
+void CheckModel(const v1::ModelConfig& model, Faults* faults) {
+  const int resolution = model.resolution();
+  const bool resolution_ok = resolution >= 16 && resolution <= 256 &&
+                             std::has_single_bit(static_cast<unsigned>(resolution));
+  faults->Check(resolution_ok, "model.resolution", resolution, "16, 32, 64, 128 or 256");
+  faults->Check(model.image_channels() == 1 || model.image_channels() == 3, "model.imageChannels",
+                model.image_channels(), "1 (grey) or 3 (RGB)");
+  if (resolution_ok) {
+    CheckChannels(model.generator().channels(), "generator", resolution, faults);
+    CheckChannels(model.encoder().channels(), "encoder", resolution, faults);
+    CheckChannels(model.discriminator().channels(), "discriminator", resolution, faults);
+  }
+  const v1::GeneratorConfig& generator = model.generator();
+  faults->Check(generator.latent_size() >= 1 && generator.latent_size() <= 2048,
+                "model.generator.latentSize", generator.latent_size(), "1 to 2048");
+  faults->Check(generator.mapping_layers() >= 0 && generator.mapping_layers() <= 16,
+                "model.generator.mappingLayers", generator.mapping_layers(), "0 to 16");
+  const double width = model.classifier().width_multiplier();
+  faults->Check(width > 0 && width <= 4, "model.classifier.widthMultiplier", width,
+                "greater than 0, at most 4");
+}
+
+void CheckStylex(const v1::TrainConfig& config, Faults* faults) {
+  const v1::StylexTraining& stylex = config.stylex();
+  const auto share = [&](std::string_view field, double value) {
+    faults->Check(value >= 0 && value <= 1, absl::StrCat("stylex.", field), value, "0 to 1");
+  };
+  const auto rate = [&](std::string_view field, double value) {
+    faults->Check(value > 0 && value <= 1, absl::StrCat("stylex.", field), value,
+                  "greater than 0, at most 1");
+  };
+  const auto weight = [&](std::string_view field, double value) {
+    faults->Check(value >= 0 && std::isfinite(value), absl::StrCat("stylex.", field), value,
+                  "0 or greater");
+  };
+  faults->Check(stylex.images() > 0, "stylex.images", static_cast<double>(stylex.images()),
+                "greater than 0");
+  faults->Check(stylex.batch_size() >= 1 && stylex.batch_size() <= 4096, "stylex.batchSize",
+                stylex.batch_size(), "1 to 4096");
+  const int group = config.model().discriminator().minibatch_stddev_group();
+  if (group > 0 && stylex.batch_size() > group) {
+    faults->Check(stylex.batch_size() % group == 0, "stylex.batchSize", stylex.batch_size(),
+                  absl::StrCat("a multiple of the minibatch-stddev group, ", group));
+  }
+  rate("generatorLr", stylex.generator_lr());
+  rate("discriminatorLr", stylex.discriminator_lr());
+  rate("encoderLr", stylex.encoder_lr());
+  share("beta1", stylex.beta1());
+  share("beta2", stylex.beta2());
+  share("encoderBeta1", stylex.encoder_beta1());
+  share("encoderBeta2", stylex.encoder_beta2());
+  share("conditionDropoutStart", stylex.condition_dropout_start());
+  share("conditionDropoutEnd", stylex.condition_dropout_end());
+  share("lrDecayShare", stylex.lr_decay_share());
+  weight("r1Gamma", stylex.r1_gamma());
+  weight("emaHalfLifeImages", stylex.ema_half_life_images());
+  weight("emaRamp", stylex.ema_ramp());
+  weight("weights.adversarial", stylex.weights().adversarial());
+  weight("weights.l1", stylex.weights().l1());
+  weight("weights.perceptual", stylex.weights().perceptual());
+  weight("weights.latent", stylex.weights().latent());
+  weight("weights.kl", stylex.weights().kl());
+  weight("weights.klMapping", stylex.weights().kl_mapping());
+  weight("weights.pathLength", stylex.weights().path_length());
+  faults->Check(stylex.r1_interval() >= 1, "stylex.r1Interval", stylex.r1_interval(),
+                "1 or greater");
+  faults->Check(stylex.latent_interval() >= 1, "stylex.latentInterval", stylex.latent_interval(),
+                "1 or greater");
+  faults->Check(stylex.path_length_interval() >= 0, "stylex.pathLengthInterval",
+                stylex.path_length_interval(), "0 (never) or greater");
+  faults->Check(stylex.path_length_batch_shrink() >= 1, "stylex.pathLengthBatchShrink",
+                stylex.path_length_batch_shrink(), "1 or greater");
+  const int mapping = stylex.mapping_interval();
+  faults->Check(mapping == 0 || mapping >= 2, "stylex.mappingInterval", mapping,
+                "0 (never) or at least 2");
+  faults->Check(mapping == 0 || config.model().generator().mapping_layers() > 0,
+                "model.generator.mappingLayers", config.model().generator().mapping_layers(),
+                "at least 1, because stylex.mappingInterval asks for mapping-network batches");
+}
+
+}  // namespace
+
+absl::StatusOr<v1::TrainConfig> PresetConfig(const std::string& preset) {
+  if (preset.empty() || preset == "default") {
+    return DefaultPreset();
+  }
+  if (preset == "seed") {
+    return SeedPreset();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown preset \"", preset, "\"; there are \"default\" and \"seed\""));
+}
+
+absl::StatusOr<v1::TrainConfig> ResolveConfig(const v1::TrainConfig& overrides) {
+  STYLEX_ASSIGN_OR_RETURN(v1::TrainConfig config, PresetConfig(overrides.preset()));
+  const v1::ModelConfig& model = overrides.model();
+  if (model.generator().channels_size() > 0) {
+    config.mutable_model()->mutable_generator()->clear_channels();
+  }
+  if (model.encoder().channels_size() > 0) {
+    config.mutable_model()->mutable_encoder()->clear_channels();
+  }
+  if (model.discriminator().channels_size() > 0) {
+    config.mutable_model()->mutable_discriminator()->clear_channels();
+  }
+  const std::string preset = config.preset();
+  config.MergeFrom(overrides);
+  config.set_preset(preset);
+  STYLEX_RETURN_IF_ERROR(ValidateTrainConfig(config));
+  return config;
+}
+
+absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
+  Faults faults;
+  CheckModel(config.model(), &faults);
+  const v1::ClassifierTraining& classifier = config.classifier();
+  faults.Check(classifier.epochs() >= 1, "classifier.epochs", classifier.epochs(), "1 or greater");
+  faults.Check(classifier.batch_size() >= 2, "classifier.batchSize", classifier.batch_size(),
+               "2 or greater (batch norm needs two images)");
+  faults.Check(classifier.learning_rate() > 0 && classifier.learning_rate() <= 1,
+               "classifier.learningRate", classifier.learning_rate(), "greater than 0, at most 1");
+  faults.Check(classifier.label_smoothing() >= 0 && classifier.label_smoothing() < 1,
+               "classifier.labelSmoothing", classifier.label_smoothing(), "0 or greater, below 1");
+  CheckStylex(config, &faults);
+  return faults.ToStatus();
+}
+
+}  // namespace stylex
