@@ -24,9 +24,9 @@ struct EffectOptions {
   double shift = 1;
   // Images (variants) a generator batch.
   int64_t batch_size = 64;
-  Cancelled cancelled;  // may be empty
+  Cancelled cancelled = nullptr;  // may be empty
   // Called after each batch with evaluations done (image x coordinate x direction) and their total.
-  std::function<void(int64_t done, int64_t total)> progress;  // may be empty
+  std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
 };
 
 // What moving each coordinate of each image does. On the CPU, wherever the model is.
@@ -79,8 +79,8 @@ struct SubsetOptions {
   // Stop when the best joint gain in mean target logit is below this.
   double threshold = 0;
   int64_t batch_size = 64;
-  Cancelled cancelled;
-  std::function<void(int64_t done, int64_t total)> progress;
+  Cancelled cancelled = nullptr;
+  std::function<void(int64_t done, int64_t total)> progress = nullptr;
 };
 
 // STRATEGY_SUBSET over a set of images: joint greedy, the exact mean effect of each candidate

@@ -90,6 +90,16 @@ CounterfactualOutcome Search::Unreached(CounterfactualOutcome why,
   return IsTarget(logits) ? CounterfactualOutcome::kProbabilityNotReached : why;
 }
 
+std::vector<Coordinate> Best(std::span<const Coordinate> candidates, const torch::Tensor& scores,
+                             int64_t count) {
+  const torch::Tensor order = std::get<1>(scores.topk(std::min(count, scores.size(0)), /*dim=*/0));
+  std::vector<Coordinate> best;
+  for (int64_t i = 0; i < order.size(0); ++i) {
+    best.push_back(candidates[order[i].item<int64_t>()]);
+  }
+  return best;
+}
+
 absl::StatusOr<CounterfactualOutcome> Search::AddJointly(std::vector<Coordinate> candidates) {
   torch::Tensor logits = base_;
   while (static_cast<int64_t>(moves_.size()) < options_.max_attributes) {
@@ -114,6 +124,9 @@ absl::StatusOr<CounterfactualOutcome> Search::AddJointly(std::vector<Coordinate>
     logits = joint[best];
     if (Reached(logits)) {
       return CounterfactualOutcome::kFlipped;
+    }
+    if (moves_.size() == 1 && options_.shortlist > 0) {
+      candidates = Best(candidates, margins, options_.shortlist);
     }
     std::erase_if(candidates, [&](Coordinate c) { return c.index == chosen.index; });
   }

@@ -24,8 +24,11 @@ struct CounterfactualOptions {
   bool minimal = true;
   // Joint greedy (each step exact over all candidates) or the strongest single effects in order.
   bool joint = true;
+  // Joint greedy: after the first step, which tries all candidates, only this many go on: those
+  // that were best on their own. 0: all of them. A cheaper search, whose later steps are not exact.
+  int64_t shortlist = 0;
   int64_t batch_size = 64;
-  Cancelled cancelled;
+  Cancelled cancelled = nullptr;
 };
 
 enum class CounterfactualOutcome {

@@ -26,8 +26,8 @@ using MoveSet = std::vector<Move>;
 
 struct VariantOptions {
   int64_t batch_size = 64;
-  Cancelled cancelled;                            // may be empty
-  std::function<void(int64_t count)> classified;  // may be empty; after each batch, its size
+  Cancelled cancelled = nullptr;                            // may be empty
+  std::function<void(int64_t count)> classified = nullptr;  // may be empty; after each batch, its size
 };
 
 class ImageVariants {
