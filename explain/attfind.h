@@ -23,7 +23,7 @@ namespace stylex {
 struct EffectOptions {
   double shift = 1;
   // Images (variants) a generator batch.
-  int64_t batch_size = 64;
+  int64_t batch_size = 32;
   Cancelled cancelled = nullptr;  // may be empty
   // Called after each batch with evaluations done (image x coordinate x direction) and their total.
   std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
@@ -78,7 +78,7 @@ struct SubsetOptions {
   int64_t candidates = 96;
   // Stop when the best joint gain in mean target logit is below this.
   double threshold = 0;
-  int64_t batch_size = 64;
+  int64_t batch_size = 32;
   Cancelled cancelled = nullptr;
   std::function<void(int64_t done, int64_t total)> progress = nullptr;
 };

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -15,8 +16,10 @@ namespace {
 
 // Up to this many moves every subset is tried; two to this power still is one batch.
 constexpr size_t kExhaustiveMoves = 6;
-// The weakest move's shift is found to 1 / kGridSteps^2 of itself, in two batches.
-constexpr int kGridSteps = 16;
+// The weakest move's shift is found to 1 / kGridSteps^kGridRounds of itself: bisection, but several
+// halvings at once, because a batch of a few images takes hardly longer than one image.
+constexpr int kGridSteps = 7;
+constexpr int kGridRounds = 3;
 
 // One image's search: what is asked, and what is known so far.
 class Search {
@@ -231,7 +234,7 @@ absl::Status Search::WeakenLeastNeeded() {
                            ApplyMoves(styles_, ranges_, std::span(moves_).first(moves_.size() - 1)),
                            Batches());
   double failing = 0;  // without the move the target is not reached, or it would have been dropped
-  for (int round = 0; round < 2; ++round) {
+  for (int round = 0; round < kGridRounds; ++round) {
     const double step = (last.shift - failing) / kGridSteps;
     std::vector<MoveSet> grid;
     for (int i = 1; i < kGridSteps; ++i) {

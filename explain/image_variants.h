@@ -25,9 +25,10 @@ namespace stylex {
 using MoveSet = std::vector<Move>;
 
 struct VariantOptions {
-  int64_t batch_size = 64;
-  Cancelled cancelled = nullptr;                            // may be empty
-  std::function<void(int64_t count)> classified = nullptr;  // may be empty; after each batch, its size
+  int64_t batch_size = 32;
+  Cancelled cancelled = nullptr;  // may be empty
+  std::function<void(int64_t count)> classified =
+      nullptr;  // may be empty; after each batch, its size
 };
 
 class ImageVariants {
