@@ -23,10 +23,10 @@ namespace stylex {
 struct EffectOptions {
   double shift = 1;
   // Images (variants) a generator batch.
-  int64_t batch_size = 64;
-  Cancelled cancelled;  // may be empty
+  int64_t batch_size = 32;
+  Cancelled cancelled = nullptr;  // may be empty
   // Called after each batch with evaluations done (image x coordinate x direction) and their total.
-  std::function<void(int64_t done, int64_t total)> progress;  // may be empty
+  std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
 };
 
 // What moving each coordinate of each image does. On the CPU, wherever the model is.
@@ -78,9 +78,9 @@ struct SubsetOptions {
   int64_t candidates = 96;
   // Stop when the best joint gain in mean target logit is below this.
   double threshold = 0;
-  int64_t batch_size = 64;
-  Cancelled cancelled;
-  std::function<void(int64_t done, int64_t total)> progress;
+  int64_t batch_size = 32;
+  Cancelled cancelled = nullptr;
+  std::function<void(int64_t done, int64_t total)> progress = nullptr;
 };
 
 // STRATEGY_SUBSET over a set of images: joint greedy, the exact mean effect of each candidate
