@@ -1,0 +1,95 @@
+#include "trainer/command_line.h"
+
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "trainer/commands.h"
+
+namespace stylex {
+namespace {
+
+void AddCommon(CLI::App* command, CommonOptions* options) {
+  command->add_option("--data", options->data,
+                      "folder with train/CLASS/* and val/CLASS/*, or IDX files")
+      ->required();
+  command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
+      ->required();
+  command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
+  command->add_option("--preset", options->preset,
+                      "default (recommended) or seed (the replication study's choices)");
+  command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
+  command->add_flag("--resume", options->resume, "go on with the run in --work-dir");
+  command->add_option("--device", options->device, "auto, cpu or cuda[:N]")->capture_default_str();
+  command->add_option("--threads", options->threads, "CPU threads; 0: all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+}
+
+void AddOutput(CLI::App* command, OutputOptions* options) {
+  command->add_option("--output", options->root, "model repository the checkpoint goes to")
+      ->required();
+  command->add_option("--name", options->name, "name of the model")->required();
+  command->add_option("--version", options->version, "version; 0: the next free one")
+      ->capture_default_str();
+  command->add_flag("--replace", options->replace, "replace that version if it is there");
+}
+
+int Report(const absl::Status& status) {
+  if (status.ok()) {
+    return 0;
+  }
+  std::fprintf(stderr, "stylex-train: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
+               std::string(status.message()).c_str());
+  return 1;
+}
+
+std::string CommandLine(int argc, char** argv) {
+  std::string line = "stylex-train";
+  for (int i = 1; i < argc; ++i) {
+    line += std::string(" ") + argv[i];
+  }
+  return line;
+}
+
+}  // namespace
+
+int TrainMain(int argc, char** argv) {
+  CLI::App app{"Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
+  app.require_subcommand(1);
+  CommonOptions common;
+  common.command_line = CommandLine(argc, argv);
+  OutputOptions output;
+  std::function<absl::Status()> run;
+
+  CLI::App* classifier =
+      app.add_subcommand("classifier", "train MobileNetV2 on the data's classes");
+  AddCommon(classifier, &common);
+  classifier->callback([&] { run = [&] { return ClassifierCommand(common); }; });
+
+  StylexOptions stylex_options;
+  CLI::App* stylex =
+      app.add_subcommand("stylex", "train generator and encoder around a classifier");
+  AddCommon(stylex, &common);
+  AddOutput(stylex, &output);
+  stylex->add_option("--classifier", stylex_options.classifier,
+                     "work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+      ->required();
+  stylex->add_flag("--export-only", stylex_options.export_only,
+                   "write a checkpoint from the run's saved state, train no further");
+  stylex->callback([&] { run = [&] { return StylexCommand(common, stylex_options, output); }; });
+
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return Report(run());
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    return Report(absl::InternalError(what.substr(0, what.find('\n'))));
+  }
+}
+
+}  // namespace stylex
