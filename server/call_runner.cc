@@ -129,7 +129,7 @@ void CallRunner::Finish(const std::shared_ptr<Call>& call, const absl::Status& s
   const std::string line = absl::StrCat(call->method, " id=", call->request_id,
                                         " code=", absl::StatusCodeToString(status.code()),
                                         " ms=", absl::SixDigits(elapsed_ms));
-  if (IsInternal(status)) {
+  if (IsServerFault(status)) {
     spdlog::error("{} cause={}", line, std::string(status.message()));
   } else if (!status.ok()) {
     spdlog::info("{} message={}", line, Quoted(status.message(), kMaxMessageBytes));

@@ -226,7 +226,7 @@ std::string ListOf(const std::vector<std::string>& names, size_t max_bytes) {
   return list;
 }
 
-bool IsInternal(const absl::Status& status) {
+bool IsServerFault(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnknown:
     case absl::StatusCode::kInternal:
@@ -242,7 +242,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status, absl::string_view request_
     return grpc::Status::OK;
   }
   absl::Status told = status;
-  if (IsInternal(status)) {
+  if (IsServerFault(status)) {
     told = absl::InternalError(
         absl::StrCat("the server failed; its log has the cause under request id ", request_id));
     AttachInfo("INTERNAL", {{"request_id", std::string(request_id)}}, &told);

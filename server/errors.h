@@ -62,7 +62,7 @@ std::string ListOf(const std::vector<std::string>& names, size_t max_bytes = 400
 std::string Quoted(absl::string_view text, size_t max_bytes = 100);
 
 // Whether the status tells of a fault of the server, whose cause is for the log alone.
-bool IsInternal(const absl::Status& status);
+bool IsServerFault(const absl::Status& status);
 
 // Every error gets an ErrorInfo, internal ones a generic sentence that names the request id.
 grpc::Status ToGrpcStatus(const absl::Status& status, absl::string_view request_id);

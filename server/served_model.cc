@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -163,13 +164,15 @@ absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
   }
 }
 
-absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root) {
+absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root) try {
   STYLEX_ASSIGN_OR_RETURN(const std::vector<ModelVersion> found, ListVersions(root));
   std::vector<VersionPath> versions;
   for (const ModelVersion& version : found) {
     versions.push_back({version.name, version.version, version.path});
   }
   return versions;
+} catch (const std::filesystem::filesystem_error& error) {
+  return absl::PermissionDeniedError(error.what());
 }
 
 absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
