@@ -14,7 +14,7 @@
 namespace stylex {
 namespace {
 
-absl::Status ErrnoStatus(const std::string& path, std::string_view what, int error) {
+absl::Status ErrnoStatus(const std::string& path, absl::string_view what, int error) {
   absl::StatusCode code = absl::StatusCode::kUnknown;
   switch (error) {
     case ENOENT:

@@ -1,0 +1,42 @@
+#include "image/codec.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "image/jpeg.h"
+#include "image/png.h"
+
+namespace stylex {
+
+ImageFormat DetectFormat(std::string_view data) {
+  if (data.starts_with("\xff\xd8\xff")) {
+    return ImageFormat::kJpeg;
+  }
+  if (data.starts_with("\x89PNG\r\n\x1a\n")) {
+    return ImageFormat::kPng;
+  }
+  if (data.starts_with("GIF87a") || data.starts_with("GIF89a")) {
+    return ImageFormat::kGif;
+  }
+  return ImageFormat::kUnknown;
+}
+
+absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits) {
+  if (data.empty()) {
+    return absl::InvalidArgumentError("the image is empty; expected a whole JPEG or PNG file");
+  }
+  switch (DetectFormat(data)) {
+    case ImageFormat::kJpeg:
+      return DecodeJpeg(data, limits);
+    case ImageFormat::kPng:
+      return DecodePng(data, limits);
+    case ImageFormat::kGif:
+      return absl::InvalidArgumentError("a GIF file; expected a JPEG or PNG file");
+    case ImageFormat::kUnknown:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("neither a JPEG nor a PNG file (", data.size(), " bytes, unknown first bytes)"));
+}
+
+}  // namespace stylex

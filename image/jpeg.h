@@ -1,0 +1,22 @@
+// JPEG through libjpeg-turbo; see codec.h for what is accepted.
+#ifndef STYLEX_IMAGE_JPEG_H_
+#define STYLEX_IMAGE_JPEG_H_
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "image/codec.h"
+
+namespace stylex {
+
+absl::StatusOr<Bitmap> DecodeJpeg(std::string_view data, const DecodeLimits& limits);
+
+// The EXIF orientation (1 to 8) of a JPEG file; 1 when it says none or anything else.
+int ExifOrientation(std::string_view jpeg);
+
+// Turns and mirrors a bitmap as the orientation says, so that it is upright.
+Bitmap ApplyOrientation(Bitmap bitmap, int orientation);
+
+}  // namespace stylex
+
+#endif  // STYLEX_IMAGE_JPEG_H_
