@@ -20,26 +20,31 @@ struct CounterfactualOptions {
   int64_t max_attributes = 10;
   double shift = 1;
   double target_probability = 0;  // also to be reached; 0: being the argmax is enough
-  // After a flip: drop moves that are not needed, then bisect the last one's strength.
+  // After a flip: drop moves that are not needed, put the one last that is needed least, and bisect
+  // its strength. With up to six moves every subset is tried and the smallest that flips remains;
+  // with more, moves are dropped one at a time, so that none can be left out on its own.
   bool minimal = true;
   // Joint greedy (each step exact over all candidates) or the strongest single effects in order.
   bool joint = true;
-  int64_t batch_size = 64;
-  Cancelled cancelled;
+  // Joint greedy: after the first step, which tries all candidates, only this many go on: those
+  // that were best on their own. 0: all of them. A cheaper search, whose later steps are not exact.
+  int64_t shortlist = 0;
+  int64_t batch_size = 32;
+  Cancelled cancelled = nullptr;
 };
 
 enum class CounterfactualOutcome {
   kFlipped,
-  kReconstructionAlreadyTarget,
-  kBudgetExhausted,
-  kNoImprovement,
-  kProbabilityNotReached,
+  kReconstructionAlreadyTarget,  // nothing was moved
+  kBudgetExhausted,              // max_attributes moves were not enough
+  kNoImprovement,                // no candidate left brings the target closer
+  kProbabilityNotReached,        // decided as the target, but less surely than asked
 };
 
 struct AppliedMove {
   Move move;
-  double single_effect = 0;   // this image's change of the target logit by this move alone
-  torch::Tensor logits;       // [K] with this and all earlier moves
+  double single_effect = 0;  // this image's change of the target logit by this move alone
+  torch::Tensor logits;      // [K] with this and all earlier moves
 };
 
 struct CounterfactualResult {
@@ -51,15 +56,21 @@ struct CounterfactualResult {
 };
 
 // styles: one image, [1, ...]. `candidates`: what may be moved; a coordinate is moved at most once.
+// Moves are chosen by what a flip needs: logit(target) - greatest other logit. Tensors of the
+// result are on the CPU. CANCELLED when told so; not flipping is a result, not an error.
+// Thread-safe.
 absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
                                                         const StyleVectors& styles,
                                                         const StyleRanges& ranges,
                                                         std::span<const Coordinate> candidates,
                                                         const CounterfactualOptions& options);
 
-// The `count` coordinates that first-order effects rank highest for raising logit(target) -
-// max other logit: |gradient| x distance to the extreme, averaged over two points (the image itself
-// and half-way to the extreme of the strongest). A first guess to be checked by exact passes.
+// The `count` moves that first-order effects rank highest for raising logit(target) - greatest
+// other logit, best first: gradient x shift x distance to the extreme, where the gradient is the
+// mean of two, at the image itself and with the strongest coordinate moved half of its way. Each
+// coordinate in its better direction only, and only where a gain is predicted, so there may be
+// fewer. Costs two forward and backward passes; a first guess, to be checked by exact passes.
+// Thread-safe; must not be called in LibTorch's inference mode.
 std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
                                            const StyleRanges& ranges, int64_t target, double shift,
                                            int64_t count);

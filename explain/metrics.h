@@ -4,6 +4,8 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
+
 namespace stylex {
 
 // All take images [N, C, H, W] in [-1, 1] and give one value an image, [N] float32.

@@ -1,42 +1,19 @@
-// Style space as AttFind walks in it: each coordinate's range over the training images, and moves of
-// coordinates towards their extremes (StylEx §3.2; algorithms §5.1).
+// Style space as AttFind walks in it: each coordinate's range over the training images, and moves
+// of coordinates towards their extremes (StylEx §3.2; algorithms §5.1).
 #ifndef STYLEX_EXPLAIN_STYLE_SPACE_H_
 #define STYLEX_EXPLAIN_STYLE_SPACE_H_
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "models/generator.h"
 #include "stylex/v1/attribute_index.pb.h"
 
 namespace stylex {
-
-// Extremes and moments of every style coordinate; tensors [S], float32.
-struct StyleRanges {
-  torch::Tensor min, max, mean, std;
-  int64_t images = 0;
-
-  int64_t size() const { return min.size(0); }
-};
-
-// Collects ranges batch by batch.
-class StyleRangeAccumulator {
- public:
-  void Add(const torch::Tensor& conv_styles);  // [N, S]
-  // CHECKs that something was added. `std` is the population's.
-  StyleRanges Finish() const;
-
- private:
-  torch::Tensor min_, max_, sum_, sum_of_squares_;  // moments in float64
-  int64_t images_ = 0;
-};
-
-StyleRanges RangesFromIndex(const v1::AttributeIndex& index);
-void RangesToIndex(const StyleRanges& ranges, v1::AttributeIndex* index);
 
 // One coordinate and a direction: 0 towards min, 1 towards max, as the algorithm numbers them.
 struct Coordinate {
@@ -48,13 +25,42 @@ struct Coordinate {
 v1::Direction ToProto(int direction);
 int DirectionFromProto(v1::Direction direction);  // unspecified: towards max
 
+// Extremes and moments of every style coordinate; tensors [S], float32, on the CPU.
+struct StyleRanges {
+  torch::Tensor min, max, mean, std;
+  int64_t images = 0;
+
+  int64_t size() const { return min.size(0); }
+  // The value that a coordinate is moved towards.
+  float Extreme(Coordinate coordinate) const {
+    const torch::Tensor& extremes = coordinate.direction == 0 ? min : max;
+    return extremes.data_ptr<float>()[coordinate.index];
+  }
+};
+
+// Collects ranges batch by batch.
+class StyleRangeAccumulator {
+ public:
+  void Add(const torch::Tensor& conv_styles);  // [N, S], on any device
+  // CHECKs that something was added. `std` is the population's.
+  StyleRanges Finish() const;
+
+ private:
+  torch::Tensor min_, max_, sum_, sum_of_squares_;  // moments in float64
+  int64_t images_ = 0;
+};
+
+StyleRanges RangesFromIndex(const v1::AttributeIndex& index);
+void RangesToIndex(const StyleRanges& ranges, v1::AttributeIndex* index);
+
 // A coordinate moved by `shift`: s' = s + shift * (extreme - s). 1 sets it to its extreme.
 struct Move {
   Coordinate coordinate;
   double shift = 1;
 };
 
-// `styles` [1, ...] or [N, ...] with every move applied; the input is not modified.
+// `styles` [1, ...] or [N, ...] with every move applied, each to the coordinate's value in `styles`
+// (of two moves of one coordinate the later counts); the input is not modified.
 StyleVectors ApplyMoves(const StyleVectors& styles, const StyleRanges& ranges,
                         std::span<const Move> moves);
 

@@ -105,14 +105,15 @@ struct Entry {
 bool IsUnsigned(const json& value) { return value.is_number_unsigned(); }
 
 absl::StatusOr<Entry> ParseEntry(const std::string& name, const json& value) {
-  const auto fault = [&](std::string_view what) {
+  const auto fault = [&](absl::string_view what) {
     return absl::DataLossError(absl::StrCat("tensor \"", name, "\": ", what));
   };
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") ||
       !value.contains("shape") || !value.contains("data_offsets")) {
     return fault("entry is not {dtype, shape, data_offsets}");
   }
-  Entry entry{.name = name};
+  Entry entry;
+  entry.name = name;
   if (!value["dtype"].is_string()) {
     return fault("dtype is not a string");
   }

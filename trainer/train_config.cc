@@ -113,7 +113,7 @@ v1::TrainConfig SeedPreset() {
 // Collects what is out of range.
 class Faults {
  public:
-  void Check(bool ok, std::string_view field, double value, std::string_view expected) {
+  void Check(bool ok, absl::string_view field, double value, absl::string_view expected) {
     if (!ok) {
       faults_.push_back(absl::StrCat(field, " is ", value, ", expected ", expected));
     }
@@ -129,7 +129,7 @@ class Faults {
 };
 
 void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
-                   std::string_view network, int resolution, Faults* faults) {
+                   absl::string_view network, int resolution, Faults* faults) {
   const int levels = std::countr_zero(static_cast<unsigned>(resolution)) - 1;
   faults->Check(channels.size() == levels, absl::StrCat("model.", network, ".channels' length"),
                 channels.size(),
@@ -164,14 +164,14 @@ void CheckModel(const v1::ModelConfig& model, Faults* faults) {
 
 void CheckStylex(const v1::TrainConfig& config, Faults* faults) {
   const v1::StylexTraining& stylex = config.stylex();
-  const auto share = [&](std::string_view field, double value) {
+  const auto share = [&](absl::string_view field, double value) {
     faults->Check(value >= 0 && value <= 1, absl::StrCat("stylex.", field), value, "0 to 1");
   };
-  const auto rate = [&](std::string_view field, double value) {
+  const auto rate = [&](absl::string_view field, double value) {
     faults->Check(value > 0 && value <= 1, absl::StrCat("stylex.", field), value,
                   "greater than 0, at most 1");
   };
-  const auto weight = [&](std::string_view field, double value) {
+  const auto weight = [&](absl::string_view field, double value) {
     faults->Check(value >= 0 && std::isfinite(value), absl::StrCat("stylex.", field), value,
                   "0 or greater");
   };

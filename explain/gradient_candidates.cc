@@ -1,0 +1,63 @@
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "explain/counterfactual.h"
+
+namespace stylex {
+namespace {
+
+// Gradient of logit(target) - greatest other logit in the conv styles of one image, [S] on the CPU.
+torch::Tensor MarginGradient(const Stylex& model, const StyleVectors& styles, int64_t target) {
+  const torch::AutoGradMode with_gradients(true);
+  const torch::Tensor conv = styles.conv.detach().clone().requires_grad_(true);
+  const torch::Tensor logits = model.LogitsOfStyles({conv, styles.rgb.detach()});
+  torch::Tensor is_target = torch::zeros_like(logits, torch::kBool);
+  is_target.select(1, target).fill_(true);
+  const torch::Tensor others =
+      logits.masked_fill(is_target, -std::numeric_limits<float>::infinity());
+  const torch::Tensor margin = logits.select(1, target) - others.amax(1);
+  return torch::autograd::grad({margin.sum()}, {conv})[0][0].to(torch::kCPU);
+}
+
+// Towards min and towards max, [2, S]: what a move does to each coordinate's value.
+torch::Tensor Displacements(const StyleVectors& styles, const StyleRanges& ranges, double shift) {
+  const torch::Tensor values = styles.conv[0].to(torch::kCPU);
+  return torch::stack({ranges.min - values, ranges.max - values}) * shift;
+}
+
+// The better direction of each coordinate, by predicted gain.
+struct Predicted {
+  torch::Tensor gain, direction;  // [S]
+};
+Predicted Predict(const torch::Tensor& gradient, const torch::Tensor& displacements) {
+  const auto [gain, direction] = (gradient * displacements).max(0);
+  return {gain, direction};
+}
+
+}  // namespace
+
+std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
+                                           const StyleRanges& ranges, int64_t target, double shift,
+                                           int64_t count) {
+  torch::NoGradGuard no_grad;
+  const torch::Tensor displacements = Displacements(styles, ranges, shift);
+  const torch::Tensor here = MarginGradient(model, styles, target);
+  const Predicted first = Predict(here, displacements);
+  const int64_t strongest = first.gain.argmax().item<int64_t>();
+  const Move half_way{{strongest, first.direction[strongest].item<int>()}, shift / 2};
+  const torch::Tensor there =
+      MarginGradient(model, ApplyMoves(styles, ranges, std::span(&half_way, 1)), target);
+
+  const Predicted mean = Predict((here + there) / 2, displacements);
+  const auto [gains, order] = mean.gain.topk(std::min(count, mean.gain.size(0)));
+  std::vector<Coordinate> candidates;
+  for (int64_t i = 0; i < gains.size(0) && gains[i].item<float>() > 0; ++i) {
+    const int64_t index = order[i].item<int64_t>();
+    candidates.push_back({index, mean.direction[index].item<int>()});
+  }
+  return candidates;
+}
+
+}  // namespace stylex

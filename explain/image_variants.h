@@ -1,0 +1,64 @@
+// The engine under AttFind and the counterfactual search: logits of many variants of one image,
+// each with a few style coordinates moved.
+//
+// Everything below the lowest moved coordinate's layer is the image's own and comes from one trace;
+// above it, variants of the same layer share a batch, and images of all layers share the
+// classifier's batches. Exact up to rounding, whatever the batch size. Not thread-safe; make one a
+// thread.
+#ifndef STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
+#define STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "explain/style_space.h"
+#include "models/stylex.h"
+
+namespace stylex {
+
+// What is moved at once; empty: nothing.
+using MoveSet = std::vector<Move>;
+
+struct VariantOptions {
+  int64_t batch_size = 32;
+  Cancelled cancelled = nullptr;  // may be empty
+  std::function<void(int64_t count)> classified =
+      nullptr;  // may be empty; after each batch, its size
+};
+
+class ImageVariants {
+ public:
+  // styles: one image, [1, ...]. `model` and `ranges` must outlive this.
+  ImageVariants(const Stylex& model, const StyleRanges& ranges, const StyleVectors& styles,
+                VariantOptions options);
+
+  // Logits of the image itself, [K] on the CPU.
+  torch::Tensor BaseLogits() const;
+  // Logits of the image with each set of moves, [M, K] on the CPU. CANCELLED when told so.
+  absl::StatusOr<torch::Tensor> Logits(std::span<const MoveSet> variants) const;
+  // The same for single moves of `shift`.
+  absl::StatusOr<torch::Tensor> LogitsOfSingles(std::span<const Coordinate> coordinates,
+                                                double shift) const;
+
+ private:
+  // Lowest layer that the moves touch.
+  int64_t FirstLayer(const MoveSet& moves) const;
+  // Styles of the chosen variants, [count, ...].
+  StyleVectors StylesOf(std::span<const MoveSet> variants, std::span<const int64_t> chosen) const;
+
+  const Stylex& model_;
+  const StyleRanges& ranges_;
+  VariantOptions options_;
+  StyleVectors styles_;
+  torch::Tensor values_;  // styles_.conv on the CPU, [S]
+  SynthesisTrace trace_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_EXPLAIN_IMAGE_VARIANTS_H_

@@ -1,0 +1,99 @@
+#include "explain/metrics.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace stylex {
+namespace {
+
+constexpr int64_t kSsimWindow = 11;
+constexpr double kSsimSigma = 1.5;
+constexpr double kDynamicRange = 2;  // of pixels in [-1, 1]
+constexpr double kEqualImagesPsnr = 100;
+
+void CheckSameShape(const torch::Tensor& a, const torch::Tensor& b) {
+  TORCH_CHECK(a.dim() == 4 && a.sizes() == b.sizes(), "images of shapes ", a.sizes(), " and ",
+              b.sizes(), "; expected [N, C, H, W] twice");
+}
+
+// Weights of one axis, [11], summing to 1: the two-dimensional window is their outer product.
+torch::Tensor GaussianTaps(const torch::TensorOptions& options) {
+  const torch::Tensor distance = torch::arange(kSsimWindow, options) - kSsimWindow / 2;
+  const torch::Tensor taps = torch::exp(distance.square() / (-2 * kSsimSigma * kSsimSigma));
+  return taps / taps.sum();
+}
+
+// Weighted mean over every window inside the image: [N, C, H, W] -> [N, C, H - 10, W - 10].
+torch::Tensor WindowMean(const torch::Tensor& x, const torch::Tensor& taps) {
+  const int64_t channels = x.size(1);
+  const torch::Tensor rows = taps.view({1, 1, kSsimWindow, 1}).expand({channels, 1, -1, -1});
+  const torch::Tensor columns = taps.view({1, 1, 1, kSsimWindow}).expand({channels, 1, -1, -1});
+  constexpr int64_t kNoPadding = 0;  // a literal 0 would also be a null string
+  const torch::Tensor y = torch::conv2d(x, rows, {}, 1, kNoPadding, 1, channels);
+  return torch::conv2d(y, columns, {}, 1, kNoPadding, 1, channels);
+}
+
+}  // namespace
+
+torch::Tensor L1PerImage(const torch::Tensor& a, const torch::Tensor& b) {
+  torch::NoGradGuard no_grad;
+  CheckSameShape(a, b);
+  return (a - b).abs().mean({1, 2, 3});
+}
+
+torch::Tensor PsnrPerImage(const torch::Tensor& a, const torch::Tensor& b) {
+  torch::NoGradGuard no_grad;
+  CheckSameShape(a, b);
+  const torch::Tensor error = (a - b).square().mean({1, 2, 3});
+  const torch::Tensor psnr = torch::log10(kDynamicRange * kDynamicRange / error) * 10;
+  return torch::where(error > 0, psnr, torch::full_like(psnr, kEqualImagesPsnr));
+}
+
+torch::Tensor SsimPerImage(const torch::Tensor& a, const torch::Tensor& b) {
+  torch::NoGradGuard no_grad;
+  CheckSameShape(a, b);
+  TORCH_CHECK(std::min(a.size(2), a.size(3)) >= kSsimWindow, "images of ", a.size(2), "x",
+              a.size(3), " are smaller than SSIM's window of ", kSsimWindow);
+  constexpr double kC1 = (0.01 * kDynamicRange) * (0.01 * kDynamicRange);
+  constexpr double kC2 = (0.03 * kDynamicRange) * (0.03 * kDynamicRange);
+  // Double precision: variances are differences of nearly equal numbers in flat regions.
+  const torch::Tensor x = a.to(torch::kFloat64);
+  const torch::Tensor y = b.to(torch::kFloat64);
+  const torch::Tensor taps = GaussianTaps(x.options());
+  const torch::Tensor mean_x = WindowMean(x, taps);
+  const torch::Tensor mean_y = WindowMean(y, taps);
+  const torch::Tensor variance_x = WindowMean(x * x, taps) - mean_x * mean_x;
+  const torch::Tensor variance_y = WindowMean(y * y, taps) - mean_y * mean_y;
+  const torch::Tensor covariance = WindowMean(x * y, taps) - mean_x * mean_y;
+  const torch::Tensor ssim =
+      (2 * mean_x * mean_y + kC1) * (2 * covariance + kC2) /
+      ((mean_x.square() + mean_y.square() + kC1) * (variance_x + variance_y + kC2));
+  return ssim.mean({1, 2, 3}).to(torch::kFloat32);
+}
+
+torch::Tensor KlPerImage(const torch::Tensor& p_logits, const torch::Tensor& q_logits) {
+  torch::NoGradGuard no_grad;
+  TORCH_CHECK(p_logits.dim() == 2 && p_logits.sizes() == q_logits.sizes(), "logits of shapes ",
+              p_logits.sizes(), " and ", q_logits.sizes(), "; expected [N, K] twice");
+  const torch::Tensor log_p = torch::log_softmax(p_logits.to(torch::kFloat64), 1);
+  const torch::Tensor log_q = torch::log_softmax(q_logits.to(torch::kFloat64), 1);
+  // Rounding may leave a tiny negative number where the two agree.
+  return (log_p.exp() * (log_p - log_q)).sum(1).clamp_min(0).to(torch::kFloat32);
+}
+
+Interval WilsonInterval(int64_t successes, int64_t trials) {
+  if (trials <= 0) {
+    return {0, 1};
+  }
+  constexpr double kZ = 1.959963984540054;  // the normal distribution's 97.5 % point
+  const double n = static_cast<double>(trials);
+  const double rate = static_cast<double>(successes) / n;
+  const double denominator = 1 + kZ * kZ / n;
+  const double centre = (rate + kZ * kZ / (2 * n)) / denominator;
+  const double half = kZ * std::sqrt(rate * (1 - rate) / n + kZ * kZ / (4 * n * n)) / denominator;
+  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+}
+
+}  // namespace stylex

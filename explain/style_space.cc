@@ -1,0 +1,87 @@
+#include "explain/style_space.h"
+
+#include <torch/torch.h>
+
+namespace stylex {
+
+void StyleRangeAccumulator::Add(const torch::Tensor& conv_styles) {
+  torch::NoGradGuard no_grad;
+  TORCH_CHECK(conv_styles.dim() == 2, "styles of shape ", conv_styles.sizes(), "; expected [N, S]");
+  if (conv_styles.size(0) == 0) {
+    return;
+  }
+  const torch::Tensor styles = conv_styles.detach().to(torch::kCPU, torch::kFloat32);
+  const torch::Tensor low = styles.amin(0);
+  const torch::Tensor high = styles.amax(0);
+  const torch::Tensor wide = styles.to(torch::kFloat64);
+  min_ = images_ == 0 ? low : torch::minimum(min_, low);
+  max_ = images_ == 0 ? high : torch::maximum(max_, high);
+  sum_ = images_ == 0 ? wide.sum(0) : sum_ + wide.sum(0);
+  const torch::Tensor squares = wide.square().sum(0);
+  sum_of_squares_ = images_ == 0 ? squares : sum_of_squares_ + squares;
+  images_ += styles.size(0);
+}
+
+StyleRanges StyleRangeAccumulator::Finish() const {
+  torch::NoGradGuard no_grad;
+  TORCH_CHECK(images_ > 0, "style ranges of no images");
+  const double n = static_cast<double>(images_);
+  const torch::Tensor mean = sum_ / n;
+  const torch::Tensor variance = (sum_of_squares_ / n - mean.square()).clamp_min(0);
+  return {min_, max_, mean.to(torch::kFloat32), variance.sqrt().to(torch::kFloat32), images_};
+}
+
+StyleRanges RangesFromIndex(const v1::AttributeIndex& index) {
+  const int64_t size = index.styles_size();
+  StyleRanges ranges{torch::empty({size}), torch::empty({size}), torch::empty({size}),
+                     torch::empty({size}), index.range_images()};
+  for (int i = 0; i < index.styles_size(); ++i) {
+    const v1::StyleRange& range = index.styles(i);
+    ranges.min.data_ptr<float>()[i] = range.min();
+    ranges.max.data_ptr<float>()[i] = range.max();
+    ranges.mean.data_ptr<float>()[i] = range.mean();
+    ranges.std.data_ptr<float>()[i] = range.std();
+  }
+  return ranges;
+}
+
+void RangesToIndex(const StyleRanges& ranges, v1::AttributeIndex* index) {
+  const auto min = ranges.min.accessor<float, 1>();
+  const auto max = ranges.max.accessor<float, 1>();
+  const auto mean = ranges.mean.accessor<float, 1>();
+  const auto std = ranges.std.accessor<float, 1>();
+  index->clear_styles();
+  for (int64_t i = 0; i < ranges.size(); ++i) {
+    v1::StyleRange* range = index->add_styles();
+    range->set_min(min[i]);
+    range->set_max(max[i]);
+    range->set_mean(mean[i]);
+    range->set_std(std[i]);
+  }
+  index->set_range_images(static_cast<int32_t>(ranges.images));
+}
+
+v1::Direction ToProto(int direction) {
+  return direction == 0 ? v1::DIRECTION_TO_MIN : v1::DIRECTION_TO_MAX;
+}
+
+int DirectionFromProto(v1::Direction direction) {
+  return direction == v1::DIRECTION_TO_MIN ? 0 : 1;
+}
+
+StyleVectors ApplyMoves(const StyleVectors& styles, const StyleRanges& ranges,
+                        std::span<const Move> moves) {
+  torch::NoGradGuard no_grad;
+  StyleVectors moved{styles.conv.clone(), styles.rgb};
+  for (const Move& move : moves) {
+    const int64_t index = move.coordinate.index;
+    TORCH_CHECK(index >= 0 && index < ranges.size(), "style coordinate ", index,
+                " out of range; there are ", ranges.size());
+    const double extreme = ranges.Extreme(move.coordinate);
+    const torch::Tensor value = styles.conv.select(1, index);
+    moved.conv.select(1, index).copy_(value + (extreme - value) * move.shift);
+  }
+  return moved;
+}
+
+}  // namespace stylex

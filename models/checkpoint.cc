@@ -1,0 +1,147 @@
+#include "models/checkpoint.h"
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "image/codec.h"
+#include "models/json_message.h"
+#include "models/safetensors.h"
+#include "models/version_directory.h"
+
+namespace stylex {
+namespace {
+
+constexpr char kClassifierPrefix[] = "classifier.";
+
+std::string ShapeOf(const torch::Tensor& tensor) {
+  std::ostringstream text;
+  text << tensor.sizes();
+  return text.str();
+}
+
+std::map<std::string, torch::Tensor> ClassifierTensors(const MobileNetV2& network) {
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto& item : network->named_parameters()) {
+    tensors[kClassifierPrefix + item.key()] = item.value();
+  }
+  for (const auto& item : network->named_buffers()) {
+    tensors[kClassifierPrefix + item.key()] = item.value();
+  }
+  return tensors;
+}
+
+// Copies stored weights into the networks' own tensors: all of them, no more, finite, of one shape.
+absl::Status CopyWeights(const SafeTensors& stored, const std::string& path,
+                         const std::map<std::string, torch::Tensor>& tensors) {
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : tensors) {
+    const auto found = stored.tensors.find(name);
+    if (found == stored.tensors.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": has no tensor ", name));
+    }
+    if (found->second.sizes() != tensor.sizes()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": tensor ", name, " has shape ",
+                                                     ShapeOf(found->second), ", expected ",
+                                                     ShapeOf(tensor)));
+    }
+    if (found->second.is_floating_point() != tensor.is_floating_point() ||
+        !found->second.isfinite().all().item<bool>()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", name, " has values that are not finite numbers"));
+    }
+    torch::Tensor target = tensor;
+    target.copy_(found->second);
+  }
+  for (const auto& [name, tensor] : stored.tensors) {
+    if (!tensors.contains(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", name, " belongs to no network of this model"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAttributes(const v1::AttributeIndex& index, const Stylex& model,
+                             const std::string& path) {
+  const int64_t coordinates = model.layout().num_conv();
+  if (index.styles_size() != coordinates) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": has ranges of ", index.styles_size(),
+                                                   " style coordinates, the generator has ",
+                                                   coordinates));
+  }
+  for (const v1::ClassAttributes& entry : index.classes()) {
+    if (entry.class_id() < 0 || entry.class_id() >= model.num_classes()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": names class ", entry.class_id(),
+                                                     ", the model has ", model.num_classes()));
+    }
+    for (const v1::Attribute& attribute : entry.attributes()) {
+      if (attribute.index() < 0 || attribute.index() >= coordinates) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, ": names style coordinate ", attribute.index(),
+                         ", the generator has ", coordinates));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) {
+  STYLEX_ASSIGN_OR_RETURN(const v1::ModelConfig config, ReadVersion(version_directory));
+  const std::filesystem::path folder = version_directory;
+  const std::string weights = (folder / kWeightsFile).string();
+  STYLEX_ASSIGN_OR_RETURN(const SafeTensors stored, ReadSafeTensors(weights));
+  Networks networks = Networks::Make(config);
+  std::map<std::string, torch::Tensor> tensors = networks.NamedTensors();
+  std::shared_ptr<Classifier> classifier;
+  if (config.classifier().architecture() == "torchscript") {
+    STYLEX_ASSIGN_OR_RETURN(
+        classifier,
+        LoadTorchScriptClassifier((folder / kClassifierFile).string(), config.image_channels(),
+                                  config.resolution(), config.labels_size(),
+                                  config.classifier().temperature()));
+    STYLEX_RETURN_IF_ERROR(CopyWeights(stored, weights, tensors));
+  } else {
+    MobileNetV2 network(config.image_channels(), config.labels_size(),
+                        config.classifier().width_multiplier());
+    tensors.merge(ClassifierTensors(network));
+    STYLEX_RETURN_IF_ERROR(CopyWeights(stored, weights, tensors));
+    classifier = MakeMobileNetClassifier(network, config.classifier().temperature());
+  }
+  networks.SetTrainable(false);
+  Checkpoint checkpoint{Stylex(config, networks, std::move(classifier)), std::nullopt};
+  const std::string attributes = (folder / kAttributesFile).string();
+  if (std::filesystem::exists(attributes)) {
+    checkpoint.attributes.emplace();
+    STYLEX_RETURN_IF_ERROR(ReadJsonMessage(attributes, &*checkpoint.attributes));
+    STYLEX_RETURN_IF_ERROR(
+        CheckAttributes(*checkpoint.attributes, checkpoint.model, attributes));
+  }
+  return checkpoint;
+}
+
+absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,
+                                            const std::string& root, const std::string& name,
+                                            int64_t version, bool replace) {
+  SafeTensors content;
+  content.tensors = checkpoint.networks.NamedTensors();
+  std::map<std::string, std::string> files;
+  if (!checkpoint.torchscript_classifier.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(files[kClassifierFile], ReadFile(checkpoint.torchscript_classifier));
+  } else {
+    content.tensors.merge(ClassifierTensors(checkpoint.classifier));
+  }
+  STYLEX_ASSIGN_OR_RETURN(files[kWeightsFile], SerializeSafeTensors(content));
+  if (checkpoint.attributes) {
+    STYLEX_ASSIGN_OR_RETURN(files[kAttributesFile], ToJson(*checkpoint.attributes));
+  }
+  files[kCardFile] = checkpoint.model_card;
+  return WriteVersion(checkpoint.config, files, root, name, version, replace);
+}
+
+}  // namespace stylex

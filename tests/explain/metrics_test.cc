@@ -1,0 +1,91 @@
+#include "explain/metrics.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "tests/models/reference_folder.h"
+
+namespace stylex {
+namespace {
+
+TEST(MetricsTest, AgreeWithTheirDefinitions) {
+  torch::manual_seed(1);
+  // Rough and smooth, far apart and close together; not square.
+  const torch::Tensor a = (torch::randn({6, 3, 20, 24}) * 0.5).clamp(-1, 1);
+  torch::Tensor b = (a + torch::randn_like(a) * torch::rand({6, 1, 1, 1})).clamp(-1, 1);
+  b[1] = a[1];
+  b[2] = a[2] * 0.1 + 0.8;
+  b[3] = -a[3];
+  const torch::Tensor p = torch::randn({5, 10}) * 4;
+  const torch::Tensor q = torch::randn({5, 10}) * 4;
+  ReferenceFolder folder;
+  folder.Write("a", a);
+  folder.Write("b", b);
+  folder.Write("l1", L1PerImage(a, b));
+  folder.Write("psnr", PsnrPerImage(a, b));
+  folder.Write("ssim", SsimPerImage(a, b));
+  folder.Write("p", p);
+  folder.Write("q", q);
+  folder.Write("kl", KlPerImage(p, q));
+  folder.CompareWith("tests/explain/reference_metrics.py");
+}
+
+TEST(MetricsTest, OfEqualImages) {
+  const torch::Tensor x = torch::rand({2, 1, 16, 16});
+  EXPECT_TRUE(L1PerImage(x, x).equal(torch::zeros({2})));
+  EXPECT_TRUE(PsnrPerImage(x, x).equal(torch::full({2}, 100.f)));
+  EXPECT_TRUE(SsimPerImage(x, x).allclose(torch::ones({2})));
+}
+
+TEST(MetricsTest, OfBlackAndWhite) {
+  const torch::Tensor black = torch::full({1, 1, 16, 16}, -1.f);
+  EXPECT_FLOAT_EQ(L1PerImage(black, -black).item<float>(), 2);
+  EXPECT_NEAR(PsnrPerImage(black, -black).item<float>(), 0, 1e-5);
+  EXPECT_LT(SsimPerImage(black, -black).item<float>(), -0.99);
+}
+
+TEST(MetricsTest, KlOfEqualLogitsIsZeroAndNeverNegative) {
+  torch::manual_seed(2);
+  const torch::Tensor logits = torch::randn({100, 10}) * 10;
+  EXPECT_TRUE(KlPerImage(logits, logits).equal(torch::zeros({100})));
+  EXPECT_GE(KlPerImage(logits, logits + 3).min().item<float>(), 0);  // a shift changes nothing
+  EXPECT_LT(KlPerImage(logits, logits + 3).max().item<float>(), 1e-6);
+  // Certain and wrong: finite, in nats.
+  EXPECT_NEAR(
+      KlPerImage(torch::tensor({{500.f, 0.f}}), torch::tensor({{0.f, 500.f}})).item<float>(), 500,
+      1e-3);
+}
+
+TEST(MetricsTest, GiveOneFloatAnImage) {
+  const torch::Tensor x = torch::zeros({3, 3, 32, 32}).requires_grad_(true);
+  for (const torch::Tensor& value :
+       {L1PerImage(x, x + 1), PsnrPerImage(x, x + 1), SsimPerImage(x, x + 1)}) {
+    EXPECT_EQ(value.sizes(), torch::IntArrayRef({3}));
+    EXPECT_EQ(value.dtype(), torch::kFloat32);
+    EXPECT_FALSE(value.requires_grad());
+  }
+}
+
+TEST(MetricsTest, RefuseWhatDoesNotFit) {
+  EXPECT_THROW(L1PerImage(torch::zeros({1, 1, 16, 16}), torch::zeros({1, 3, 16, 16})), c10::Error);
+  EXPECT_THROW(SsimPerImage(torch::zeros({1, 1, 8, 8}), torch::zeros({1, 1, 8, 8})), c10::Error);
+  EXPECT_THROW(KlPerImage(torch::zeros({1, 2}), torch::zeros({1, 3})), c10::Error);
+}
+
+// Values of statsmodels' proportion_confint(method="wilson") and of Brown, Cai & DasGupta 2001.
+TEST(WilsonIntervalTest, HasKnownValues) {
+  const auto expect = [](int64_t successes, int64_t trials, double low, double high) {
+    const Interval interval = WilsonInterval(successes, trials);
+    EXPECT_NEAR(interval.low, low, 1e-4) << successes << " of " << trials;
+    EXPECT_NEAR(interval.high, high, 1e-4) << successes << " of " << trials;
+  };
+  expect(5, 10, 0.2366, 0.7634);
+  expect(1, 10, 0.0179, 0.4042);
+  expect(0, 10, 0.0000, 0.2775);
+  expect(10, 10, 0.7225, 1.0000);
+  expect(81, 263, 0.2553, 0.3662);
+  expect(0, 0, 0, 1);
+}
+
+}  // namespace
+}  // namespace stylex

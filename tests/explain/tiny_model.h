@@ -1,0 +1,108 @@
+// A random StylEx small enough to be searched by brute force: a generator with 8 channels and a
+// classifier sensitive enough that single coordinates move its decision.
+#ifndef STYLEX_TESTS_EXPLAIN_TINY_MODEL_H_
+#define STYLEX_TESTS_EXPLAIN_TINY_MODEL_H_
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <utility>
+
+#include "explain/style_space.h"
+#include "models/stylex.h"
+
+namespace stylex {
+
+constexpr int64_t kTinyClasses = 4;
+constexpr int64_t kTinyResolution = 16;
+constexpr int64_t kTinyCoordinates = 5 * 8;
+
+// Two layers of random weights. Counts the images that it has seen.
+class TinyClassifier : public Classifier {
+ public:
+  TinyClassifier()
+      : hidden_(torch::randn({kTinyResolution * kTinyResolution, 16}) / 4),
+        output_(torch::randn({16, kTinyClasses}) * 1.5) {}
+
+  torch::Tensor Logits(const torch::Tensor& images) const override {
+    images_ += images.size(0);
+    return torch::matmul(torch::tanh(torch::matmul(images.flatten(1), hidden_)), output_);
+  }
+  void To(const torch::Device& device) override {
+    hidden_ = hidden_.to(device);
+    output_ = output_.to(device);
+  }
+  int64_t NumParameters() const override { return hidden_.numel() + output_.numel(); }
+  int64_t images() const { return images_; }
+
+ private:
+  torch::Tensor hidden_, output_;
+  mutable int64_t images_ = 0;
+};
+
+struct TinyModel {
+  std::shared_ptr<TinyClassifier> classifier;
+  Stylex stylex;
+  StyleVectors styles;  // of `images` images
+  StyleRanges ranges;   // over 64 other ones
+};
+
+inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(seed);
+  v1::ModelConfig config;
+  config.set_resolution(kTinyResolution);
+  config.set_image_channels(1);
+  for (int64_t k = 0; k < kTinyClasses; ++k) {
+    config.add_labels(std::string(1, static_cast<char>('a' + k)));
+  }
+  for (int i = 0; i < 3; ++i) {
+    config.mutable_generator()->add_channels(8);
+    config.mutable_encoder()->add_channels(8);
+  }
+  config.mutable_generator()->set_latent_size(8);
+  config.mutable_generator()->set_conditioning(v1::CONDITIONING_NONE);
+  Networks networks = Networks::Make(config);
+  for (auto& [name, tensor] : networks.NamedTensors()) {
+    if (name.ends_with("_noise_strength") || (name.ends_with("_bias") && tensor.dim() == 1)) {
+      tensor.normal_(0, 0.1);  // zero at the start of a training, which would hide mistakes
+    }
+  }
+  auto classifier = std::make_shared<TinyClassifier>();
+  Stylex stylex(config, networks, classifier);
+  StyleRangeAccumulator ranges;
+  ranges.Add(stylex.Styles(torch::randn({64, stylex.w_size()})).conv);
+  StyleVectors styles = stylex.Styles(torch::randn({images, stylex.w_size()}));
+  return {classifier, std::move(stylex), std::move(styles), ranges.Finish()};
+}
+
+// All coordinates in both directions.
+inline std::vector<Coordinate> AllCoordinates() {
+  std::vector<Coordinate> all;
+  for (int direction = 0; direction < 2; ++direction) {
+    for (int64_t index = 0; index < kTinyCoordinates; ++index) {
+      all.push_back({index, direction});
+    }
+  }
+  return all;
+}
+
+// [K] logits of one image with moves applied, by a whole pass of the generator and nothing shared.
+inline torch::Tensor LiteralLogits(const TinyModel& tiny, int64_t image,
+                                   const std::vector<Move>& moves) {
+  torch::NoGradGuard no_grad;
+  StyleVectors styles{tiny.styles.conv.narrow(0, image, 1).clone(),
+                      tiny.styles.rgb.narrow(0, image, 1)};
+  for (const Move& move : moves) {
+    const torch::Tensor& extremes =
+        move.coordinate.direction == 0 ? tiny.ranges.min : tiny.ranges.max;
+    const double value = tiny.styles.conv[image][move.coordinate.index].item<double>();
+    const double extreme = extremes[move.coordinate.index].item<double>();
+    styles.conv[0][move.coordinate.index] = value + move.shift * (extreme - value);
+  }
+  return tiny.stylex.Logits(tiny.stylex.Synthesize(styles))[0];
+}
+
+}  // namespace stylex
+
+#endif  // STYLEX_TESTS_EXPLAIN_TINY_MODEL_H_

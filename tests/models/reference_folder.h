@@ -1,0 +1,85 @@
+// A folder in which a test leaves tensors for an independent Python program, which computes them
+// again and compares. The test is skipped where Python or a package that it needs is missing.
+//
+//   ReferenceFolder folder;
+//   folder.Write("input", x);
+//   folder.Write("output", Network(x));
+//   folder.CompareWith("tests/models/reference_networks.py");
+#ifndef STYLEX_TESTS_MODELS_REFERENCE_FOLDER_H_
+#define STYLEX_TESTS_MODELS_REFERENCE_FOLDER_H_
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <torch/torch.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace stylex {
+
+class ReferenceFolder {
+ public:
+  ReferenceFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "stylex-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~ReferenceFolder() { std::filesystem::remove_all(path_); }
+  ReferenceFolder(const ReferenceFolder&) = delete;
+  ReferenceFolder& operator=(const ReferenceFolder&) = delete;
+
+  // Raw little-endian float32 in NAME; its shape goes to the manifest. '/' makes no folders.
+  void Write(const std::string& name, const torch::Tensor& tensor) {
+    const torch::Tensor plain = tensor.detach().to(torch::kFloat32).contiguous();
+    const std::string file = absl::StrCat(shapes_.size(), ".f32");
+    std::ofstream(path_ / file, std::ios::binary)
+        .write(static_cast<const char*>(plain.data_ptr()),
+               static_cast<std::streamsize>(plain.numel() * sizeof(float)));
+    shapes_[name] = absl::StrCat("{\"file\": \"", file, "\", \"shape\": [",
+                                 absl::StrJoin(plain.sizes(), ", "), "]}");
+  }
+
+  // Runs the script (named from the repository's root) on this folder. It exits with 0 when all
+  // agrees, with 77 when a package is missing; what it printed becomes the failure's message.
+  void CompareWith(const std::string& script) {
+    std::ofstream manifest(path_ / "manifest.json");
+    manifest << "{" << absl::StrJoin(shapes_, ",\n", [](std::string* out, const auto& entry) {
+      absl::StrAppend(out, "\"", entry.first, "\": ", entry.second);
+    }) << "}";
+    manifest.close();
+    const std::string command =
+        absl::StrCat("PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=" STYLEX_SOURCE_DIR
+                     "/tests/models /usr/bin/python3 " STYLEX_SOURCE_DIR "/",
+                     script, " ", path_.string(), " 2>&1");
+    FILE* const pipe = popen(command.c_str(), "r");
+    ASSERT_NE(pipe, nullptr) << command;
+    std::string output;
+    char buffer[4096];
+    while (const size_t read = fread(buffer, 1, sizeof(buffer), pipe)) {
+      output.append(buffer, read);
+    }
+    const int status = pclose(pipe);
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    constexpr int kPackageMissing = 77;
+    constexpr int kNoPython = 127;
+    if (code == kPackageMissing || code == kNoPython) {
+      GTEST_SKIP() << "the reference cannot run here: " << output;
+    }
+    EXPECT_EQ(code, 0) << output;
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::map<std::string, std::string> shapes_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_TESTS_MODELS_REFERENCE_FOLDER_H_

@@ -1,0 +1,60 @@
+// The subcommands of `stylex-train`, one function each.
+#ifndef STYLEX_TRAINER_COMMANDS_H_
+#define STYLEX_TRAINER_COMMANDS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace stylex {
+
+struct CommonOptions {
+  std::string data;
+  std::string work_directory;
+  std::string config;  // path; empty: the preset alone
+  std::string preset;  // over the config's own, when set
+  uint64_t seed = 1;
+  bool resume = false;
+  std::string device = "auto";
+  int threads = 0;
+  std::string command_line;  // for the checkpoint's provenance
+};
+
+struct OutputOptions {
+  std::string root;
+  std::string name;
+  int64_t version = 0;
+  bool replace = false;
+};
+
+absl::Status ClassifierCommand(const CommonOptions& common);
+
+struct StylexOptions {
+  std::string classifier;
+  bool export_only = false;
+};
+absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
+                           const OutputOptions& output);
+
+struct AttributesOptions {
+  std::string checkpoint;      // version directory; the index is written into it
+  int64_t images = 256;        // training images that AttFind evaluates
+  int64_t range_images = 0;    // training images the ranges are taken over; 0: all
+  int64_t max_attributes = 32;
+  double shift = 1;
+  double explained_at = 2.5;
+  bool subset = false;         // joint greedy instead of independent
+};
+absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
+
+struct EvaluateOptions {
+  std::string checkpoint;
+  int64_t flip_images = 0;  // validation images whose flips are searched; 0: all
+  bool record = true;       // write the figures into the checkpoint
+};
+absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_COMMANDS_H_

@@ -1,0 +1,112 @@
+#include "trainer/model_card.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "explain/style_space.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kAttributesShown = 4;
+
+std::string ChannelList(const google::protobuf::RepeatedField<int32_t>& channels) {
+  return absl::StrJoin(channels, ", ");
+}
+
+std::string ConditioningText(const v1::GeneratorConfig& generator) {
+  switch (generator.conditioning()) {
+    case v1::CONDITIONING_NONE:
+      return "none";
+    case v1::CONDITIONING_LOGITS:
+      return "the classifier's logits";
+    default:
+      return generator.condition_scale() == 0 || generator.condition_scale() == 1
+                 ? "the classifier's probabilities"
+                 : absl::StrCat("the classifier's probabilities, times ",
+                                generator.condition_scale());
+  }
+}
+
+std::string Architecture(const v1::ModelConfig& config) {
+  return absl::StrCat(
+      "| | |\n| --- | --- |\n", "| images | ", config.resolution(), "x", config.resolution(), ", ",
+      config.image_channels() == 1 ? "grey" : "RGB", " |\n| classes | ",
+      absl::StrJoin(config.labels(), ", "), " |\n| classifier | ",
+      config.classifier().architecture(),
+      config.classifier().width_multiplier() > 0
+          ? absl::StrCat(", width ", config.classifier().width_multiplier())
+          : "",
+      " |\n| generator | StyleGAN2, channels ", ChannelList(config.generator().channels()),
+      ", latent ", config.generator().latent_size(), ", condition: ",
+      ConditioningText(config.generator()), " |\n| encoder | channels ",
+      ChannelList(config.encoder().channels()), " |\n");
+}
+
+std::string ProvenanceSection(const v1::Provenance& provenance) {
+  std::string text = absl::StrCat(
+      "Data: ", provenance.dataset(), ". ", provenance.training_images(),
+      " training images, shown ", provenance.images_shown(), " times in all (", provenance.steps(),
+      " steps). Seed ", provenance.seed(), ", code ", provenance.code_version(), ", written ",
+      provenance.created(), ".\n\nMade by these commands, in order:\n\n```sh\n");
+  for (const std::string& command : provenance.commands()) {
+    absl::StrAppend(&text, command, "\n");
+  }
+  return text + "```\n";
+}
+
+std::string Metrics(const v1::ModelConfig& config) {
+  if (config.metrics().empty()) {
+    return "None yet: run `stylex-train evaluate`.\n";
+  }
+  std::vector<std::string> rows;
+  for (const auto& [name, value] : config.metrics()) {
+    rows.push_back(absl::StrFormat("| %s | %.6g |", name, value));
+  }
+  std::sort(rows.begin(), rows.end());
+  return absl::StrCat("| figure | value |\n| --- | --- |\n", absl::StrJoin(rows, "\n"), "\n");
+}
+
+std::string Attributes(const v1::ModelConfig& config, const v1::AttributeIndex& index) {
+  std::string text = absl::StrCat(
+      "AttFind over ", index.search_images(), " training images, ranges over ",
+      index.range_images(), ", shift ", index.shift(),
+      ". Mean effect on the target's logit, and the share of images that one attribute flips on "
+      "its own:\n\n| towards | coordinate | direction | mean effect | flips alone |\n"
+      "| --- | --- | --- | --- | --- |\n");
+  for (const v1::ClassAttributes& entry : index.classes()) {
+    for (int i = 0; i < std::min(kAttributesShown, entry.attributes_size()); ++i) {
+      const v1::Attribute& attribute = entry.attributes(i);
+      absl::StrAppend(
+          &text,
+          absl::StrFormat(
+              "| %s | %d (layer %d, channel %d)%s | %s | %.2f | %.1f %% |\n",
+              config.labels(entry.class_id()), attribute.index(), attribute.layer(),
+              attribute.channel(),
+              attribute.name().empty() ? "" : absl::StrCat(", ", attribute.name()),
+              attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
+              attribute.mean_effect(), 100 * attribute.flip_rate()));
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string ModelCard(const v1::ModelConfig& config,
+                      const std::optional<v1::AttributeIndex>& attributes) {
+  return absl::StrCat(
+      "# ", config.name(), "\n\n", config.description(),
+      "\n\nAn explainer of the classifier named below: it draws the smallest change of a photograph "
+      "that makes this classifier decide otherwise. Its images are drawn by a network; they are "
+      "not photographs. Attributes explain the classifier, not the world.\n\n## Architecture\n\n",
+      Architecture(config), "\n## Provenance\n\n", ProvenanceSection(config.provenance()),
+      "\n## Figures\n\nMeasured on the validation split, which training never saw.\n\n",
+      Metrics(config), "\n## Attributes\n\n",
+      attributes ? Attributes(config, *attributes)
+                 : std::string("No attribute index yet: run `stylex-train attributes`.\n"));
+}
+
+}  // namespace stylex

@@ -1,0 +1,70 @@
+#include "trainer/session.h"
+
+#include <torch/torch.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "models/json_message.h"
+#include "trainer/train_config.h"
+
+namespace stylex {
+
+absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads) {
+  if (threads > 0) {
+    torch::set_num_threads(threads);
+  }
+  if (device == "cpu" || (device == "auto" && !torch::cuda::is_available())) {
+    return torch::Device(torch::kCPU);
+  }
+  absl::string_view number = device;
+  int index = 0;
+  const bool named = absl::ConsumePrefix(&number, "cuda");
+  const bool numbered = absl::ConsumePrefix(&number, ":") && absl::SimpleAtoi(number, &index);
+  if (device != "auto" && !(named && (number.empty() || numbered))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown device \"", device, "\"; expected auto, cpu, cuda or cuda:N"));
+  }
+  const int available =
+      torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  if (index < 0 || index >= available) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("device \"", device, "\": there are ", available, " CUDA devices"));
+  }
+  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+}
+
+absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common) {
+  v1::TrainConfig overrides;
+  if (!common.config.empty()) {
+    STYLEX_RETURN_IF_ERROR(ReadJsonMessage(common.config, &overrides));
+  }
+  if (!common.preset.empty()) {
+    overrides.set_preset(common.preset);
+  }
+  return ResolveConfig(overrides);
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
+                                                  v1::TrainConfig* config) {
+  v1::ModelConfig& model = *config->mutable_model();
+  DatasetOptions options;
+  options.resolution = model.resolution();
+  options.channels = model.image_channels();
+  options.stretch = model.preprocessing().crop() == "stretch";
+  options.labels = {config->data().labels().begin(), config->data().labels().end()};
+  STYLEX_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, OpenDataset(path, options));
+  model.mutable_labels()->Assign(dataset->labels().begin(), dataset->labels().end());
+  return dataset;
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
+                                                    const std::string& path) {
+  v1::TrainConfig config;
+  *config.mutable_model() = model;
+  *config.mutable_data()->mutable_labels() = model.labels();
+  return OpenData(path, &config);
+}
+
+}  // namespace stylex

@@ -1,0 +1,34 @@
+// What every training command does first: read the config, choose the device, open the data.
+#ifndef STYLEX_TRAINER_SESSION_H_
+#define STYLEX_TRAINER_SESSION_H_
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "stylex/v1/train_config.pb.h"
+#include "trainer/commands.h"
+#include "trainer/dataset.h"
+
+namespace stylex {
+
+// "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N". INVALID_ARGUMENT or
+// FAILED_PRECONDITION (no such device) otherwise. `threads` 0: all cores.
+absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads);
+
+// The resolved config of a command; data path and labels are filled in by OpenData.
+absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);
+
+// Opens the data set the config asks for and writes its labels into the config's model.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
+                                                  v1::TrainConfig* config);
+
+// Opens a data set for a finished model; its labels must be the model's, or as many.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
+                                                    const std::string& path);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_SESSION_H_

@@ -1,0 +1,113 @@
+#include <torch/torch.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "models/checkpoint.h"
+#include "trainer/classifier_training.h"
+#include "trainer/commands.h"
+#include "trainer/model_card.h"
+#include "trainer/session.h"
+#include "trainer/stylex_run.h"
+
+namespace stylex {
+namespace {
+
+struct FrozenClassifier {
+  std::shared_ptr<Classifier> classifier;
+  MobileNetV2 network{nullptr};  // the built-in kind
+  std::string torchscript;       // or the path of a user's own
+};
+
+// Takes over what the classifier's own training has fixed: its architecture, labels and scores.
+absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path,
+                                                v1::ModelConfig* model) {
+  FrozenClassifier frozen;
+  if (path.ends_with(".pt")) {
+    model->mutable_classifier()->Clear();
+    model->mutable_classifier()->set_architecture("torchscript");
+    STYLEX_ASSIGN_OR_RETURN(
+        frozen.classifier,
+        LoadTorchScriptClassifier(path, model->image_channels(), model->resolution(),
+                                  model->labels_size(), model->classifier().temperature()));
+    frozen.torchscript = path;
+    return frozen;
+  }
+  STYLEX_ASSIGN_OR_RETURN(TrainedClassifier trained, LoadTrainedClassifier(path));
+  if (trained.config.resolution() != model->resolution() ||
+      trained.config.image_channels() != model->image_channels() ||
+      trained.config.labels_size() != model->labels_size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": the classifier was trained for ", trained.config.labels_size(), " classes of ",
+        trained.config.resolution(), "x", trained.config.resolution(), "x",
+        trained.config.image_channels(), " images, this run has ", model->labels_size(),
+        " classes of ", model->resolution(), "x", model->resolution(), "x",
+        model->image_channels()));
+  }
+  *model->mutable_classifier() = trained.config.classifier();
+  *model->mutable_labels() = trained.config.labels();
+  *model->mutable_metrics() = trained.config.metrics();
+  frozen.network = trained.network;
+  frozen.classifier =
+      MakeMobileNetClassifier(trained.network, model->classifier().temperature());
+  return frozen;
+}
+
+absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
+                    const OutputOptions& output, const FrozenClassifier& frozen,
+                    const Dataset& dataset, const StylexTraining& training) {
+  CheckpointToWrite checkpoint;
+  checkpoint.config = config.model();
+  checkpoint.config.set_schema_version(1);
+  checkpoint.config.set_name(output.name);
+  v1::Provenance& provenance = *checkpoint.config.mutable_provenance();
+  provenance.set_dataset(config.data().description().empty() ? common.data
+                                                             : config.data().description());
+  provenance.set_training_images(dataset.size(Split::kTrain));
+  provenance.set_images_shown(training.images_seen());
+  provenance.set_steps(training.step());
+  provenance.set_seed(common.seed);
+  provenance.set_code_version(STYLEX_CODE_VERSION);
+  provenance.set_created(
+      absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()));
+  provenance.add_commands(common.command_line);
+  checkpoint.networks = training.averaged_networks();
+  checkpoint.classifier = frozen.network;
+  checkpoint.torchscript_classifier = frozen.torchscript;
+  checkpoint.model_card = ModelCard(checkpoint.config, std::nullopt);
+  STYLEX_ASSIGN_OR_RETURN(const std::string path,
+                          WriteCheckpoint(checkpoint, output.root, output.name, output.version,
+                                          output.replace));
+  std::printf("wrote %s\n", path.c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
+                           const OutputOptions& output) {
+  STYLEX_ASSIGN_OR_RETURN(v1::TrainConfig config, ReadTrainConfig(common));
+  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenData(common.data, &config));
+  STYLEX_ASSIGN_OR_RETURN(FrozenClassifier frozen,
+                          OpenClassifier(options.classifier, config.mutable_model()));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Run> run,
+      Run::Open(common.work_directory, kStylexStateFile, common.resume || options.export_only));
+  frozen.classifier->To(device);
+  StylexTraining training(config, frozen.classifier, common.seed, device);
+  if (run->resuming()) {
+    STYLEX_RETURN_IF_ERROR(RestoreStylexTraining(&training, run.get()));
+  } else if (options.export_only) {
+    return absl::NotFoundError(
+        absl::StrCat(common.work_directory, ": holds no saved state to export"));
+  }
+  if (!options.export_only) {
+    STYLEX_RETURN_IF_ERROR(
+        RunStylexTraining(config, *dataset, common.seed, &training, run.get()));
+  }
+  return Export(config, common, output, frozen, *dataset, training);
+}
+
+}  // namespace stylex
