@@ -11,7 +11,7 @@ namespace stylex {
 struct Bitmap {
   int width = 0;
   int height = 0;
-  int channels = 0;  // 1: grey, 3: RGB
+  int channels = 0;           // 1: grey, 3: RGB
   std::vector<uint8_t> data;  // [height, width, channels]
 
   static Bitmap Make(int width, int height, int channels, uint8_t fill = 0) {

@@ -2,12 +2,17 @@
 
 #include <algorithm>
 
+#include "image/font.h"
 #include "image/resize.h"
 
 namespace stylex {
+namespace {
 
-Canvas::Canvas(int width, int height, Rgb background)
-    : bitmap_(Bitmap::Make(width, height, 3)) {
+constexpr int kAdvance = kGlyphWidth + 1;
+
+}  // namespace
+
+Canvas::Canvas(int width, int height, Rgb background) : bitmap_(Bitmap::Make(width, height, 3)) {
   FillRect(0, 0, width, height, background);
 }
 
@@ -28,6 +33,27 @@ void Canvas::FillRect(int x, int y, int width, int height, Rgb color) {
       std::copy(color.begin(), color.end(), bitmap_.pixel(column, row));
     }
   }
+}
+
+void Canvas::Text(std::string_view text, int x, int y, Rgb color, int scale) {
+  for (const char character : text) {
+    const bool printable = character >= kFirstGlyph && character <= kLastGlyph;
+    const char shown = printable ? character : '?';
+    const std::string_view glyph = kGlyphs[static_cast<size_t>(shown - kFirstGlyph)];
+    const int top = y + (kDescending.find(shown) == std::string_view::npos ? 0 : kDescent * scale);
+    for (int row = 0; row < kGlyphHeight; ++row) {
+      for (int column = 0; column < kGlyphWidth; ++column) {
+        if (glyph[static_cast<size_t>(row * (kGlyphWidth + 1) + column)] == '#') {
+          FillRect(x + column * scale, top + row * scale, scale, scale, color);
+        }
+      }
+    }
+    x += kAdvance * scale;
+  }
+}
+
+int Canvas::TextWidth(std::string_view text, int scale) {
+  return static_cast<int>(text.size()) * kAdvance * scale;
 }
 
 }  // namespace stylex

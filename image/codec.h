@@ -1,8 +1,8 @@
 // JPEG and PNG files to pixels and back, for bytes that nobody vouches for.
 //
 // Everything that a file can claim is checked before memory is spent on it: a header that claims
-// more pixels than the limit is refused without allocating. Grey, CMYK and YCCK JPEGs, and PNGs with
-// palette, alpha, 16 bits or interlacing are all read. Thread-safe: there is no state.
+// more pixels than the limit is refused without allocating. Grey, CMYK and YCCK JPEGs, and PNGs
+// with palette, alpha, 16 bits or interlacing are all read. Thread-safe: there is no state.
 #ifndef STYLEX_IMAGE_CODEC_H_
 #define STYLEX_IMAGE_CODEC_H_
 
@@ -38,14 +38,16 @@ ImageFormat DetectFormat(std::string_view data);
 // RESOURCE_EXHAUSTED: over the limits.
 absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits = {});
 
-// quality 1 to 100, 4:4:4. CHECKs a non-empty bitmap.
+// quality 1 to 100, 4:4:4. INVALID_ARGUMENT for another quality, an empty bitmap, or a side over
+// 65500 pixels.
 absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality = 90);
 
-// `text`: (keyword, value) pairs stored as tEXt/iTXt, e.g. to mark an image as synthetic.
+// Stored as iTXt, e.g. to mark an image as synthetic.
 struct PngText {
-  std::string keyword;  // 1 to 79 Latin-1 characters
+  std::string keyword;  // 1 to 79 printable Latin-1 characters, no space first, last or twice
   std::string value;    // UTF-8
 };
+// INVALID_ARGUMENT for an empty bitmap, or text that PNG cannot hold.
 absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngText> text = {});
 
 // Reads a whole file; NOT_FOUND, PERMISSION_DENIED or RESOURCE_EXHAUSTED (over max_bytes) with the

@@ -2,10 +2,10 @@
 
 #include <cstdio>
 // jpeglib.h needs <cstdio> before it.
+#include <jerror.h>
 #include <jpeglib.h>
 
 #include <csetjmp>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,8 +13,8 @@
 namespace stylex {
 namespace {
 
-// libjpeg reports errors by calling back; we longjmp out. Everything that has a destructor lives
-// outside of the functions that setjmp.
+// libjpeg reports errors by calling back, and we longjmp out. Everything that has a destructor
+// lives outside of the functions that setjmp, in Reader and Writer.
 struct ErrorManager {
   jpeg_error_mgr manager;
   std::jmp_buf jump;
@@ -27,11 +27,21 @@ void OnError(j_common_ptr info) {
   std::longjmp(error->jump, 1);
 }
 
-// Warnings are data that the decoder had to invent, e.g. after a premature end: an error for us.
+// A warning means that the decoder goes on with pixels it had to invent, as after a premature end:
+// an error for us. The exceptions cost no pixel, and cameras do write such files.
 void OnMessage(j_common_ptr info, int level) {
-  if (level < 0) {
+  const int code = info->err->msg_code;
+  if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_JFIF_MAJOR &&
+      code != JWRN_ADOBE_XFORM) {
     OnError(info);
   }
+}
+
+void PrepareErrors(ErrorManager* error) {
+  jpeg_std_error(&error->manager);
+  error->manager.error_exit = OnError;
+  error->manager.emit_message = OnMessage;
+  error->message[0] = 0;
 }
 
 struct ScanLimit {
@@ -40,9 +50,6 @@ struct ScanLimit {
 };
 
 void OnProgress(j_common_ptr info) {
-  if (!info->is_decompressor) {
-    return;
-  }
   const int scan = reinterpret_cast<j_decompress_ptr>(info)->input_scan_number;
   const ScanLimit* limit = reinterpret_cast<ScanLimit*>(info->progress);
   if (scan > limit->max_scans) {
@@ -53,15 +60,23 @@ void OnProgress(j_common_ptr info) {
 }
 
 struct Reader {
+  Reader(std::string_view bytes, const DecodeLimits& decode_limits)
+      : data(bytes), limits(decode_limits) {}
+  ~Reader() { jpeg_destroy_decompress(&info); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
   std::string_view data;
-  DecodeLimits limits;
-  std::string error;
+  const DecodeLimits& limits;
+  jpeg_decompress_struct info = {};
+  ErrorManager error = {};
+  ScanLimit scan_limit = {};
   bool too_large = false;
   Bitmap bitmap;
   std::vector<uint8_t> cmyk_row;
 };
 
-// Adobe programs store CMYK inverted (0 is full ink), and JPEG files with CMYK are Adobe's.
+// With an Adobe marker the samples are inverted: 0 is full ink.
 void CmykToRgb(const uint8_t* cmyk, int width, bool inverted, uint8_t* rgb) {
   for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
     const int key = inverted ? cmyk[3] : 255 - cmyk[3];
@@ -72,14 +87,14 @@ void CmykToRgb(const uint8_t* cmyk, int width, bool inverted, uint8_t* rgb) {
   }
 }
 
-void ReadRows(jpeg_decompress_struct* info, Reader* reader) {
+void ReadRows(Reader* reader) {
+  jpeg_decompress_struct* info = &reader->info;
   const bool cmyk = info->out_color_space == JCS_CMYK;
   while (info->output_scanline < info->output_height) {
     const int y = static_cast<int>(info->output_scanline);
     JSAMPROW row = cmyk ? reader->cmyk_row.data() : reader->bitmap.pixel(0, y);
     if (jpeg_read_scanlines(info, &row, 1) == 1 && cmyk) {
-      CmykToRgb(row, reader->bitmap.width, info->saw_Adobe_marker != 0,
-                reader->bitmap.pixel(0, y));
+      CmykToRgb(row, reader->bitmap.width, info->saw_Adobe_marker != 0, reader->bitmap.pixel(0, y));
     }
   }
 }
@@ -95,109 +110,133 @@ void ChooseColors(jpeg_decompress_struct* info) {
 }
 
 bool Decode(Reader* reader) {
-  jpeg_decompress_struct info;
-  ErrorManager error;
-  ScanLimit limit;
-  info.err = jpeg_std_error(&error.manager);
-  error.manager.error_exit = OnError;
-  error.manager.emit_message = OnMessage;
-  error.message[0] = 0;
-  jpeg_create_decompress(&info);
-  if (setjmp(error.jump) != 0) {
-    jpeg_destroy_decompress(&info);
-    reader->error = error.message;
+  jpeg_decompress_struct* info = &reader->info;
+  PrepareErrors(&reader->error);
+  info->err = &reader->error.manager;
+  if (setjmp(reader->error.jump) != 0) {
     return false;
   }
-  limit.max_scans = reader->limits.max_jpeg_scans;
-  limit.manager.progress_monitor = OnProgress;
-  info.progress = &limit.manager;
-  jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(reader->data.data()),
+  jpeg_create_decompress(info);
+  reader->scan_limit.max_scans = reader->limits.max_jpeg_scans;
+  reader->scan_limit.manager.progress_monitor = OnProgress;
+  info->progress = &reader->scan_limit.manager;
+  jpeg_mem_src(info, reinterpret_cast<const unsigned char*>(reader->data.data()),
                reader->data.size());
-  jpeg_read_header(&info, TRUE);
-  if (static_cast<int64_t>(info.image_width) * info.image_height > reader->limits.max_pixels) {
-    std::snprintf(error.message, sizeof(error.message), "%ux%u pixels", info.image_width,
-                  info.image_height);
+  jpeg_read_header(info, TRUE);
+  if (static_cast<int64_t>(info->image_width) * info->image_height > reader->limits.max_pixels) {
     reader->too_large = true;
-    std::longjmp(error.jump, 1);
+    return false;
   }
-  ChooseColors(&info);
-  jpeg_start_decompress(&info);
-  const int channels = info.out_color_space == JCS_GRAYSCALE ? 1 : 3;
-  reader->bitmap = Bitmap::Make(static_cast<int>(info.output_width),
-                                static_cast<int>(info.output_height), channels);
-  reader->cmyk_row.resize(size_t{4} * info.output_width);
-  ReadRows(&info, reader);
-  jpeg_finish_decompress(&info);
-  jpeg_destroy_decompress(&info);
+  ChooseColors(info);
+  jpeg_start_decompress(info);
+  const int channels = info->out_color_space == JCS_GRAYSCALE ? 1 : 3;
+  reader->bitmap = Bitmap::Make(static_cast<int>(info->output_width),
+                                static_cast<int>(info->output_height), channels);
+  reader->cmyk_row.resize(size_t{4} * info->output_width);
+  ReadRows(reader);
+  jpeg_finish_decompress(info);
   return true;
 }
 
-struct Writer {
-  const Bitmap* bitmap;
-  int quality;
-  unsigned char* data = nullptr;
-  unsigned long size = 0;
-  std::string error;
+// Collects what the encoder writes.
+struct Destination {
+  jpeg_destination_mgr manager;
+  std::string data;
+  JOCTET buffer[1 << 14];
 };
 
-bool Encode(Writer* writer) {
-  jpeg_compress_struct info;
-  ErrorManager error;
-  info.err = jpeg_std_error(&error.manager);
-  error.manager.error_exit = OnError;
-  error.message[0] = 0;
-  jpeg_create_compress(&info);
-  if (setjmp(error.jump) != 0) {
-    jpeg_destroy_compress(&info);
-    writer->error = error.message;
+void StartBuffer(j_compress_ptr info) {
+  Destination* destination = reinterpret_cast<Destination*>(info->dest);
+  destination->manager.next_output_byte = destination->buffer;
+  destination->manager.free_in_buffer = sizeof(destination->buffer);
+}
+
+boolean FlushBuffer(j_compress_ptr info) {
+  Destination* destination = reinterpret_cast<Destination*>(info->dest);
+  destination->data.append(reinterpret_cast<const char*>(destination->buffer),
+                           sizeof(destination->buffer));
+  StartBuffer(info);
+  return TRUE;
+}
+
+void FinishBuffer(j_compress_ptr info) {
+  Destination* destination = reinterpret_cast<Destination*>(info->dest);
+  destination->data.append(reinterpret_cast<const char*>(destination->buffer),
+                           sizeof(destination->buffer) - destination->manager.free_in_buffer);
+}
+
+struct Writer {
+  Writer() = default;
+  ~Writer() { jpeg_destroy_compress(&info); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  jpeg_compress_struct info = {};
+  ErrorManager error = {};
+  Destination destination = {};
+};
+
+bool Encode(const Bitmap& bitmap, int quality, Writer* writer) {
+  jpeg_compress_struct* info = &writer->info;
+  PrepareErrors(&writer->error);
+  info->err = &writer->error.manager;
+  if (setjmp(writer->error.jump) != 0) {
     return false;
   }
-  jpeg_mem_dest(&info, &writer->data, &writer->size);
-  info.image_width = static_cast<JDIMENSION>(writer->bitmap->width);
-  info.image_height = static_cast<JDIMENSION>(writer->bitmap->height);
-  info.input_components = writer->bitmap->channels;
-  info.in_color_space = writer->bitmap->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-  jpeg_set_defaults(&info);
-  jpeg_set_quality(&info, writer->quality, TRUE);
-  info.comp_info[0].h_samp_factor = 1;  // 4:4:4: small pictures have no pixels to spare
-  info.comp_info[0].v_samp_factor = 1;
-  jpeg_start_compress(&info, TRUE);
-  while (info.next_scanline < info.image_height) {
-    JSAMPROW row =
-        const_cast<JSAMPROW>(writer->bitmap->pixel(0, static_cast<int>(info.next_scanline)));
-    jpeg_write_scanlines(&info, &row, 1);
+  jpeg_create_compress(info);
+  writer->destination.manager.init_destination = StartBuffer;
+  writer->destination.manager.empty_output_buffer = FlushBuffer;
+  writer->destination.manager.term_destination = FinishBuffer;
+  info->dest = &writer->destination.manager;
+  info->image_width = static_cast<JDIMENSION>(bitmap.width);
+  info->image_height = static_cast<JDIMENSION>(bitmap.height);
+  info->input_components = bitmap.channels;
+  info->in_color_space = bitmap.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(info);
+  jpeg_set_quality(info, quality, TRUE);
+  info->comp_info[0].h_samp_factor = 1;  // 4:4:4: small pictures have no pixels to spare
+  info->comp_info[0].v_samp_factor = 1;
+  jpeg_start_compress(info, TRUE);
+  while (info->next_scanline < info->image_height) {
+    JSAMPROW row = const_cast<JSAMPROW>(bitmap.pixel(0, static_cast<int>(info->next_scanline)));
+    jpeg_write_scanlines(info, &row, 1);
   }
-  jpeg_finish_compress(&info);
-  jpeg_destroy_compress(&info);
+  jpeg_finish_compress(info);
   return true;
 }
 
 }  // namespace
 
 absl::StatusOr<Bitmap> DecodeJpeg(std::string_view data, const DecodeLimits& limits) {
-  Reader reader;
-  reader.data = data;
-  reader.limits = limits;
+  Reader reader(data, limits);
   if (Decode(&reader)) {
-    return ApplyOrientation(reader.bitmap, ExifOrientation(data));
+    return ApplyOrientation(std::move(reader.bitmap), ExifOrientation(data));
   }
-  if (reader.too_large) {
-    return absl::ResourceExhaustedError(absl::StrCat("JPEG image of ", reader.error,
-                                                     "; the limit is ", limits.max_pixels,
-                                                     " pixels"));
+  // libjpeg itself refuses a side over JPEG_MAX_DIMENSION.
+  if (reader.too_large || reader.error.manager.msg_code == JERR_IMAGE_TOO_BIG) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("JPEG image of ", reader.info.image_width, "x", reader.info.image_height,
+                     " pixels; the limit is ", limits.max_pixels, " pixels, and ",
+                     JPEG_MAX_DIMENSION, " for each side"));
   }
-  return absl::InvalidArgumentError(absl::StrCat("broken JPEG image: ", reader.error));
+  if (reader.info.input_scan_number > limits.max_jpeg_scans) {
+    return absl::ResourceExhaustedError(absl::StrCat("JPEG image of ", reader.error.message));
+  }
+  return absl::InvalidArgumentError(absl::StrCat("broken JPEG image: ", reader.error.message));
 }
 
 absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality) {
-  Writer writer{.bitmap = &bitmap, .quality = quality, .error = {}};
-  const bool encoded = Encode(&writer);
-  std::string bytes(reinterpret_cast<const char*>(writer.data), writer.size);
-  std::free(writer.data);
-  if (!encoded) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot be written as JPEG: ", writer.error));
+  if (quality < 1 || quality > 100) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("JPEG quality ", quality, "; expected 1 to 100"));
   }
-  return bytes;
+  Writer writer;
+  if (!Encode(bitmap, quality, &writer)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a ", bitmap.width, "x", bitmap.height, "x", bitmap.channels,
+                     " bitmap cannot be written as JPEG: ", writer.error.message));
+  }
+  return std::move(writer.destination.data);
 }
 
 }  // namespace stylex

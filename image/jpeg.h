@@ -15,7 +15,7 @@ absl::StatusOr<Bitmap> DecodeJpeg(std::string_view data, const DecodeLimits& lim
 int ExifOrientation(std::string_view jpeg);
 
 // Turns and mirrors a bitmap as the orientation says, so that it is upright.
-Bitmap ApplyOrientation(const Bitmap& bitmap, int orientation);
+Bitmap ApplyOrientation(Bitmap bitmap, int orientation);
 
 }  // namespace stylex
 

@@ -43,8 +43,7 @@ int OrientationInTiff(std::string_view data) {
   }
   const Tiff tiff(data);
   const std::optional<uint32_t> directory = tiff.Number(4, 4);
-  const std::optional<uint32_t> entries =
-      directory ? tiff.Number(*directory, 2) : std::nullopt;
+  const std::optional<uint32_t> entries = directory ? tiff.Number(*directory, 2) : std::nullopt;
   for (uint32_t i = 0; entries && i < *entries; ++i) {
     const size_t entry = size_t{*directory} + 2 + i * kEntryBytes;
     const std::optional<uint32_t> tag = tiff.Number(entry, 2);
@@ -86,14 +85,16 @@ int ExifOrientation(std::string_view jpeg) {
   return 1;
 }
 
-Bitmap ApplyOrientation(const Bitmap& bitmap, int orientation) {
+Bitmap ApplyOrientation(Bitmap bitmap, int orientation) {
   if (orientation <= 1 || orientation > 8) {
     return bitmap;
   }
   const bool transposed = orientation >= 5;
   // In the stored image: do columns run from right to left, do rows run from bottom to top?
-  const bool mirror_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  const bool mirror_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const bool mirror_x =
+      orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool mirror_y =
+      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   Bitmap out = Bitmap::Make(transposed ? bitmap.height : bitmap.width,
                             transposed ? bitmap.width : bitmap.height, bitmap.channels);
   for (int y = 0; y < out.height; ++y) {

@@ -2,12 +2,15 @@
 
 #include <png.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstring>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace stylex {
 namespace {
@@ -83,7 +86,10 @@ bool Decode(Reader* reader) {
   }
   png_set_read_fn(png, reader, ReadBytes);
   png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
-  png_set_chunk_malloc_max(png, 8 << 20);
+  // Everything that is no pixel is skipped: compressed text and profiles can unfold to gigabytes,
+  // and gamma would make transparent pixels blend otherwise than viewers do.
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // ours is below
   png_read_info(png, info);
   const int64_t width = png_get_image_width(png, info);
   const int64_t height = png_get_image_height(png, info);
@@ -139,6 +145,27 @@ bool Encode(const Bitmap& bitmap, std::vector<png_text>* text, Writer* writer) {
   return true;
 }
 
+// libpng would mend a keyword, and cut a value, without a word.
+absl::Status CheckText(const PngText& text) {
+  const auto printable = [](char character) {
+    const auto code = static_cast<unsigned char>(character);
+    return (code >= 32 && code <= 126) || code >= 161;
+  };
+  const std::string& keyword = text.keyword;
+  if (keyword.empty() || keyword.size() > 79 ||
+      !std::all_of(keyword.begin(), keyword.end(), printable) || keyword.front() == ' ' ||
+      keyword.back() == ' ' || keyword.find("  ") != std::string::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "PNG keyword \"", absl::CHexEscape(keyword),
+        "\"; expected 1 to 79 printable Latin-1 characters, no space first, last or twice"));
+  }
+  if (text.value.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the PNG text of \"", keyword, "\" has a zero byte; expected UTF-8 without"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Bitmap> DecodePng(std::string_view data, const DecodeLimits& limits) {
@@ -149,16 +176,20 @@ absl::StatusOr<Bitmap> DecodePng(std::string_view data, const DecodeLimits& limi
     return std::move(reader.bitmap);
   }
   if (reader.too_large) {
-    return absl::ResourceExhaustedError(absl::StrCat("PNG image of ", reader.error,
-                                                     "; the limit is ", limits.max_pixels,
-                                                     " pixels"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "PNG image of ", reader.error, "; the limit is ", limits.max_pixels, " pixels"));
   }
   return absl::InvalidArgumentError(absl::StrCat("broken PNG image: ", reader.error));
 }
 
 absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngText> text) {
+  if (bitmap.channels != 1 && bitmap.channels != 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a bitmap of ", bitmap.channels, " channels; PNG files are of 1 or 3"));
+  }
   std::vector<png_text> chunks;
   for (const PngText& item : text) {
+    STYLEX_RETURN_IF_ERROR(CheckText(item));
     png_text chunk = {};
     chunk.compression = PNG_ITXT_COMPRESSION_NONE;
     chunk.key = const_cast<char*>(item.keyword.c_str());
@@ -168,7 +199,9 @@ absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngT
   }
   Writer writer;
   if (!Encode(bitmap, &chunks, &writer)) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot be written as PNG: ", writer.error));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a ", bitmap.width, "x", bitmap.height,
+                     " bitmap cannot be written as PNG: ", writer.error));
   }
   return std::move(writer.data);
 }

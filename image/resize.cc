@@ -7,8 +7,8 @@
 namespace stylex {
 namespace {
 
-// Coefficients are fixed-point numbers of this many fractional bits, so that sums of bytes are exact
-// and equal on every machine (8 bits are kept for the value and 2 for overshoot).
+// Coefficients are fixed-point numbers of this many fractional bits, so that sums of bytes are
+// exact and equal on every machine (8 bits are kept for the value and 2 for overshoot).
 constexpr int kPrecisionBits = 32 - 8 - 2;
 
 // Keys' cubic convolution with a = -0.5.
@@ -98,8 +98,7 @@ Bitmap ResizeVertically(const Bitmap& in, int height) {
 }  // namespace
 
 Bitmap ResizeBicubic(const Bitmap& bitmap, int width, int height) {
-  const Bitmap narrowed =
-      bitmap.width == width ? bitmap : ResizeHorizontally(bitmap, width);
+  const Bitmap narrowed = bitmap.width == width ? bitmap : ResizeHorizontally(bitmap, width);
   return bitmap.height == height ? narrowed : ResizeVertically(narrowed, height);
 }
 

@@ -7,8 +7,8 @@
 
 namespace stylex {
 
-// Pillow's BICUBIC: separable, a = -0.5, support scaled by the ratio when shrinking, horizontal pass
-// first with the intermediate rounded to 8 bits. Within 1/255 of Pillow. width, height >= 1.
+// Pillow's BICUBIC: separable, a = -0.5, support scaled by the ratio when shrinking, horizontal
+// pass first with the intermediate rounded to 8 bits. Within 1/255 of Pillow. width, height >= 1.
 Bitmap ResizeBicubic(const Bitmap& bitmap, int width, int height);
 
 // Nearest neighbour, for showing small pictures large.

@@ -19,15 +19,18 @@ void AddCommon(CLI::App* command, CommonOptions* options) {
       ->required();
   command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
       ->required();
-  command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
-  command->add_option("--preset", options->preset,
-                      "default (recommended) or seed (the replication study's choices)");
   command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
   command->add_flag("--resume", options->resume, "go on with the run in --work-dir");
   command->add_option("--device", options->device, "auto, cpu or cuda[:N]")->capture_default_str();
   command->add_option("--threads", options->threads, "CPU threads; 0: all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
+}
+
+void AddConfig(CLI::App* command, CommonOptions* options) {
+  command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
+  command->add_option("--preset", options->preset,
+                      "default (recommended) or seed (the replication study's choices)");
 }
 
 void AddOutput(CLI::App* command, OutputOptions* options) {
@@ -37,6 +40,26 @@ void AddOutput(CLI::App* command, OutputOptions* options) {
   command->add_option("--version", options->version, "version; 0: the next free one")
       ->capture_default_str();
   command->add_flag("--replace", options->replace, "replace that version if it is there");
+}
+
+void AddAttributes(CLI::App* command, AttributesOptions* options) {
+  command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  command->add_option("--images", options->images, "training images that are searched")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--range-images", options->range_images,
+                      "training images the coordinates' ranges are taken over; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--max-attributes", options->max_attributes, "kept for each class")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command->add_option("--shift", options->shift, "1: to the extreme")->capture_default_str();
+  command->add_option("--explained-at", options->explained_at,
+                      "logits after which an image counts as explained; 0: never")
+      ->capture_default_str();
+  command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
 }
 
 int Report(const absl::Status& status) {
@@ -69,12 +92,14 @@ int TrainMain(int argc, char** argv) {
   CLI::App* classifier =
       app.add_subcommand("classifier", "train MobileNetV2 on the data's classes");
   AddCommon(classifier, &common);
+  AddConfig(classifier, &common);
   classifier->callback([&] { run = [&] { return ClassifierCommand(common); }; });
 
   StylexOptions stylex_options;
   CLI::App* stylex =
       app.add_subcommand("stylex", "train generator and encoder around a classifier");
   AddCommon(stylex, &common);
+  AddConfig(stylex, &common);
   AddOutput(stylex, &output);
   stylex->add_option("--classifier", stylex_options.classifier,
                      "work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
@@ -82,6 +107,26 @@ int TrainMain(int argc, char** argv) {
   stylex->add_flag("--export-only", stylex_options.export_only,
                    "write a checkpoint from the run's saved state, train no further");
   stylex->callback([&] { run = [&] { return StylexCommand(common, stylex_options, output); }; });
+
+  AttributesOptions attributes_options;
+  CLI::App* attributes = app.add_subcommand(
+      "attributes", "find the attributes of every class (AttFind) and write them into a checkpoint");
+  AddCommon(attributes, &common);
+  AddAttributes(attributes, &attributes_options);
+  attributes->callback([&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
+
+  EvaluateOptions evaluate_options;
+  CLI::App* evaluate = app.add_subcommand(
+      "evaluate", "measure a checkpoint on the validation split and write the figures into it");
+  AddCommon(evaluate, &common);
+  evaluate->add_option("--checkpoint", evaluate_options.checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  evaluate->add_option("--flip-images", evaluate_options.flip_images,
+                       "validation images whose flips are searched, drawn with the seed; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
+  evaluate->callback([&] { run = [&] { return EvaluateCommand(common, evaluate_options); }; });
 
   CLI11_PARSE(app, argc, argv);
   try {

@@ -37,6 +37,24 @@ struct StylexOptions {
 absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
                            const OutputOptions& output);
 
+struct AttributesOptions {
+  std::string checkpoint;      // version directory; the index is written into it
+  int64_t images = 256;        // training images that AttFind evaluates
+  int64_t range_images = 0;    // training images the ranges are taken over; 0: all
+  int64_t max_attributes = 32;
+  double shift = 1;
+  double explained_at = 2.5;
+  bool subset = false;         // joint greedy instead of independent
+};
+absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
+
+struct EvaluateOptions {
+  std::string checkpoint;
+  int64_t flip_images = 0;  // validation images whose flips are searched; 0: all
+  bool record = true;       // write the figures into the checkpoint
+};
+absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options);
+
 }  // namespace stylex
 
 #endif  // STYLEX_TRAINER_COMMANDS_H_

@@ -59,4 +59,12 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
   return dataset;
 }
 
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
+                                                    const std::string& path) {
+  v1::TrainConfig config;
+  *config.mutable_model() = model;
+  *config.mutable_data()->mutable_labels() = model.labels();
+  return OpenData(path, &config);
+}
+
 }  // namespace stylex

@@ -25,6 +25,10 @@ absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);
 absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
                                                   v1::TrainConfig* config);
 
+// Opens a data set for a finished model; its labels must be the model's, or as many.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
+                                                    const std::string& path);
+
 }  // namespace stylex
 
 #endif  // STYLEX_TRAINER_SESSION_H_

@@ -1,0 +1,161 @@
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "explain/attfind.h"
+#include "models/checkpoint.h"
+#include "models/json_message.h"
+#include "models/version_directory.h"
+#include "trainer/batch_loader.h"
+#include "trainer/commands.h"
+#include "trainer/model_card.h"
+#include "trainer/run.h"
+#include "trainer/session.h"
+
+namespace stylex {
+namespace {
+
+constexpr int64_t kEncodeBatch = 128;
+
+StyleVectors EncodeStyles(const Stylex& model, const torch::Tensor& images) {
+  const torch::Tensor x = images.to(model.device());
+  return model.Styles(model.Encode(x, model.Logits(x)));
+}
+
+// Ranges over the training split; `limit` 0: every image.
+absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Dataset& dataset,
+                                               int64_t limit, Run* run) {
+  StyleRangeAccumulator accumulator;
+  const int64_t total =
+      limit > 0 ? std::min(limit, dataset.size(Split::kTrain)) : dataset.size(Split::kTrain);
+  int64_t done = 0;
+  run->StartProgress("style ranges", 0, total);
+  STYLEX_RETURN_IF_ERROR(ForEachBatch(
+      dataset, Split::kTrain, kEncodeBatch, limit, [run](const std::string& text) { run->Warn(text); },
+      [&](const Batch& batch) {
+        accumulator.Add(EncodeStyles(model, batch.images).conv);
+        run->Progress(done += batch.images.size(0), "");
+        return absl::OkStatus();
+      }));
+  run->EndProgress();
+  return accumulator.Finish();
+}
+
+// Training images in an order of the seed's, so that every class has its share.
+absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& dataset,
+                                          int64_t count, uint64_t seed, Run* run) {
+  BatchLoaderOptions loading;
+  loading.batch_size = std::min(count, dataset.size(Split::kTrain));
+  loading.seed = seed;
+  loading.ahead = 1;
+  BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });
+  STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader.Next());
+  std::vector<torch::Tensor> conv;
+  std::vector<torch::Tensor> rgb;
+  for (const torch::Tensor& part : batch.images.split(kEncodeBatch)) {
+    const StyleVectors styles = EncodeStyles(model, part);
+    conv.push_back(styles.conv);
+    rgb.push_back(styles.rgb);
+  }
+  return StyleVectors{torch::cat(conv), torch::cat(rgb)};
+}
+
+v1::Attribute ToAttribute(const SelectedAttribute& selected, const StyleLayout& layout) {
+  v1::Attribute attribute;
+  const int64_t index = selected.coordinate.index;
+  attribute.set_index(static_cast<int>(index));
+  attribute.set_layer(static_cast<int>(layout.LayerOf(index)));
+  attribute.set_channel(static_cast<int>(layout.ChannelOf(index)));
+  attribute.set_direction(ToProto(selected.coordinate.direction));
+  attribute.set_mean_effect(selected.mean_effect);
+  attribute.set_flip_rate(selected.flip_rate);
+  return attribute;
+}
+
+// The images that are not decided as `target` already.
+torch::Tensor Others(const StyleEffects& effects, int64_t target) {
+  return effects.base.argmax(1).ne(target).nonzero().squeeze(1);
+}
+
+absl::StatusOr<v1::ClassAttributes> AttributesOfClass(const Stylex& model,
+                                                      const StyleVectors& styles,
+                                                      const StyleRanges& ranges,
+                                                      const StyleEffects& effects, int64_t target,
+                                                      const AttributesOptions& options) {
+  const torch::Tensor others = Others(effects, target);
+  const StyleEffects part{effects.base.index_select(0, others),
+                          effects.effect.index_select(0, others)};
+  std::vector<SelectedAttribute> selected;
+  if (options.subset) {
+    SubsetOptions subset;
+    subset.max_attributes = options.max_attributes;
+    subset.shift = options.shift;
+    STYLEX_ASSIGN_OR_RETURN(
+        selected, SelectAttributesJointly(model, styles.Select(others.to(styles.conv.device())),
+                                          ranges, part, target, subset));
+  } else {
+    SelectionOptions independent;
+    independent.max_attributes = options.max_attributes;
+    independent.explained_at = options.explained_at;
+    selected = SelectAttributes(part, target, independent);
+  }
+  v1::ClassAttributes result;
+  result.set_class_id(static_cast<int>(target));
+  result.set_images(static_cast<int>(others.size(0)));
+  for (const SelectedAttribute& attribute : selected) {
+    *result.add_attributes() = ToAttribute(attribute, model.layout());
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options) {
+  torch::NoGradGuard no_grad;
+  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
+  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(options.checkpoint));
+  Stylex& model = checkpoint.model;
+  model.To(device);
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                          OpenDataOf(model.config(), common.data));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
+                          Run::Open(common.work_directory, "attributes_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(const StyleRanges ranges,
+                          RangesOverTraining(model, *dataset, options.range_images, run.get()));
+  STYLEX_ASSIGN_OR_RETURN(
+      const StyleVectors styles,
+      SearchStyles(model, *dataset, options.images, common.seed, run.get()));
+  EffectOptions search;
+  search.shift = options.shift;
+  const int64_t evaluations = styles.conv.size(0) * 2 * ranges.size();
+  run->StartProgress("attributes", 0, evaluations);
+  search.progress = [&run](int64_t done, int64_t) { run->Progress(done, ""); };
+  STYLEX_ASSIGN_OR_RETURN(const StyleEffects effects,
+                          ComputeEffects(model, styles, ranges, search));
+  run->EndProgress();
+  v1::AttributeIndex index;
+  index.set_schema_version(1);
+  index.set_search_images(static_cast<int>(styles.conv.size(0)));
+  index.set_shift(options.shift);
+  index.set_strategy(options.subset ? v1::STRATEGY_SUBSET : v1::STRATEGY_INDEPENDENT);
+  RangesToIndex(ranges, &index);
+  index.set_range_images(static_cast<int>(ranges.images));
+  for (int64_t target = 0; target < model.num_classes(); ++target) {
+    STYLEX_ASSIGN_OR_RETURN(
+        *index.add_classes(),
+        AttributesOfClass(model, styles, ranges, effects, target, options));
+  }
+  v1::ModelConfig config = model.config();
+  config.mutable_provenance()->add_commands(common.command_line);
+  STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(index));
+  STYLEX_RETURN_IF_ERROR(UpdateVersion(
+      options.checkpoint, config,
+      {{kAttributesFile, json}, {kCardFile, ModelCard(config, index)}}));
+  std::printf("wrote %s/%s\n", options.checkpoint.c_str(), kAttributesFile);
+  return absl::OkStatus();
+}
+
+}  // namespace stylex

@@ -1,0 +1,125 @@
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "explain/metrics.h"
+#include "image/codec.h"
+#include "models/checkpoint.h"
+#include "models/version_directory.h"
+#include "trainer/commands.h"
+#include "trainer/evaluation.h"
+#include "trainer/model_card.h"
+#include "trainer/run.h"
+#include "trainer/session.h"
+
+namespace stylex {
+namespace {
+
+constexpr std::array<int64_t, 3> kShown = {1, 3, 10};
+
+std::string Rate(int64_t successes, int64_t trials) {
+  const Interval interval = WilsonInterval(successes, trials);
+  return absl::StrFormat("%5.1f %% [%.1f, %.1f]",
+                         trials == 0 ? 0 : 100.0 * static_cast<double>(successes) / trials,
+                         100 * interval.low, 100 * interval.high);
+}
+
+// Adds value and Wilson bounds under name, name_low, name_high.
+void AddRate(const std::string& name, int64_t successes, int64_t trials,
+             std::map<std::string, double>* metrics) {
+  const Interval interval = WilsonInterval(successes, trials);
+  (*metrics)[name] = trials == 0 ? 0 : static_cast<double>(successes) / static_cast<double>(trials);
+  (*metrics)[name + "_low"] = interval.low;
+  (*metrics)[name + "_high"] = interval.high;
+}
+
+void PrintReconstruction(const ReconstructionFigures& figures) {
+  std::printf("reconstruction, %lld validation images\n", static_cast<long long>(figures.images));
+  std::printf("  agreement C(x) = C(G(E(x)))  %s\n",
+              Rate(figures.agreeing, figures.images).c_str());
+  std::printf("  median KL %.4f, L1 %.4f, PSNR %.2f dB, SSIM %.4f\n", figures.median_kl, figures.l1,
+              figures.psnr, figures.ssim);
+  std::printf("  classifier accuracy %.2f %%\n", 100 * figures.classifier_accuracy);
+}
+
+void PrintFlips(const FlipFigures& figures) {
+  std::printf("flips to the runner-up class, %lld validation images, at most k attributes\n",
+              static_cast<long long>(figures.images));
+  std::printf("  %-8s", "choice");
+  for (const int64_t k : kShown) {
+    std::printf("  %-24s", absl::StrCat("k = ", k).c_str());
+  }
+  std::printf("\n");
+  for (const Choice choice : kChoices) {
+    std::printf("  %-8s", NameOf(choice).c_str());
+    for (const int64_t k : kShown) {
+      std::printf(
+          "  %-24s",
+          Rate(figures.flips.at(choice)[static_cast<size_t>(k - 1)], figures.images).c_str());
+    }
+    std::printf("\n");
+  }
+}
+
+std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruction,
+                                        const FlipFigures& flips) {
+  std::map<std::string, double> metrics = {
+      {"images", static_cast<double>(reconstruction.images)},
+      {"median_kl", reconstruction.median_kl},
+      {"l1", reconstruction.l1},
+      {"psnr", reconstruction.psnr},
+      {"ssim", reconstruction.ssim},
+      {"classifier_accuracy", reconstruction.classifier_accuracy},
+      {"flip_images", static_cast<double>(flips.images)}};
+  AddRate("agreement", reconstruction.agreeing, reconstruction.images, &metrics);
+  for (const Choice choice : kChoices) {
+    for (const int64_t k : kShown) {
+      const size_t i = static_cast<size_t>(k - 1);
+      const std::string name = absl::StrCat("flip_rate_", NameOf(choice), "_", k);
+      AddRate(name, flips.flips.at(choice)[i], flips.images, &metrics);
+      AddRate(name + "_agreeing", flips.agreeing_flips.at(choice)[i], flips.agreeing, &metrics);
+    }
+  }
+  return metrics;
+}
+
+}  // namespace
+
+absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options) {
+  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
+  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(options.checkpoint));
+  checkpoint.model.To(device);
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                          OpenDataOf(checkpoint.model.config(), common.data));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
+                          Run::Open(common.work_directory, "evaluation_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(const ReconstructionFigures reconstruction,
+                          EvaluateReconstruction(checkpoint.model, *dataset, run.get()));
+  PrintReconstruction(reconstruction);
+  FlipOptions flip_options;
+  flip_options.images = options.flip_images;
+  flip_options.seed = common.seed;
+  flip_options.workers = device.is_cpu() ? torch::get_num_threads() : 1;
+  STYLEX_ASSIGN_OR_RETURN(const FlipFigures flips,
+                          EvaluateFlips(checkpoint, *dataset, flip_options, run.get()));
+  PrintFlips(flips);
+  const std::map<std::string, double> metrics = ToMetrics(reconstruction, flips);
+  STYLEX_RETURN_IF_ERROR(WriteFileAtomic(run->Path("evaluation.json"),
+                                         nlohmann::json(metrics).dump(2) + "\n"));
+  if (!options.record) {
+    return absl::OkStatus();
+  }
+  v1::ModelConfig config = checkpoint.model.config();
+  for (const auto& [name, value] : metrics) {
+    (*config.mutable_metrics())[name] = value;
+  }
+  config.mutable_provenance()->add_commands(common.command_line);
+  return UpdateVersion(options.checkpoint, config,
+                       {{kCardFile, ModelCard(config, checkpoint.attributes)}});
+}
+
+}  // namespace stylex

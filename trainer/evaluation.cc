@@ -1,0 +1,261 @@
+#include "trainer/evaluation.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <atomic>
+#include <numeric>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "explain/counterfactual.h"
+#include "explain/image_variants.h"
+#include "explain/metrics.h"
+#include "models/pixels.h"
+#include "trainer/batch_loader.h"
+#include "trainer/training_state.h"
+
+namespace stylex {
+namespace {
+
+constexpr int64_t kBatch = 128;
+constexpr uint64_t kRandomMoves = 31;
+
+using Flipped = std::array<bool, kMostAttributes>;  // [k - 1]: within k attributes
+
+// Moves the first 1, 2, ... coordinates together and looks when the target is reached.
+absl::StatusOr<Flipped> FlipByOrder(const ImageVariants& variants,
+                                    std::span<const Coordinate> order, int64_t target) {
+  std::vector<MoveSet> prefixes;
+  MoveSet moves;
+  for (const Coordinate& coordinate : order.first(
+           std::min(order.size(), static_cast<size_t>(kMostAttributes)))) {
+    moves.push_back({coordinate, 1});
+    prefixes.push_back(moves);
+  }
+  Flipped flipped{};
+  if (prefixes.empty()) {
+    return flipped;
+  }
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants.Logits(prefixes));
+  const torch::Tensor decided = logits.argmax(1);
+  bool reached = false;
+  for (int64_t k = 0; k < kMostAttributes; ++k) {
+    reached = reached || (k < decided.size(0) && decided[k].item<int64_t>() == target);
+    flipped[static_cast<size_t>(k)] = reached;
+  }
+  return flipped;
+}
+
+std::vector<Coordinate> RandomCoordinates(int64_t num_styles, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::set<int64_t> chosen;
+  std::vector<Coordinate> coordinates;
+  while (static_cast<int64_t>(coordinates.size()) < std::min(kMostAttributes, num_styles)) {
+    const int64_t index = static_cast<int64_t>(random() % static_cast<uint64_t>(num_styles));
+    if (chosen.insert(index).second) {
+      coordinates.push_back({index, static_cast<int>(random() % 2)});
+    }
+  }
+  return coordinates;
+}
+
+std::vector<Coordinate> IndexCoordinates(const v1::AttributeIndex& index, int64_t target) {
+  std::vector<Coordinate> coordinates;
+  for (const v1::ClassAttributes& entry : index.classes()) {
+    if (entry.class_id() == target) {
+      for (const v1::Attribute& attribute : entry.attributes()) {
+        coordinates.push_back({attribute.index(), DirectionFromProto(attribute.direction())});
+      }
+    }
+  }
+  return coordinates;
+}
+
+// By exact effect on the margin of the target, strongest first.
+absl::StatusOr<std::vector<Coordinate>> OrderBySingles(const ImageVariants& variants,
+                                                       std::vector<Coordinate> candidates,
+                                                       int64_t target) {
+  if (candidates.empty()) {
+    return candidates;
+  }
+  STYLEX_ASSIGN_OR_RETURN(torch::Tensor logits, variants.LogitsOfSingles(candidates, 1));
+  const torch::Tensor own = logits.select(1, target).clone();
+  logits.select(1, target).fill_(-std::numeric_limits<float>::infinity());
+  const torch::Tensor margin = own - std::get<0>(logits.max(1));
+  const torch::Tensor order = margin.argsort(0, /*descending=*/true);
+  std::vector<Coordinate> sorted;
+  for (int64_t i = 0; i < order.size(0); ++i) {
+    sorted.push_back(candidates[static_cast<size_t>(order[i].item<int64_t>())]);
+  }
+  return sorted;
+}
+
+struct ImageOutcome {
+  bool agrees = false;
+  std::map<Choice, Flipped> flipped;
+};
+
+absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const StyleRanges& ranges,
+                                           const Bitmap& bitmap, int64_t number,
+                                           const FlipOptions& options) {
+  const Stylex& model = checkpoint.model;
+  const torch::Tensor x = BitmapToTensor(bitmap).to(model.device());
+  const torch::Tensor original = model.Logits(x);
+  const StyleVectors styles = model.Styles(model.Encode(x, original));
+  const ImageVariants variants(model, ranges, styles, {});
+  const torch::Tensor base = variants.BaseLogits();
+  const int64_t target = std::get<1>(base.topk(2))[1].item<int64_t>();
+  ImageOutcome outcome;
+  outcome.agrees = original.argmax(1).item<int64_t>() == base.argmax().item<int64_t>();
+  STYLEX_ASSIGN_OR_RETURN(
+      outcome.flipped[Choice::kGlobalIndex],
+      FlipByOrder(variants, IndexCoordinates(*checkpoint.attributes, target), target));
+  STYLEX_ASSIGN_OR_RETURN(
+      outcome.flipped[Choice::kRandom],
+      FlipByOrder(variants,
+                  RandomCoordinates(ranges.size(), SeedFor(options.seed,
+                                                           static_cast<uint64_t>(number),
+                                                           kRandomMoves)),
+                  target));
+  STYLEX_ASSIGN_OR_RETURN(
+      std::vector<Coordinate> order,
+      OrderBySingles(variants,
+                     GradientCandidates(model, styles, ranges, target, 1, options.candidates),
+                     target));
+  STYLEX_ASSIGN_OR_RETURN(outcome.flipped[Choice::kStrongestSingles],
+                          FlipByOrder(variants, order, target));
+  order.resize(std::min(order.size(), static_cast<size_t>(options.joint_candidates)));
+  CounterfactualOptions search;
+  search.target = target;
+  search.max_attributes = kMostAttributes;
+  search.minimal = false;
+  STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult found,
+                          FindCounterfactual(model, styles, ranges, order, search));
+  Flipped& joint = outcome.flipped[Choice::kJointGreedy];
+  joint.fill(false);
+  if (found.outcome == CounterfactualOutcome::kFlipped) {
+    std::fill(joint.begin() + static_cast<int64_t>(found.applied.size()) - 1, joint.end(), true);
+  }
+  return outcome;
+}
+
+void Count(const ImageOutcome& outcome, FlipFigures* figures) {
+  ++figures->images;
+  figures->agreeing += outcome.agrees ? 1 : 0;
+  for (const auto& [choice, flipped] : outcome.flipped) {
+    for (size_t k = 0; k < flipped.size(); ++k) {
+      figures->flips[choice][k] += flipped[k] ? 1 : 0;
+      figures->agreeing_flips[choice][k] += flipped[k] && outcome.agrees ? 1 : 0;
+    }
+  }
+}
+
+}  // namespace
+
+std::string NameOf(Choice choice) {
+  switch (choice) {
+    case Choice::kGlobalIndex:
+      return "index";
+    case Choice::kStrongestSingles:
+      return "singles";
+    case Choice::kJointGreedy:
+      return "joint";
+    case Choice::kRandom:
+      return "random";
+  }
+  return "";
+}
+
+absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
+                                                             const Dataset& dataset, Run* run) {
+  torch::NoGradGuard no_grad;
+  ReconstructionFigures figures;
+  std::vector<torch::Tensor> kl;
+  double correct = 0;
+  run->StartProgress("reconstruction", 0, dataset.size(Split::kValidation));
+  STYLEX_RETURN_IF_ERROR(ForEachBatch(
+      dataset, Split::kValidation, kBatch, 0, [run](const std::string& text) { run->Warn(text); },
+      [&](const Batch& batch) {
+        const torch::Tensor x = batch.images.to(model.device());
+        const torch::Tensor logits = model.Logits(x);
+        const torch::Tensor drawn = model.Synthesize(model.Styles(model.Encode(x, logits)));
+        const torch::Tensor drawn_logits = model.Logits(drawn);
+        const torch::Tensor decided = logits.argmax(1);
+        figures.images += x.size(0);
+        figures.agreeing += decided.eq(drawn_logits.argmax(1)).sum().item<int64_t>();
+        correct += decided.cpu().eq(batch.labels).sum().item<double>();
+        kl.push_back(KlPerImage(logits, drawn_logits).cpu());
+        figures.l1 += L1PerImage(x, drawn).sum().item<double>();
+        figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
+        figures.ssim += SsimPerImage(x, drawn).sum().item<double>();
+        run->Progress(figures.images, "");
+        return absl::OkStatus();
+      }));
+  run->EndProgress();
+  const double n = static_cast<double>(figures.images);
+  figures.l1 /= n;
+  figures.psnr /= n;
+  figures.ssim /= n;
+  figures.classifier_accuracy = correct / n;
+  figures.median_kl = torch::cat(kl).median().item<double>();
+  return figures;
+}
+
+absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
+                                          const FlipOptions& options, Run* run) {
+  if (!checkpoint.attributes) {
+    return absl::FailedPreconditionError(
+        "the checkpoint has no attribute index; run `stylex-train attributes` first");
+  }
+  const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
+  std::vector<int64_t> order =
+      EpochOrder(dataset.size(Split::kValidation), options.seed, /*epoch=*/0);
+  if (options.images > 0) {
+    order.resize(std::min(order.size(), static_cast<size_t>(options.images)));
+  }
+  std::atomic<size_t> next = 0;
+  Mutex mutex;
+  FlipFigures figures;
+  absl::Status failure;
+  run->StartProgress("flips", 0, static_cast<int64_t>(order.size()));
+  const auto work = [&](bool one_thread) {
+    if (one_thread) {
+      torch::set_num_threads(1);
+    }
+    torch::NoGradGuard no_grad;
+    for (size_t i = next++; i < order.size(); i = next++) {
+      absl::StatusOr<Bitmap> bitmap = dataset.Load(Split::kValidation, order[i]);
+      if (!bitmap.ok()) {
+        run->Warn("left out: " + std::string(bitmap.status().message()));
+        continue;
+      }
+      const absl::StatusOr<ImageOutcome> outcome =
+          EvaluateImage(checkpoint, ranges, *bitmap, order[i], options);
+      MutexLock lock(&mutex);
+      if (!outcome.ok()) {
+        failure = outcome.status();
+        next = order.size();
+        return;
+      }
+      Count(*outcome, &figures);
+      run->Progress(figures.images, "");
+    }
+  };
+  std::vector<std::thread> workers;
+  for (int w = 0; w < std::max(1, options.workers); ++w) {
+    workers.emplace_back(work, options.workers > 1);
+  }
+  for (std::thread& worker : workers) {
+    worker.join();
+  }
+  STYLEX_RETURN_IF_ERROR(failure);
+  run->EndProgress();
+  return figures;
+}
+
+}  // namespace stylex

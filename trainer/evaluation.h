@@ -1,0 +1,63 @@
+// The figures of a trained explainer on images that training never saw (field §2).
+#ifndef STYLEX_TRAINER_EVALUATION_H_
+#define STYLEX_TRAINER_EVALUATION_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "models/checkpoint.h"
+#include "trainer/dataset.h"
+#include "trainer/run.h"
+
+namespace stylex {
+
+struct ReconstructionFigures {
+  int64_t images = 0;
+  int64_t agreeing = 0;  // C(x) and C(G(E(x))) decide alike
+  double median_kl = 0;  // nats
+  double l1 = 0, psnr = 0, ssim = 0;  // means
+  double classifier_accuracy = 0;     // of C against the labels
+};
+
+absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
+                                                             const Dataset& dataset, Run* run);
+
+// How the moved attributes are chosen.
+enum class Choice { kGlobalIndex, kStrongestSingles, kJointGreedy, kRandom };
+inline constexpr std::array<Choice, 4> kChoices = {Choice::kGlobalIndex, Choice::kStrongestSingles,
+                                                   Choice::kJointGreedy, Choice::kRandom};
+std::string NameOf(Choice choice);  // "index", "singles", "joint", "random"
+
+inline constexpr int64_t kMostAttributes = 10;
+
+struct FlipFigures {
+  int64_t images = 0;
+  int64_t agreeing = 0;
+  // flips[choice][k - 1]: images whose decision becomes the target with at most k attributes moved.
+  std::map<Choice, std::array<int64_t, kMostAttributes>> flips;
+  // The same among the images whose reconstruction is decided as the photograph is.
+  std::map<Choice, std::array<int64_t, kMostAttributes>> agreeing_flips;
+};
+
+struct FlipOptions {
+  int64_t images = 0;  // 0: the whole split; else that many, drawn with the seed
+  uint64_t seed = 1;
+  int workers = 1;
+  // Moves per image whose effects are computed exactly, chosen among all by gradients.
+  int64_t candidates = 96;
+  // Of those, how many the joint search goes on with after its first step.
+  int64_t joint_candidates = 32;
+};
+
+// What is explained is the decision on the reconstruction; the target is that decision's runner-up,
+// so nothing counts as flipped before something has been moved. A flip within k attributes means
+// that the decision is the target after the first j <= k moves for some j.
+absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
+                                          const FlipOptions& options, Run* run);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_EVALUATION_H_
