@@ -146,15 +146,15 @@ absl::Status Search::ReadImages() {
   std::vector<Fault> faults;
   for (int i = 0; i < request_.images_size(); ++i) {
     STYLEX_RETURN_IF_ERROR(cancellation_.status());
-    const std::string field = absl::StrCat("images[", i, "]");
+    const std::string field = absl::StrCat("images[", i, "].data");
     const absl::StatusOr<torch::Tensor> image =
-        ReadPicture(request_.images(i), field, served_, context_.decode_limits);
+        DecodePicture(request_.images(i), served_, context_.decode_limits);
     if (image.ok()) {
       STYLEX_RETURN_IF_ERROR(Keep(*image));
-    } else if (absl::IsInvalidArgument(image.status())) {
-      faults.push_back({absl::StrCat(field, ".data"), std::string(image.status().message())});
+    } else if (absl::IsResourceExhausted(image.status())) {
+      return TooLargeError({field, std::string(image.status().message())});
     } else {
-      return image.status();
+      faults.push_back({field, std::string(image.status().message())});
     }
   }
   return faults.empty() ? absl::OkStatus() : InvalidRequestError(faults);

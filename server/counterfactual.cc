@@ -22,7 +22,8 @@ namespace {
 
 constexpr int kDefaultMoves = 10;
 constexpr int kMaxMoves = 64;
-// The image's own strongest coordinates that join those of the stored index.
+// What may be moved by default: so many of the stored index's best, and so many of the image's own.
+constexpr int kIndexCandidates = 96;
 constexpr int64_t kImageCandidates = 96;
 // Amplification of the difference picture, at most.
 constexpr double kMaxDifferenceGain = 8;
@@ -136,8 +137,8 @@ std::vector<Coordinate> Explanation::Candidates() const {
     return candidates;
   }
   if (const v1::ClassAttributes* stored = served_.AttributesOf(target_)) {
-    for (const v1::Attribute& attribute : stored->attributes()) {
-      candidates.push_back(ToCoordinate(attribute));
+    for (int i = 0; i < std::min(stored->attributes_size(), kIndexCandidates); ++i) {
+      candidates.push_back(ToCoordinate(stored->attributes(i)));
     }
   }
   for (const Coordinate& coordinate : GradientCandidates(model_, styles_, served_.ranges(), target_,

@@ -23,18 +23,24 @@ constexpr int kDefaultJpegQuality = 90;
 
 }  // namespace
 
-absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,
-                                          const ServedModel& model, const DecodeLimits& limits) {
-  const absl::StatusOr<Bitmap> bitmap = DecodeImage(image.data(), limits);
-  if (!bitmap.ok()) {
-    const Fault fault = {absl::StrCat(field, ".data"), std::string(bitmap.status().message())};
-    return absl::IsResourceExhausted(bitmap.status()) ? TooLargeError(fault)
-                                                      : InvalidRequestError({&fault, 1});
-  }
+absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
+                                            const DecodeLimits& limits) {
+  STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeImage(image.data(), limits));
   const v1::ModelConfig& config = model.model().config();
-  const Bitmap prepared = PrepareImage(*bitmap, config.resolution(), config.image_channels(),
+  const Bitmap prepared = PrepareImage(bitmap, config.resolution(), config.image_channels(),
                                        config.preprocessing().crop() == "stretch");
   return BitmapToTensor(prepared).to(model.model().device());
+}
+
+absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,
+                                          const ServedModel& model, const DecodeLimits& limits) {
+  absl::StatusOr<torch::Tensor> picture = DecodePicture(image, model, limits);
+  if (!picture.ok()) {
+    const Fault fault = {absl::StrCat(field, ".data"), std::string(picture.status().message())};
+    return absl::IsResourceExhausted(picture.status()) ? TooLargeError(fault)
+                                                       : InvalidRequestError({&fault, 1});
+  }
+  return picture;
 }
 
 absl::Status CheckDrawable(const torch::Tensor& images, const torch::Tensor& logits,

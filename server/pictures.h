@@ -13,8 +13,13 @@
 
 namespace stylex {
 
-// Decodes, orients, crops and resizes: [1, C, R, R] in [-1, 1] on the model's device.
-// INVALID_ARGUMENT or RESOURCE_EXHAUSTED (over the limits), with a violation on `field`.data.
+// Decodes, orients, crops and resizes: [1, C, R, R] in [-1, 1] on the model's device. Errors are
+// DecodeImage's.
+absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
+                                            const DecodeLimits& limits);
+
+// The same for the image field `field` of a request: INVALID_ARGUMENT or RESOURCE_EXHAUSTED (over
+// the limits), with a violation on `field`.data.
 absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,
                                           const ServedModel& model, const DecodeLimits& limits);
 
