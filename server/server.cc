@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <ATen/Parallel.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <spdlog/spdlog.h>
 
@@ -24,8 +25,8 @@ constexpr int kMaxConcurrentStreams = 256;
 // What is left to finish after the drain, e.g. answers on their way to a slow client.
 constexpr std::chrono::milliseconds kLastWords(500);
 
-// Linking the reflection library turns reflection on for every server of the process; this takes it
-// out again.
+// The reflection library, once linked, turns reflection on for every server of the process; this
+// takes it out again.
 class WithoutReflection : public grpc::ServerBuilderOption {
  public:
   void UpdateArguments(grpc::ChannelArguments*) override {}
@@ -130,7 +131,9 @@ absl::Status Server::Listen() {
   port_ = options_.port;
   grpc::ServerBuilder builder;
   AddLimits(options_, &builder);
-  if (!options_.reflection) {
+  if (options_.reflection) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  } else {
     builder.SetOption(std::make_unique<WithoutReflection>());
   }
   builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port_);

@@ -20,11 +20,11 @@ using ::testing::HasSubstr;
 // A search that takes many seconds if nobody stops it.
 v1::FindAttributesRequest LongSearch() {
   v1::FindAttributesRequest request;
-  request.mutable_target_class()->set_label("bright");
+  request.mutable_target_class()->set_label("dark");
   request.set_strategy(v1::STRATEGY_SUBSET);
   request.set_max_attributes(100);
   for (int i = 0; i < 256; ++i) {
-    request.add_images()->set_data(PngPicture(16, 16, 3, 20));
+    request.add_images()->set_data(PngPicture(16, 16, 3, 235));
   }
   return request;
 }
