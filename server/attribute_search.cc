@@ -100,14 +100,17 @@ class Search {
         cancellation_(cancellation) {}
 
   absl::Status Run(Sink* sink) {
-    STYLEX_RETURN_IF_ERROR(ReadImages());
+    SearchProgressReporter progress(context_.clock, sink,
+                                    request_.images_size() * moves_per_image());
+    STYLEX_RETURN_IF_ERROR(ReadImages(&progress));
+    progress.Expect(num_images() * moves_per_image());
     v1::FindAttributesResponse response;
     v1::AttributeSearchResult* result = response.mutable_result();
     FillResult(served_, plan_, result);
     result->set_images(static_cast<int32_t>(kept_.size()));
     result->set_skipped_images(request_.images_size() - result->images());
     if (!kept_.empty()) {
-      STYLEX_RETURN_IF_ERROR(FindBest(sink, result));
+      STYLEX_RETURN_IF_ERROR(FindBest(&progress, result));
     }
     sink->Write(std::move(response));
     return absl::OkStatus();
@@ -119,11 +122,14 @@ class Search {
     return request_.strategy() == v1::STRATEGY_SUBSET ||
            (request_.strategy() == v1::STRATEGY_UNSPECIFIED && kept_.size() == 1);
   }
+  int64_t moves_per_image() const {
+    return screened() ? kScreenedCoordinates : 2 * served_.shape().num_styles;
+  }
   int64_t num_images() const { return static_cast<int64_t>(kept_.size()); }
 
   // Decodes and encodes every image, keeps those that the search is about. Every broken image is
   // reported, not only the first.
-  absl::Status ReadImages();
+  absl::Status ReadImages(SearchProgressReporter* progress);
   absl::Status Keep(const torch::Tensor& image);
   EffectOptions MakeEffectOptions(SearchProgressReporter* progress) const;
   absl::StatusOr<StyleEffects> Screen(const StyleVectors& styles,
@@ -131,7 +137,7 @@ class Search {
   absl::StatusOr<std::vector<SelectedAttribute>> Select(const StyleVectors& styles,
                                                         const StyleEffects& effects,
                                                         SearchProgressReporter* progress) const;
-  absl::Status FindBest(Sink* sink, v1::AttributeSearchResult* result);
+  absl::Status FindBest(SearchProgressReporter* progress, v1::AttributeSearchResult* result);
 
   const ServedModel& served_;
   const Stylex& model_;
@@ -142,10 +148,11 @@ class Search {
   std::vector<StyleVectors> kept_;  // styles [1, ...] of the images that stay
 };
 
-absl::Status Search::ReadImages() {
+absl::Status Search::ReadImages(SearchProgressReporter* progress) {
   std::vector<Fault> faults;
   for (int i = 0; i < request_.images_size(); ++i) {
     STYLEX_RETURN_IF_ERROR(cancellation_.status());
+    progress->Update(0, 0);
     const std::string field = absl::StrCat("images[", i, "].data");
     const absl::StatusOr<torch::Tensor> image =
         DecodePicture(request_.images(i), served_, context_.decode_limits);
@@ -237,7 +244,7 @@ absl::StatusOr<std::vector<SelectedAttribute>> Search::Select(
                                   .progress = searched.progress});
 }
 
-absl::Status Search::FindBest(Sink* sink, v1::AttributeSearchResult* result) {
+absl::Status Search::FindBest(SearchProgressReporter* progress, v1::AttributeSearchResult* result) {
   StyleVectors styles;
   {
     std::vector<torch::Tensor> conv, rgb;
@@ -247,22 +254,20 @@ absl::Status Search::FindBest(Sink* sink, v1::AttributeSearchResult* result) {
     }
     styles = {torch::cat(conv), torch::cat(rgb)};
   }
-  const int64_t moves = screened() ? kScreenedCoordinates : 2 * served_.shape().num_styles;
-  SearchProgressReporter progress(context_.clock, sink, num_images() * moves);
   STYLEX_ASSIGN_OR_RETURN(
       const StyleEffects effects,
-      screened() ? Screen(styles, &progress)
-                 : ComputeEffects(model_, styles, served_.ranges(), MakeEffectOptions(&progress)));
-  progress.NextPhase();
+      screened() ? Screen(styles, progress)
+                 : ComputeEffects(model_, styles, served_.ranges(), MakeEffectOptions(progress)));
+  progress->NextPhase();
   STYLEX_ASSIGN_OR_RETURN(const std::vector<SelectedAttribute> selected,
-                          Select(styles, effects, &progress));
+                          Select(styles, effects, progress));
   for (const SelectedAttribute& attribute : selected) {
     v1::Attribute* out = result->add_attributes();
     *out = served_.DescribeAttribute(attribute.coordinate, plan_.target);
     out->set_mean_effect(attribute.mean_effect);
     out->set_flip_rate(attribute.flip_rate);
   }
-  result->set_evaluations(progress.done());
+  result->set_evaluations(progress->done());
   return absl::OkStatus();
 }
 

@@ -20,6 +20,8 @@ class SearchProgressReporter {
   SearchProgressReporter(const Clock* clock, StreamSink<v1::FindAttributesResponse>* sink,
                          int64_t expected_total);
 
+  // The total turned out to be this.
+  void Expect(int64_t total) { expected_total_ = total; }
   // `done` and `total` of the running phase.
   void Update(int64_t done, int64_t total);
   // What follows counts on top of what was done.

@@ -125,8 +125,13 @@ TEST_F(LifecycleTest, CancellingStopsTheWork) {
 
 TEST_F(LifecycleTest, ADeadlineStopsTheWork) {
   Start();
-  RunningSearch search(&server_->stub(), std::chrono::milliseconds(700));
-  EXPECT_EQ(search.Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(700));
+  const auto reader = server_->stub().FindAttributes(&context, LongSearch());
+  v1::FindAttributesResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_TRUE(Classify(&server_->stub()).ok());
   EXPECT_THAT(AwaitLogLine(*server_, "FindAttributes id="),
               ::testing::AnyOf(HasSubstr("code=DEADLINE_EXCEEDED"), HasSubstr("code=CANCELLED")));
