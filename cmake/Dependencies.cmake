@@ -12,6 +12,9 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(Spdlog REQUIRED IMPORTED_TARGET spdlog)
 if(STYLEX_SERVING)
   find_package(gRPC CONFIG REQUIRED)
+  # pkg-config's -pthread defines _REENTRANT, which the precompiled header is built without; glibc
+  # needs neither.
+  set_property(TARGET re2::re2 PROPERTY INTERFACE_COMPILE_OPTIONS "")
   find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 endif()
 if(STYLEX_TORCH)

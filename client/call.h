@@ -1,0 +1,48 @@
+// The connection to a server, and its errors in words.
+#ifndef STYLEX_CLIENT_CALL_H_
+#define STYLEX_CLIENT_CALL_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "stylex/v1/explanation.grpc.pb.h"
+
+namespace stylex {
+
+struct ConnectionOptions {
+  std::string server = "localhost:50051";
+  std::string model;         // NAME or NAME/VERSION; empty: the server's only one
+  double timeout_seconds = 0;  // of each call; 0: 60, searches 600
+  bool json = false;         // answers as JSON on stdout, nothing else
+};
+
+// A channel with the service config that the docs recommend: round robin, retries of UNAVAILABLE.
+std::unique_ptr<v1::ExplanationService::Stub> Connect(const ConnectionOptions& options);
+
+// Sets a call's deadline.
+void SetDeadline(const ConnectionOptions& options, double default_seconds,
+                 grpc::ClientContext* context);
+
+// OK, or the server's code and message followed by every violation that its details name.
+absl::Status ToStatus(const grpc::Status& status);
+
+// Calls one unary method.
+template <typename Request, typename Response>
+absl::Status Call(const ConnectionOptions& options, v1::ExplanationService::Stub* stub,
+                  grpc::Status (v1::ExplanationService::Stub::*method)(grpc::ClientContext*,
+                                                                       const Request&, Response*),
+                  const Request& request, Response* response) {
+  grpc::ClientContext context;
+  SetDeadline(options, 60, &context);
+  return ToStatus((stub->*method)(&context, request, response));
+}
+
+// Prints a message as one JSON document on stdout.
+void PrintJson(const google::protobuf::Message& message);
+
+}  // namespace stylex
+
+#endif  // STYLEX_CLIENT_CALL_H_

@@ -1,0 +1,74 @@
+// The subcommands of `stylex`, one function each. Failures of single files are printed and the
+// others go on; the status then says how many failed.
+#ifndef STYLEX_CLIENT_COMMANDS_H_
+#define STYLEX_CLIENT_COMMANDS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/call.h"
+
+namespace stylex {
+
+// "3" -> class_id, anything else -> label; "#…" is always a label, for labels that are numbers.
+v1::ClassSelector ParseClass(const std::string& text);
+
+// "INDEX" or "INDEX:min" or "INDEX:max".
+absl::StatusOr<v1::Attribute> ParseAttribute(const std::string& text);
+
+// "INDEX:SHIFT" or "INDEX:SHIFT:min|max".
+absl::StatusOr<v1::StyleEdit> ParseEdit(const std::string& text);
+
+absl::Status ModelsCommand(const ConnectionOptions& connection);
+absl::Status ClassifyCommand(const ConnectionOptions& connection,
+                             const std::vector<std::string>& paths);
+absl::Status EncodeCommand(const ConnectionOptions& connection, const std::string& path,
+                           const std::string& output);
+
+struct ReconstructOptions {
+  std::string path;
+  std::vector<std::string> edits;
+  std::string output = "reconstruction.png";
+};
+absl::Status ReconstructCommand(const ConnectionOptions& connection,
+                                const ReconstructOptions& options);
+
+struct TraverseOptions {
+  std::string path;
+  std::string attribute;
+  int steps = 9;
+  double from = 0;
+  double to = 1;
+  std::string output = "traverse.gif";
+};
+absl::Status TraverseCommand(const ConnectionOptions& connection, const TraverseOptions& options);
+
+struct SearchOptions {
+  std::vector<std::string> paths;  // none: the stored index
+  std::string target;
+  std::string source;
+  std::string strategy;  // "", "independent" or "subset"
+  std::string search;    // "", "exhaustive" or "screened"
+  int max_attributes = 10;
+  double shift = 0;
+  double threshold = 0;
+};
+absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOptions& options);
+
+struct ExplainOptions {
+  std::vector<std::string> paths;
+  std::string target;
+  int max_attributes = 10;
+  double shift = 0;
+  double probability = 0;
+  int limit = 0;
+  std::string output = "explanation";
+};
+absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOptions& options);
+
+}  // namespace stylex
+
+#endif  // STYLEX_CLIENT_COMMANDS_H_

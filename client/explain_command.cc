@@ -1,0 +1,164 @@
+#include <array>
+#include <cstdio>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "client/commands.h"
+#include "client/explanation.h"
+#include "client/image_files.h"
+#include "client/report.h"
+#include "client/sheet.h"
+#include "image/codec.h"
+#include "image/gif.h"
+#include "image/resize.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kGifFrameMs = 600;
+
+v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
+                                      const ExplainOptions& options) {
+  v1::CounterfactualRequest request;
+  request.set_model(connection.model);
+  if (!options.target.empty()) {
+    *request.mutable_target_class() = ParseClass(options.target);
+  }
+  request.set_max_attributes(options.max_attributes);
+  request.set_shift(options.shift);
+  request.set_target_probability(options.probability);
+  request.set_include_steps(true);
+  request.set_include_difference(true);
+  return request;
+}
+
+// Decodes the answer's images and drops them from the message.
+absl::Status TakeImages(v1::CounterfactualResponse answer, Explanation* explanation) {
+  STYLEX_ASSIGN_OR_RETURN(explanation->reconstruction, DecodeAnswer(answer.reconstruction()));
+  STYLEX_ASSIGN_OR_RETURN(explanation->counterfactual, DecodeAnswer(answer.counterfactual()));
+  STYLEX_ASSIGN_OR_RETURN(explanation->difference, DecodeAnswer(answer.difference()));
+  for (const v1::Image& step : answer.steps()) {
+    STYLEX_ASSIGN_OR_RETURN(Bitmap bitmap, DecodeAnswer(step));
+    explanation->steps.push_back(std::move(bitmap));
+  }
+  answer.clear_reconstruction();
+  answer.clear_counterfactual();
+  answer.clear_difference();
+  answer.clear_steps();
+  explanation->answer = std::move(answer);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Explanation> ExplainOne(const ConnectionOptions& connection,
+                                       v1::ExplanationService::Stub* stub,
+                                       v1::CounterfactualRequest request,
+                                       const std::string& path) {
+  Explanation explanation;
+  explanation.path = path;
+  explanation.stem = Stem(path);
+  STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(path));
+  STYLEX_ASSIGN_OR_RETURN(const Bitmap photograph, DecodeImage(request.image().data()));
+  v1::CounterfactualResponse answer;
+  STYLEX_RETURN_IF_ERROR(Call(connection, stub, &v1::ExplanationService::Stub::Counterfactual,
+                              request, &answer));
+  STYLEX_RETURN_IF_ERROR(TakeImages(std::move(answer), &explanation));
+  explanation.photograph = PrepareImage(photograph, explanation.reconstruction.width,
+                                        explanation.reconstruction.channels);
+  return explanation;
+}
+
+absl::Status WriteFiles(const Explanation& explanation, const std::string& folder) {
+  const std::string prefix = absl::StrCat(folder, "/", explanation.stem);
+  STYLEX_RETURN_IF_ERROR(
+      WriteSyntheticPng(explanation.reconstruction, prefix + "-reconstruction.png"));
+  STYLEX_RETURN_IF_ERROR(
+      WriteSyntheticPng(explanation.counterfactual, prefix + "-counterfactual.png"));
+  STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(explanation.difference, prefix + "-difference.png"));
+  for (size_t i = 0; i < explanation.steps.size(); ++i) {
+    STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(explanation.steps[i],
+                                             absl::StrCat(prefix, "-step", i + 1, ".png")));
+  }
+  const std::array<Bitmap, 2> frames = {explanation.reconstruction, explanation.counterfactual};
+  STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kGifFrameMs));
+  return WriteFileAtomic(prefix + ".gif", gif);
+}
+
+void PrintOutcome(const Explanation& explanation) {
+  const v1::CounterfactualResponse& answer = explanation.answer;
+  std::printf("%s: %s -> %s%s, %d attributes\n", explanation.path.c_str(),
+              DecisionText(answer.reconstruction_prediction()).c_str(),
+              DecisionText(answer.counterfactual_prediction()).c_str(),
+              answer.flipped() ? "" : absl::StrCat(" (", answer.reason(), ")").c_str(),
+              answer.applied_size());
+}
+
+// Two photographs may have one name in two folders: their files must not.
+void MakeUnique(std::map<std::string, int>* seen, Explanation* explanation) {
+  const int count = (*seen)[explanation->stem]++;
+  if (count > 0) {
+    explanation->stem += absl::StrCat("-", count + 1);
+  }
+}
+
+absl::Status WriteOverviews(const ConnectionOptions& connection,
+                            v1::ExplanationService::Stub* stub,
+                            const std::vector<Explanation>& explanations,
+                            const std::string& folder) {
+  v1::GetModelRequest request;
+  request.set_model(explanations.front().answer.model());
+  v1::GetModelResponse model;
+  STYLEX_RETURN_IF_ERROR(
+      Call(connection, stub, &v1::ExplanationService::Stub::GetModel, request, &model));
+  STYLEX_RETURN_IF_ERROR(
+      WriteSyntheticPng(DrawContactSheet(explanations), folder + "/sheet.png"));
+  STYLEX_ASSIGN_OR_RETURN(const std::string html, RenderReport(model.model(), explanations));
+  return WriteFileAtomic(folder + "/report.html", html);
+}
+
+}  // namespace
+
+absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOptions& options) {
+  STYLEX_ASSIGN_OR_RETURN(std::vector<std::string> files, ListImages(options.paths));
+  if (options.limit > 0) {
+    files.resize(std::min(files.size(), static_cast<size_t>(options.limit)));
+  }
+  STYLEX_RETURN_IF_ERROR(MakeFolder(options.output));
+  const auto stub = Connect(connection);
+  const v1::CounterfactualRequest request = MakeRequest(connection, options);
+  std::vector<Explanation> explanations;
+  std::map<std::string, int> seen;
+  absl::Status first_failure;
+  for (const std::string& file : files) {
+    absl::StatusOr<Explanation> explanation = ExplainOne(connection, stub.get(), request, file);
+    if (!explanation.ok()) {
+      std::fprintf(stderr, "stylex: %s: %s\n", file.c_str(),
+                   std::string(explanation.status().message()).c_str());
+      first_failure.Update(explanation.status());
+      continue;
+    }
+    MakeUnique(&seen, &*explanation);
+    STYLEX_RETURN_IF_ERROR(WriteFiles(*explanation, options.output));
+    if (connection.json) {
+      PrintJson(explanation->answer);
+    } else {
+      PrintOutcome(*explanation);
+    }
+    explanations.push_back(*std::move(explanation));
+  }
+  if (!explanations.empty()) {
+    STYLEX_RETURN_IF_ERROR(
+        WriteOverviews(connection, stub.get(), explanations, options.output));
+    if (!connection.json) {
+      std::printf("wrote %s/report.html\n", options.output.c_str());
+    }
+  }
+  if (first_failure.ok()) {
+    return absl::OkStatus();
+  }
+  return absl::Status(first_failure.code(),
+                      absl::StrCat(files.size() - explanations.size(), " of ", files.size(),
+                                   " images failed; the first: ", first_failure.message()));
+}
+
+}  // namespace stylex

@@ -1,0 +1,31 @@
+// One photograph and the server's answer for it, decoded: what the report and the sheet show.
+#ifndef STYLEX_CLIENT_EXPLANATION_H_
+#define STYLEX_CLIENT_EXPLANATION_H_
+
+#include <string>
+#include <vector>
+
+#include "image/bitmap.h"
+#include "stylex/v1/explanation.pb.h"
+
+namespace stylex {
+
+struct Explanation {
+  std::string path;  // of the photograph
+  std::string stem;  // unique within a report: names its files
+  Bitmap photograph;             // as the model sees it: square, at the model's resolution
+  Bitmap reconstruction;
+  Bitmap counterfactual;
+  Bitmap difference;
+  std::vector<Bitmap> steps;
+  v1::CounterfactualResponse answer;  // without its images
+};
+
+// "Shirt 97.2 %".
+std::string DecisionText(const v1::Prediction& prediction);
+// "ears" or "layer 4, channel 17".
+std::string AttributeText(const v1::Attribute& attribute);
+
+}  // namespace stylex
+
+#endif  // STYLEX_CLIENT_EXPLANATION_H_

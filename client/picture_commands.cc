@@ -1,0 +1,86 @@
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "client/commands.h"
+#include "client/image_files.h"
+#include "image/codec.h"
+#include "image/gif.h"
+#include "image/resize.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kFrameMs = 120;
+constexpr int kShownSide = 256;  // small images are enlarged to about this
+
+Bitmap Enlarge(const Bitmap& bitmap) {
+  const int factor = std::max(1, kShownSide / bitmap.width);
+  return ResizeNearest(bitmap, bitmap.width * factor, bitmap.height * factor);
+}
+
+}  // namespace
+
+absl::Status ReconstructCommand(const ConnectionOptions& connection,
+                                const ReconstructOptions& options) {
+  v1::ReconstructRequest request;
+  request.set_model(connection.model);
+  STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(options.path));
+  for (const std::string& text : options.edits) {
+    STYLEX_ASSIGN_OR_RETURN(*request.add_edits(), ParseEdit(text));
+  }
+  const auto stub = Connect(connection);
+  v1::ReconstructResponse response;
+  STYLEX_RETURN_IF_ERROR(Call(connection, stub.get(), &v1::ExplanationService::Stub::Reconstruct,
+                              request, &response));
+  STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeAnswer(response.image()));
+  STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(bitmap, options.output));
+  if (connection.json) {
+    response.clear_image();
+    PrintJson(response);
+    return absl::OkStatus();
+  }
+  const v1::ReconstructionQuality& quality = response.quality();
+  std::printf("%s: %s -> %s, L1 %.4f, PSNR %.2f dB, SSIM %.4f, KL %.4f; wrote %s\n",
+              options.path.c_str(), response.original().label().c_str(),
+              response.reconstruction().label().c_str(), quality.l1(), quality.psnr(),
+              quality.ssim(), quality.kl(), options.output.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status TraverseCommand(const ConnectionOptions& connection, const TraverseOptions& options) {
+  v1::TraverseRequest request;
+  request.set_model(connection.model);
+  STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(options.path));
+  STYLEX_ASSIGN_OR_RETURN(*request.mutable_attribute(), ParseAttribute(options.attribute));
+  request.set_steps(options.steps);
+  request.set_shift_from(options.from);
+  request.set_shift_to(options.to);
+  const auto stub = Connect(connection);
+  grpc::ClientContext context;
+  SetDeadline(connection, 60, &context);
+  const auto reader = stub->Traverse(&context, request);
+  std::vector<Bitmap> frames;
+  v1::TraverseResponse response;
+  while (reader->Read(&response)) {
+    STYLEX_ASSIGN_OR_RETURN(const Bitmap frame, DecodeAnswer(response.image()));
+    frames.push_back(Enlarge(frame));
+    response.clear_image();
+    if (connection.json) {
+      PrintJson(response);
+    } else {
+      std::printf("shift %6.3f  %s %.1f %%\n", response.shift(),
+                  response.prediction().label().c_str(),
+                  100 * response.prediction().probabilities(response.prediction().class_id()));
+    }
+  }
+  STYLEX_RETURN_IF_ERROR(ToStatus(reader->Finish()));
+  // There and back again, so that the loop has no jump.
+  for (size_t i = frames.size(); i > 2; --i) {
+    frames.push_back(frames[i - 2]);
+  }
+  STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kFrameMs));
+  return WriteFileAtomic(options.output, gif);
+}
+
+}  // namespace stylex

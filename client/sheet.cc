@@ -1,0 +1,90 @@
+#include "client/sheet.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "image/canvas.h"
+#include "image/resize.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kTile = 96;
+constexpr int kGap = 8;
+constexpr int kColumns = 4;
+constexpr int kTextWidth = 380;
+constexpr int kHeader = 24;
+constexpr Rgb kInk = {30, 30, 40};
+constexpr Rgb kMuted = {110, 110, 120};
+constexpr Rgb kWarning = {180, 60, 20};
+
+void DrawWords(const Explanation& explanation, int x, int y, Canvas* canvas) {
+  const v1::CounterfactualResponse& answer = explanation.answer;
+  const auto line = [&](const std::string& text, Rgb color) {
+    canvas->Text(text, x, y, color);
+    y += Canvas::kLineHeight + 2;
+  };
+  line(explanation.stem, kMuted);
+  line(absl::StrCat("decided: ", DecisionText(answer.original_prediction())), kInk);
+  line(absl::StrCat(answer.flipped() ? "flipped: " : "not flipped: ",
+                    DecisionText(answer.counterfactual_prediction())),
+       answer.flipped() ? kInk : kWarning);
+  if (!answer.quality().same_class()) {
+    line(absl::StrCat("reconstruction decided as ",
+                      answer.reconstruction_prediction().label()),
+         kWarning);
+  }
+  constexpr int kLinesLeft = 3;
+  for (int i = 0; i < std::min(kLinesLeft, answer.applied_size()); ++i) {
+    const v1::AppliedAttribute& applied = answer.applied(i);
+    line(absl::StrFormat("%d. %s %s %.2f -> %.1f %%", i + 1, AttributeText(applied.attribute()),
+                         applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "down" : "up",
+                         applied.shift(), 100 * applied.target_probability()),
+         kInk);
+  }
+  if (answer.applied_size() > kLinesLeft) {
+    line(absl::StrCat("and ", answer.applied_size() - kLinesLeft, " more"), kMuted);
+  }
+}
+
+}  // namespace
+
+std::string DecisionText(const v1::Prediction& prediction) {
+  const int k = prediction.class_id();
+  const double probability =
+      k >= 0 && k < prediction.probabilities_size() ? prediction.probabilities(k) : 0;
+  return absl::StrFormat("%s %.1f %%", prediction.label(), 100 * probability);
+}
+
+std::string AttributeText(const v1::Attribute& attribute) {
+  return attribute.name().empty() ? absl::StrFormat("layer %d, channel %d", attribute.layer(),
+                                                    attribute.channel())
+                                  : attribute.name();
+}
+
+Bitmap DrawContactSheet(const std::vector<Explanation>& explanations) {
+  const int row_height = kTile + kGap;
+  Canvas canvas(kGap + kColumns * (kTile + kGap) + kTextWidth,
+                kHeader + static_cast<int>(explanations.size()) * row_height);
+  const char* titles[kColumns] = {"photograph", "reconstruction", "counterfactual", "difference"};
+  for (int c = 0; c < kColumns; ++c) {
+    canvas.Text(titles[c], kGap + c * (kTile + kGap), kGap, kMuted);
+  }
+  int y = kHeader;
+  for (const Explanation& explanation : explanations) {
+    int x = kGap;
+    for (const Bitmap* bitmap : {&explanation.photograph, &explanation.reconstruction,
+                                 &explanation.counterfactual, &explanation.difference}) {
+      if (!bitmap->data.empty()) {
+        canvas.Draw(ResizeNearest(*bitmap, kTile, kTile), x, y);
+      }
+      x += kTile + kGap;
+    }
+    DrawWords(explanation, x, y + 2, &canvas);
+    y += row_height;
+  }
+  return canvas.bitmap();
+}
+
+}  // namespace stylex
