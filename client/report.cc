@@ -97,19 +97,19 @@ std::string Bars(const v1::Model& model, const v1::CounterfactualResponse& answe
 }
 
 std::string AttributeTable(const v1::CounterfactualResponse& answer) {
-  std::string html = absl::StrCat(
-      "<table><tr><th></th><th>attribute moved</th><th>how far</th><th>then ",
-      EscapeHtml(answer.target_label()), " at</th></tr>\n");
+  std::string html =
+      absl::StrCat("<table><tr><th></th><th>attribute moved</th><th>how far</th><th>then ",
+                   EscapeHtml(answer.target_label()), " at</th></tr>\n");
   for (int i = 0; i < answer.applied_size(); ++i) {
     const v1::AppliedAttribute& applied = answer.applied(i);
     absl::StrAppend(
         &html, "<tr><td>", i + 1, "</td><td>", EscapeHtml(AttributeText(applied.attribute())),
-        absl::StrFormat(" <span title=\"style coordinate\">(%d)</span></td><td>%.0f %% to its %s"
-                        "</td><td>%.1f %%</td></tr>\n",
-                        applied.attribute().index(), 100 * applied.shift(),
-                        applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "smallest"
-                                                                                : "greatest",
-                        100 * applied.target_probability()));
+        absl::StrFormat(
+            " <span title=\"style coordinate\">(%d)</span></td><td>%.0f %% to its %s"
+            "</td><td>%.1f %%</td></tr>\n",
+            applied.attribute().index(), 100 * applied.shift(),
+            applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "smallest" : "greatest",
+            100 * applied.target_probability()));
   }
   return html + "</table>";
 }
@@ -128,13 +128,12 @@ std::string Notes(const v1::CounterfactualResponse& answer) {
   std::string html;
   if (!answer.quality().same_class()) {
     absl::StrAppend(&html, "<p class=\"note\">The reconstruction is decided as ",
-                    EscapeHtml(answer.reconstruction_prediction().label()),
-                    ", the photograph as ", EscapeHtml(answer.original_prediction().label()),
+                    EscapeHtml(answer.reconstruction_prediction().label()), ", the photograph as ",
+                    EscapeHtml(answer.original_prediction().label()),
                     ": what follows explains the reconstruction, not the photograph.</p>");
   }
   if (!answer.flipped()) {
-    absl::StrAppend(&html, "<p class=\"note\">Not flipped: ", EscapeHtml(answer.reason()),
-                    "</p>");
+    absl::StrAppend(&html, "<p class=\"note\">Not flipped: ", EscapeHtml(answer.reason()), "</p>");
   }
   return html;
 }
@@ -162,12 +161,11 @@ absl::StatusOr<std::string> Card(const v1::Model& model, const Explanation& expl
       "<section class=\"card\"><h2>", EscapeHtml(explanation.stem), ": ",
       EscapeHtml(answer.reconstruction_prediction().label()), " &rarr; ",
       EscapeHtml(answer.target_label()), "</h2>\n<div class=\"pictures\">", photograph,
-      reconstruction, counterfactual, difference,
-      "<figure><img alt=\"animation\" src=\"", DataUri("image/gif", gif),
-      "\"><figcaption>to and fro</figcaption></figure></div>\n", Notes(answer),
-      "<div class=\"columns\"><div>", Bars(model, answer), "</div><div>", AttributeTable(answer),
-      "</div></div>\n", explanation.steps.empty() ? "" : absl::StrCat("<p></p>", film),
-      "</section>\n");
+      reconstruction, counterfactual, difference, "<figure><img alt=\"animation\" src=\"",
+      DataUri("image/gif", gif), "\"><figcaption>to and fro</figcaption></figure></div>\n",
+      Notes(answer), "<div class=\"columns\"><div>", Bars(model, answer), "</div><div>",
+      AttributeTable(answer), "</div></div>\n",
+      explanation.steps.empty() ? "" : absl::StrCat("<p></p>", film), "</section>\n");
 }
 
 std::string Fact(const std::string& value, const std::string& meaning) {
@@ -196,8 +194,8 @@ std::string Summary(const std::vector<Explanation>& explanations) {
 
 std::string Footer(const v1::Model& model) {
   std::string html = absl::StrCat(
-      "<footer><p>Model ", EscapeHtml(model.summary().name()), "/", model.summary().version(),
-      ", ", model.num_styles(), " style coordinates, trained on ",
+      "<footer><p>Model ", EscapeHtml(model.summary().name()), "/", model.summary().version(), ", ",
+      model.num_styles(), " style coordinates, trained on ",
       EscapeHtml(model.provenance().dataset()), ", code ",
       EscapeHtml(model.provenance().code_version()),
       ".</p><p>Reconstructions, counterfactuals and steps are synthetic images: drawn by a "
