@@ -42,7 +42,7 @@ TEST_F(SearchTest, APersonSeesProgressThenTheResult) {
     WriteGreyPng(folder_ / name, 16, 10);
   }
   const ProgramResult result =
-      Run({"attributes", folder_.path(), "--target", "dog"}, {.terminal = true});
+      Run({"attributes", folder_.path(), "--target", "dog"}, {.environment = {}, .terminal = true});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("0 of 300 evaluations, 7 s left"));
   EXPECT_THAT(result.err, HasSubstr("200 of 300 evaluations"));
