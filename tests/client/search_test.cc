@@ -60,7 +60,7 @@ TEST_F(SearchTest, AProgramSeesTheResultAlone) {
   EXPECT_EQ(documents[0]["attributes"][1]["direction"], "DIRECTION_TO_MIN");
 }
 
-TEST_F(SearchTest, InterruptCancelsAtTheServerWithinASecond) {
+TEST_F(SearchTest, InterruptCancelsAtTheServer) {
   std::future<void> started = service_.endless_search_started();
   std::future<void> cancelled = service_.endless_search_cancelled();
   Program program({"attributes", "--target", "99", "--server", service_.address()}, {});
@@ -69,7 +69,8 @@ TEST_F(SearchTest, InterruptCancelsAtTheServerWithinASecond) {
   program.Signal(SIGINT);
   ExpectOneLine(program.Wait(), {"CANCELLED"});
   cancelled.wait();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  // It takes about 0.1 s; the bound only tells it from the deadline of 600 s on a busy machine.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
 }
 
 TEST_F(SearchTest, TimeoutEndsTheSearch) {
