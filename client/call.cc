@@ -1,6 +1,7 @@
 #include "client/call.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/wrappers.pb.h>
 
 #include <chrono>
 #include <cstdio>
@@ -30,8 +31,8 @@ std::unique_ptr<v1::ExplanationService::Stub> Connect(const ConnectionOptions& o
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  return v1::ExplanationService::NewStub(grpc::CreateCustomChannel(
-      options.server, grpc::InsecureChannelCredentials(), arguments));
+  return v1::ExplanationService::NewStub(
+      grpc::CreateCustomChannel(options.server, grpc::InsecureChannelCredentials(), arguments));
 }
 
 void SetDeadline(const ConnectionOptions& options, double default_seconds,
@@ -52,8 +53,7 @@ absl::Status ToStatus(const grpc::Status& status) {
       google::rpc::BadRequest bad_request;
       if (detail.UnpackTo(&bad_request)) {
         for (const auto& violation : bad_request.field_violations()) {
-          const std::string text =
-              absl::StrCat(violation.field(), ": ", violation.description());
+          const std::string text = absl::StrCat(violation.field(), ": ", violation.description());
           if (message.find(violation.description()) == std::string::npos) {
             absl::StrAppend(&message, "; ", text);
           }
@@ -64,13 +64,19 @@ absl::Status ToStatus(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
 }
 
-void PrintJson(const google::protobuf::Message& message) {
+void PrintJson(const google::protobuf::Message& message, const std::string& path) {
   google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
   options.always_print_primitive_fields = true;
   std::string json;
   (void)google::protobuf::util::MessageToJsonString(message, &json, options);
-  std::fputs(json.c_str(), stdout);
+  if (!path.empty()) {
+    google::protobuf::StringValue value;
+    value.set_value(path);
+    std::string quoted;
+    (void)google::protobuf::util::MessageToJsonString(value, &quoted);
+    json.replace(0, 1, absl::StrCat("{\"path\":", quoted, json == "{}" ? "" : ","));
+  }
+  std::printf("%s\n", json.c_str());
 }
 
 }  // namespace stylex

@@ -14,9 +14,9 @@ namespace stylex {
 
 struct ConnectionOptions {
   std::string server = "localhost:50051";
-  std::string model;         // NAME or NAME/VERSION; empty: the server's only one
+  std::string model;           // NAME or NAME/VERSION; empty: the server's only one
   double timeout_seconds = 0;  // of each call; 0: 60, searches 600
-  bool json = false;         // answers as JSON on stdout, nothing else
+  bool json = false;           // answers as JSON on stdout, one a line, nothing else
 };
 
 // A channel with the service config that the docs recommend: round robin, retries of UNAVAILABLE.
@@ -40,8 +40,9 @@ absl::Status Call(const ConnectionOptions& options, v1::ExplanationService::Stub
   return ToStatus((stub->*method)(&context, request, response));
 }
 
-// Prints a message as one JSON document on stdout.
-void PrintJson(const google::protobuf::Message& message);
+// Prints a message as one line of JSON on stdout: one document an answer, so that commands with
+// many answers give JSON Lines. A path, if given, becomes the document's first member, "path".
+void PrintJson(const google::protobuf::Message& message, const std::string& path = "");
 
 }  // namespace stylex
 

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
+#include <string>
 
 #include "client/commands.h"
 
@@ -93,6 +94,9 @@ int ClientMain(int argc, char** argv) {
   CLI::App app{"Explains an image classifier's decisions through a StylEx server."};
   app.require_subcommand(1);
   app.fallthrough();
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string("stylex: ") + error.what() + " (see stylex --help)\n";
+  });
   ConnectionOptions connection;
   app.add_option("--server", connection.server, "HOST:PORT")
       ->envname("STYLEX_SERVER")
@@ -100,7 +104,7 @@ int ClientMain(int argc, char** argv) {
   app.add_option("--model", connection.model, "NAME or NAME/VERSION")->envname("STYLEX_MODEL");
   app.add_option("--timeout", connection.timeout_seconds, "seconds a call may take")
       ->check(CLI::NonNegativeNumber);
-  app.add_flag("--json", connection.json, "answers as JSON on stdout");
+  app.add_flag("--json", connection.json, "answers as JSON on stdout, one a line");
   Runner run;
   ExplainOptions explain;
   std::string encode_output;
@@ -114,8 +118,7 @@ int ClientMain(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = run();
   if (!status.ok()) {
-    std::fprintf(stderr, "stylex: %s: %s\n",
-                 absl::StatusCodeToString(status.code()).c_str(),
+    std::fprintf(stderr, "stylex: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
                  std::string(status.message()).c_str());
     return 1;
   }

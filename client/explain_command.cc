@@ -1,11 +1,12 @@
 #include <array>
 #include <cstdio>
-#include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "client/commands.h"
 #include "client/explanation.h"
+#include "client/file_failures.h"
 #include "client/image_files.h"
 #include "client/report.h"
 #include "client/sheet.h"
@@ -52,16 +53,15 @@ absl::Status TakeImages(v1::CounterfactualResponse answer, Explanation* explanat
 
 absl::StatusOr<Explanation> ExplainOne(const ConnectionOptions& connection,
                                        v1::ExplanationService::Stub* stub,
-                                       v1::CounterfactualRequest request,
-                                       const std::string& path) {
+                                       v1::CounterfactualRequest request, const std::string& path) {
   Explanation explanation;
   explanation.path = path;
   explanation.stem = Stem(path);
   STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(path));
   STYLEX_ASSIGN_OR_RETURN(const Bitmap photograph, DecodeImage(request.image().data()));
   v1::CounterfactualResponse answer;
-  STYLEX_RETURN_IF_ERROR(Call(connection, stub, &v1::ExplanationService::Stub::Counterfactual,
-                              request, &answer));
+  STYLEX_RETURN_IF_ERROR(
+      Call(connection, stub, &v1::ExplanationService::Stub::Counterfactual, request, &answer));
   STYLEX_RETURN_IF_ERROR(TakeImages(std::move(answer), &explanation));
   explanation.photograph = PrepareImage(photograph, explanation.reconstruction.width,
                                         explanation.reconstruction.channels);
@@ -76,8 +76,8 @@ absl::Status WriteFiles(const Explanation& explanation, const std::string& folde
       WriteSyntheticPng(explanation.counterfactual, prefix + "-counterfactual.png"));
   STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(explanation.difference, prefix + "-difference.png"));
   for (size_t i = 0; i < explanation.steps.size(); ++i) {
-    STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(explanation.steps[i],
-                                             absl::StrCat(prefix, "-step", i + 1, ".png")));
+    STYLEX_RETURN_IF_ERROR(
+        WriteSyntheticPng(explanation.steps[i], absl::StrCat(prefix, "-step", i + 1, ".png")));
   }
   const std::array<Bitmap, 2> frames = {explanation.reconstruction, explanation.counterfactual};
   STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kGifFrameMs));
@@ -94,15 +94,14 @@ void PrintOutcome(const Explanation& explanation) {
 }
 
 // Two photographs may have one name in two folders: their files must not.
-void MakeUnique(std::map<std::string, int>* seen, Explanation* explanation) {
-  const int count = (*seen)[explanation->stem]++;
-  if (count > 0) {
-    explanation->stem += absl::StrCat("-", count + 1);
+void MakeUnique(std::set<std::string>* seen, Explanation* explanation) {
+  const std::string name = explanation->stem;
+  for (int i = 2; !seen->insert(explanation->stem).second; ++i) {
+    explanation->stem = absl::StrCat(name, "-", i);
   }
 }
 
-absl::Status WriteOverviews(const ConnectionOptions& connection,
-                            v1::ExplanationService::Stub* stub,
+absl::Status WriteOverviews(const ConnectionOptions& connection, v1::ExplanationService::Stub* stub,
                             const std::vector<Explanation>& explanations,
                             const std::string& folder) {
   v1::GetModelRequest request;
@@ -110,8 +109,7 @@ absl::Status WriteOverviews(const ConnectionOptions& connection,
   v1::GetModelResponse model;
   STYLEX_RETURN_IF_ERROR(
       Call(connection, stub, &v1::ExplanationService::Stub::GetModel, request, &model));
-  STYLEX_RETURN_IF_ERROR(
-      WriteSyntheticPng(DrawContactSheet(explanations), folder + "/sheet.png"));
+  STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(DrawContactSheet(explanations), folder + "/sheet.png"));
   STYLEX_ASSIGN_OR_RETURN(const std::string html, RenderReport(model.model(), explanations));
   return WriteFileAtomic(folder + "/report.html", html);
 }
@@ -127,38 +125,30 @@ absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOp
   const auto stub = Connect(connection);
   const v1::CounterfactualRequest request = MakeRequest(connection, options);
   std::vector<Explanation> explanations;
-  std::map<std::string, int> seen;
-  absl::Status first_failure;
+  std::set<std::string> seen;
+  FileFailures failures(files.size());
   for (const std::string& file : files) {
     absl::StatusOr<Explanation> explanation = ExplainOne(connection, stub.get(), request, file);
     if (!explanation.ok()) {
-      std::fprintf(stderr, "stylex: %s: %s\n", file.c_str(),
-                   std::string(explanation.status().message()).c_str());
-      first_failure.Update(explanation.status());
+      failures.Add(file, explanation.status());
       continue;
     }
     MakeUnique(&seen, &*explanation);
     STYLEX_RETURN_IF_ERROR(WriteFiles(*explanation, options.output));
     if (connection.json) {
-      PrintJson(explanation->answer);
+      PrintJson(explanation->answer, file);
     } else {
       PrintOutcome(*explanation);
     }
     explanations.push_back(*std::move(explanation));
   }
   if (!explanations.empty()) {
-    STYLEX_RETURN_IF_ERROR(
-        WriteOverviews(connection, stub.get(), explanations, options.output));
+    STYLEX_RETURN_IF_ERROR(WriteOverviews(connection, stub.get(), explanations, options.output));
     if (!connection.json) {
       std::printf("wrote %s/report.html\n", options.output.c_str());
     }
   }
-  if (first_failure.ok()) {
-    return absl::OkStatus();
-  }
-  return absl::Status(first_failure.code(),
-                      absl::StrCat(files.size() - explanations.size(), " of ", files.size(),
-                                   " images failed; the first: ", first_failure.message()));
+  return failures.Summary();
 }
 
 }  // namespace stylex

@@ -11,9 +11,9 @@
 namespace stylex {
 
 struct Explanation {
-  std::string path;  // of the photograph
-  std::string stem;  // unique within a report: names its files
-  Bitmap photograph;             // as the model sees it: square, at the model's resolution
+  std::string path;   // of the photograph
+  std::string stem;   // unique within a report: names its files
+  Bitmap photograph;  // as the model sees it: square, at the model's resolution
   Bitmap reconstruction;
   Bitmap counterfactual;
   Bitmap difference;

@@ -39,6 +39,10 @@ absl::StatusOr<std::vector<std::string>> ListImages(const std::vector<std::strin
         found.push_back(entry.path().string());
       }
     }
+    if (error) {
+      return absl::PermissionDeniedError(
+          absl::StrCat(path, ": the folder cannot be read: ", error.message()));
+    }
     if (found.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": the folder holds no .jpg, .jpeg or .png files"));

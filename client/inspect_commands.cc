@@ -8,6 +8,8 @@
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "client/commands.h"
+#include "client/explanation.h"
+#include "client/file_failures.h"
 #include "client/image_files.h"
 #include "image/codec.h"
 
@@ -61,10 +63,10 @@ std::string TopClasses(const v1::Prediction& prediction, const std::vector<std::
   order.resize(std::min(order.size(), kClassesShown));
   std::string text;
   for (const int k : order) {
-    absl::StrAppend(&text, text.empty() ? "" : ", ",
-                    static_cast<size_t>(k) < labels.size() ? labels[static_cast<size_t>(k)]
-                                                           : absl::StrCat(k),
-                    " ", static_cast<int>(1000 * prediction.probabilities(k) + 0.5) / 10.0, " %");
+    absl::StrAppend(
+        &text, text.empty() ? "" : ", ",
+        static_cast<size_t>(k) < labels.size() ? labels[static_cast<size_t>(k)] : absl::StrCat(k),
+        " ", static_cast<int>(1000 * prediction.probabilities(k) + 0.5) / 10.0, " %");
   }
   return text;
 }
@@ -127,8 +129,8 @@ absl::Status ModelsCommand(const ConnectionOptions& connection) {
   v1::ListModelsResponse all;
   do {
     v1::ListModelsResponse page;
-    STYLEX_RETURN_IF_ERROR(Call(connection, stub.get(),
-                                &v1::ExplanationService::Stub::ListModels, request, &page));
+    STYLEX_RETURN_IF_ERROR(
+        Call(connection, stub.get(), &v1::ExplanationService::Stub::ListModels, request, &page));
     request.set_page_token(page.next_page_token());
     all.mutable_models()->MergeFrom(page.models());
   } while (!request.page_token().empty());
@@ -153,7 +155,7 @@ absl::Status ClassifyCommand(const ConnectionOptions& connection,
   if (!connection.json) {
     STYLEX_ASSIGN_OR_RETURN(labels, Labels(connection, stub.get()));
   }
-  int failed = 0;
+  FileFailures failures(files.size());
   for (const std::string& file : files) {
     v1::ClassifyRequest request;
     request.set_model(connection.model);
@@ -162,22 +164,18 @@ absl::Status ClassifyCommand(const ConnectionOptions& connection,
     absl::Status status = image.status();
     if (status.ok()) {
       *request.mutable_image() = *std::move(image);
-      status = Call(connection, stub.get(), &v1::ExplanationService::Stub::Classify, request,
-                    &response);
+      status =
+          Call(connection, stub.get(), &v1::ExplanationService::Stub::Classify, request, &response);
     }
     if (!status.ok()) {
-      std::fprintf(stderr, "stylex: %s: %s\n", file.c_str(),
-                   std::string(status.message()).c_str());
-      ++failed;
+      failures.Add(file, status);
     } else if (connection.json) {
-      PrintJson(response);
+      PrintJson(response, file);
     } else {
       std::printf("%s: %s\n", file.c_str(), TopClasses(response.prediction(), labels).c_str());
     }
   }
-  return failed == 0 ? absl::OkStatus()
-                     : absl::UnknownError(absl::StrCat(failed, " of ", files.size(),
-                                                       " images failed"));
+  return failures.Summary();
 }
 
 absl::Status EncodeCommand(const ConnectionOptions& connection, const std::string& path,
@@ -195,9 +193,8 @@ absl::Status EncodeCommand(const ConnectionOptions& connection, const std::strin
   if (connection.json) {
     PrintJson(response);
   } else {
-    std::printf("%s: %s (%.1f %%), latent of %d values, %d style coordinates, %d to_rgb styles\n",
-                path.c_str(), response.prediction().label().c_str(),
-                100 * response.prediction().probabilities(response.prediction().class_id()),
+    std::printf("%s: %s, latent of %d values, %d style coordinates, %d to_rgb styles\n",
+                path.c_str(), DecisionText(response.prediction()).c_str(),
                 response.latent().values_size(), response.styles().values_size(),
                 response.styles().to_rgb_size());
   }

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "client/commands.h"
+#include "client/explanation.h"
 #include "client/image_files.h"
 #include "image/codec.h"
 #include "image/gif.h"
@@ -31,8 +32,8 @@ absl::Status ReconstructCommand(const ConnectionOptions& connection,
   }
   const auto stub = Connect(connection);
   v1::ReconstructResponse response;
-  STYLEX_RETURN_IF_ERROR(Call(connection, stub.get(), &v1::ExplanationService::Stub::Reconstruct,
-                              request, &response));
+  STYLEX_RETURN_IF_ERROR(
+      Call(connection, stub.get(), &v1::ExplanationService::Stub::Reconstruct, request, &response));
   STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeAnswer(response.image()));
   STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(bitmap, options.output));
   if (connection.json) {
@@ -69,9 +70,8 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
     if (connection.json) {
       PrintJson(response);
     } else {
-      std::printf("shift %6.3f  %s %.1f %%\n", response.shift(),
-                  response.prediction().label().c_str(),
-                  100 * response.prediction().probabilities(response.prediction().class_id()));
+      std::printf("shift %6.3f  %s\n", response.shift(),
+                  DecisionText(response.prediction()).c_str());
     }
   }
   STYLEX_RETURN_IF_ERROR(ToStatus(reader->Finish()));

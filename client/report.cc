@@ -37,19 +37,22 @@ h1 { font-size: 1.7rem; margin: 0 0 4px; } h2 { font-size: 1.1rem; margin: 0 0 1
   margin: 18px 0; }
 .pictures, .film { display: flex; flex-wrap: wrap; gap: 12px; }
 figure { margin: 0; } figcaption { color: var(--muted); font-size: .8rem; margin-top: 4px;
-  max-width: 136px; }
-img { width: 136px; height: 136px; border-radius: 6px; display: block; object-fit: cover;
+  max-width: 180px; } figcaption b { display: block; color: var(--ink); font-weight: 500;
+  font-size: .9rem; }
+img { width: 180px; height: 180px; border-radius: 6px; display: block; object-fit: cover;
   image-rendering: pixelated; background: #888; } .film img { width: 84px; height: 84px; }
 .film figcaption { max-width: 84px; }
+h2, h3, td, th, figcaption, .bar span, .note, .facts { overflow-wrap: anywhere; }
+h3 { font-size: .85rem; font-weight: 500; color: var(--muted); margin: 16px 0 6px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr)); gap: 20px;
   margin-top: 16px; }
-.bar { display: grid; grid-template-columns: 92px 1fr 56px; gap: 8px; align-items: center;
-  font-size: .85rem; margin: 3px 0; } .bar span:last-child { text-align: right; }
+.bar { display: grid; grid-template-columns: 100px 1fr 112px; gap: 8px; align-items: center;
+  font-size: .85rem; margin: 3px 0; } .bar span:last-child { text-align: right; font-variant-numeric: tabular-nums; }
 .track { height: 6px; border-radius: 3px; background: var(--line); overflow: hidden; }
 .track + .track { margin-top: 2px; } .fill { height: 100%; }
 .before { background: var(--before); } .after { background: var(--after); }
 .key { font-size: .8rem; color: var(--muted); } .key i { display: inline-block; width: 10px;
-  height: 10px; border-radius: 2px; margin: 0 4px 0 10px; }
+  height: 10px; border-radius: 2px; margin: 0 4px 0 10px; } .key { margin: 4px 0 6px; } .key i:first-child { margin-left: 0; }
 .note { color: var(--warn); margin: 10px 0 0; } table { border-collapse: collapse; font-size: .85rem;
   width: 100%; } th, td { text-align: left; padding: 4px 8px 4px 0;
   border-bottom: 1px solid var(--line); } th { color: var(--muted); font-weight: 500; }
@@ -60,10 +63,14 @@ std::string DataUri(const std::string& type, const std::string& bytes) {
   return absl::StrCat("data:", type, ";base64,", absl::Base64Escape(bytes));
 }
 
-absl::StatusOr<std::string> Figure(const Bitmap& bitmap, const std::string& caption) {
+// `decision` is what the classifier says of the picture, if anything.
+absl::StatusOr<std::string> Figure(const Bitmap& bitmap, const std::string& caption,
+                                   const std::string& decision = "") {
   STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(bitmap));
-  return absl::StrCat("<figure><img alt=\"", EscapeHtml(caption), "\" src=\"",
-                      DataUri("image/png", png), "\"><figcaption>", EscapeHtml(caption),
+  const std::string name = EscapeHtml(caption);
+  return absl::StrCat("<figure><img alt=\"", name, "\" src=\"", DataUri("image/png", png),
+                      "\"><figcaption>", name,
+                      decision.empty() ? "" : absl::StrCat("<b>", EscapeHtml(decision), "</b>"),
                       "</figcaption></figure>\n");
 }
 
@@ -81,41 +88,50 @@ std::string Bars(const v1::Model& model, const v1::CounterfactualResponse& answe
     return std::max(ProbabilityOf(before, k), ProbabilityOf(after, k));
   };
   std::sort(order.begin(), order.end(), [&](int a, int b) { return weight(a) > weight(b); });
+  // A target that stayed out of reach is shown too: it is what was asked for.
+  const auto target = std::find(order.begin(), order.end(), answer.target_class_id());
+  if (target != order.end() && target - order.begin() >= kBarsShown) {
+    std::iter_swap(target, order.begin() + kBarsShown - 1);
+  }
   order.resize(std::min(order.size(), static_cast<size_t>(kBarsShown)));
   std::string html =
       "<p class=\"key\"><i class=\"before\"></i>before<i class=\"after\"></i>after</p>";
   for (const int k : order) {
     absl::StrAppend(
         &html, "<div class=\"bar\"><span>", EscapeHtml(model.summary().labels(k)), "</span><div>",
-        absl::StrFormat("<div class=\"track\"><div class=\"fill before\" style=\"width:%.1f%%\">"
-                        "</div></div><div class=\"track\"><div class=\"fill after\" "
-                        "style=\"width:%.1f%%\"></div></div></div><span>%.1f %%</span></div>\n",
-                        100 * ProbabilityOf(before, k), 100 * ProbabilityOf(after, k),
-                        100 * ProbabilityOf(after, k)));
+        absl::StrFormat(
+            "<div class=\"track\"><div class=\"fill before\" style=\"width:%.1f%%\">"
+            "</div></div><div class=\"track\"><div class=\"fill after\" "
+            "style=\"width:%.1f%%\"></div></div></div><span>%.1f &rarr; %.1f %%</span></div>\n",
+            100 * ProbabilityOf(before, k), 100 * ProbabilityOf(after, k),
+            100 * ProbabilityOf(before, k), 100 * ProbabilityOf(after, k)));
   }
   return html;
 }
 
 std::string AttributeTable(const v1::CounterfactualResponse& answer) {
-  std::string html = absl::StrCat(
-      "<table><tr><th></th><th>attribute moved</th><th>how far</th><th>then ",
-      EscapeHtml(answer.target_label()), " at</th></tr>\n");
+  std::string html =
+      absl::StrCat("<table><tr><th></th><th>attribute moved</th><th>how far</th><th>then ",
+                   EscapeHtml(answer.target_label()), " at</th></tr>\n");
   for (int i = 0; i < answer.applied_size(); ++i) {
     const v1::AppliedAttribute& applied = answer.applied(i);
     absl::StrAppend(
         &html, "<tr><td>", i + 1, "</td><td>", EscapeHtml(AttributeText(applied.attribute())),
-        absl::StrFormat(" <span title=\"style coordinate\">(%d)</span></td><td>%.0f %% to its %s"
-                        "</td><td>%.1f %%</td></tr>\n",
-                        applied.attribute().index(), 100 * applied.shift(),
-                        applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "smallest"
-                                                                                : "greatest",
-                        100 * applied.target_probability()));
+        absl::StrFormat(
+            " <span title=\"style coordinate\">(%d)</span></td><td>%.0f %% to its %s"
+            "</td><td>%.1f %%</td></tr>\n",
+            applied.attribute().index(), 100 * applied.shift(),
+            applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "smallest" : "greatest",
+            100 * applied.target_probability()));
   }
   return html + "</table>";
 }
 
 absl::StatusOr<std::string> Film(const Explanation& explanation) {
-  std::string html = "<div class=\"film\">";
+  if (explanation.steps.empty()) {
+    return std::string();
+  }
+  std::string html = "<h3>Attribute by attribute</h3><div class=\"film\">";
   for (size_t i = 0; i < explanation.steps.size(); ++i) {
     STYLEX_ASSIGN_OR_RETURN(const std::string figure,
                             Figure(explanation.steps[i], absl::StrCat("after ", i + 1)));
@@ -128,13 +144,12 @@ std::string Notes(const v1::CounterfactualResponse& answer) {
   std::string html;
   if (!answer.quality().same_class()) {
     absl::StrAppend(&html, "<p class=\"note\">The reconstruction is decided as ",
-                    EscapeHtml(answer.reconstruction_prediction().label()),
-                    ", the photograph as ", EscapeHtml(answer.original_prediction().label()),
+                    EscapeHtml(answer.reconstruction_prediction().label()), ", the photograph as ",
+                    EscapeHtml(answer.original_prediction().label()),
                     ": what follows explains the reconstruction, not the photograph.</p>");
   }
   if (!answer.flipped()) {
-    absl::StrAppend(&html, "<p class=\"note\">Not flipped: ", EscapeHtml(answer.reason()),
-                    "</p>");
+    absl::StrAppend(&html, "<p class=\"note\">Not flipped: ", EscapeHtml(answer.reason()), "</p>");
   }
   return html;
 }
@@ -143,31 +158,26 @@ absl::StatusOr<std::string> Card(const v1::Model& model, const Explanation& expl
   const v1::CounterfactualResponse& answer = explanation.answer;
   STYLEX_ASSIGN_OR_RETURN(
       const std::string photograph,
-      Figure(explanation.photograph,
-             absl::StrCat("photograph: ", DecisionText(answer.original_prediction()))));
-  STYLEX_ASSIGN_OR_RETURN(
-      const std::string reconstruction,
-      Figure(explanation.reconstruction,
-             absl::StrCat("reconstruction: ", DecisionText(answer.reconstruction_prediction()))));
-  STYLEX_ASSIGN_OR_RETURN(
-      const std::string counterfactual,
-      Figure(explanation.counterfactual,
-             absl::StrCat("counterfactual: ", DecisionText(answer.counterfactual_prediction()))));
+      Figure(explanation.photograph, "photograph", DecisionText(answer.original_prediction())));
+  STYLEX_ASSIGN_OR_RETURN(const std::string reconstruction,
+                          Figure(explanation.reconstruction, "reconstruction",
+                                 DecisionText(answer.reconstruction_prediction())));
+  STYLEX_ASSIGN_OR_RETURN(const std::string counterfactual,
+                          Figure(explanation.counterfactual, "counterfactual",
+                                 DecisionText(answer.counterfactual_prediction())));
   STYLEX_ASSIGN_OR_RETURN(const std::string difference,
                           Figure(explanation.difference, "difference, amplified"));
   const std::array<Bitmap, 2> frames = {explanation.reconstruction, explanation.counterfactual};
   STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kGifFrameMs));
   STYLEX_ASSIGN_OR_RETURN(const std::string film, Film(explanation));
-  return absl::StrCat(
-      "<section class=\"card\"><h2>", EscapeHtml(explanation.stem), ": ",
-      EscapeHtml(answer.reconstruction_prediction().label()), " &rarr; ",
-      EscapeHtml(answer.target_label()), "</h2>\n<div class=\"pictures\">", photograph,
-      reconstruction, counterfactual, difference,
-      "<figure><img alt=\"animation\" src=\"", DataUri("image/gif", gif),
-      "\"><figcaption>to and fro</figcaption></figure></div>\n", Notes(answer),
-      "<div class=\"columns\"><div>", Bars(model, answer), "</div><div>", AttributeTable(answer),
-      "</div></div>\n", explanation.steps.empty() ? "" : absl::StrCat("<p></p>", film),
-      "</section>\n");
+  return absl::StrCat("<section class=\"card\"><h2>", EscapeHtml(explanation.stem), ": ",
+                      EscapeHtml(answer.reconstruction_prediction().label()), " &rarr; ",
+                      EscapeHtml(answer.target_label()), "</h2>\n<div class=\"pictures\">",
+                      photograph, reconstruction, counterfactual, difference,
+                      "<figure><img alt=\"animation\" src=\"", DataUri("image/gif", gif),
+                      "\"><figcaption>back and forth</figcaption></figure></div>\n", Notes(answer),
+                      "<div class=\"columns\"><div>", Bars(model, answer), "</div><div>",
+                      AttributeTable(answer), "</div></div>\n", film, "</section>\n");
 }
 
 std::string Fact(const std::string& value, const std::string& meaning) {
@@ -196,8 +206,8 @@ std::string Summary(const std::vector<Explanation>& explanations) {
 
 std::string Footer(const v1::Model& model) {
   std::string html = absl::StrCat(
-      "<footer><p>Model ", EscapeHtml(model.summary().name()), "/", model.summary().version(),
-      ", ", model.num_styles(), " style coordinates, trained on ",
+      "<footer><p>Model ", EscapeHtml(model.summary().name()), "/", model.summary().version(), ", ",
+      model.num_styles(), " style coordinates, trained on ",
       EscapeHtml(model.provenance().dataset()), ", code ",
       EscapeHtml(model.provenance().code_version()),
       ".</p><p>Reconstructions, counterfactuals and steps are synthetic images: drawn by a "

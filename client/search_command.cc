@@ -2,6 +2,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <stop_token>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -11,13 +13,37 @@
 namespace stylex {
 namespace {
 
-grpc::ClientContext* running_call = nullptr;
-// TryCancel is safe here: the call only sets a flag and wakes the connection's thread.
-void CancelRunningCall(int) {
-  if (running_call != nullptr) {
-    running_call->TryCancel();
+// While it lives, Ctrl-C cancels the call instead of ending the program. A thread of its own waits
+// for the signal, because cancelling takes locks and so must not happen in a signal handler. Must
+// be made before the channel: threads inherit the signal mask.
+class CancelOnInterrupt {
+ public:
+  explicit CancelOnInterrupt(grpc::ClientContext* context) {
+    sigemptyset(&interrupt_);
+    sigaddset(&interrupt_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt_, &old_mask_);
+    waiter_ = std::jthread([this, context](const std::stop_token& stop) {
+      constexpr timespec kPollInterval = {.tv_sec = 0, .tv_nsec = 50'000'000};
+      while (!stop.stop_requested()) {
+        if (sigtimedwait(&interrupt_, nullptr, &kPollInterval) == SIGINT) {
+          context->TryCancel();
+        }
+      }
+    });
   }
-}
+  CancelOnInterrupt(const CancelOnInterrupt&) = delete;
+  CancelOnInterrupt& operator=(const CancelOnInterrupt&) = delete;
+  ~CancelOnInterrupt() {
+    waiter_.request_stop();
+    waiter_.join();
+    pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
+  }
+
+ private:
+  sigset_t interrupt_;
+  sigset_t old_mask_;
+  std::jthread waiter_;
+};
 
 absl::Status FillRequest(const ConnectionOptions& connection, const SearchOptions& options,
                          v1::FindAttributesRequest* request) {
@@ -66,11 +92,10 @@ void PrintResult(const v1::AttributeSearchResult& result) {
 absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOptions& options) {
   v1::FindAttributesRequest request;
   STYLEX_RETURN_IF_ERROR(FillRequest(connection, options, &request));
-  const auto stub = Connect(connection);
   grpc::ClientContext context;
   SetDeadline(connection, 600, &context);
-  running_call = &context;
-  const auto old_handler = std::signal(SIGINT, CancelRunningCall);
+  const CancelOnInterrupt cancel_on_interrupt(&context);
+  const auto stub = Connect(connection);
   const auto reader = stub->FindAttributes(&context, request);
   const bool terminal = isatty(STDERR_FILENO) == 1;
   v1::FindAttributesResponse response;
@@ -86,8 +111,6 @@ absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOpti
     }
   }
   const grpc::Status status = reader->Finish();
-  std::signal(SIGINT, old_handler);
-  running_call = nullptr;
   if (terminal) {
     std::fprintf(stderr, "\r\033[K");
   }

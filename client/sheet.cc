@@ -31,8 +31,7 @@ void DrawWords(const Explanation& explanation, int x, int y, Canvas* canvas) {
                     DecisionText(answer.counterfactual_prediction())),
        answer.flipped() ? kInk : kWarning);
   if (!answer.quality().same_class()) {
-    line(absl::StrCat("reconstruction decided as ",
-                      answer.reconstruction_prediction().label()),
+    line(absl::StrCat("reconstruction decided as ", answer.reconstruction_prediction().label()),
          kWarning);
   }
   constexpr int kLinesLeft = 3;
@@ -58,9 +57,9 @@ std::string DecisionText(const v1::Prediction& prediction) {
 }
 
 std::string AttributeText(const v1::Attribute& attribute) {
-  return attribute.name().empty() ? absl::StrFormat("layer %d, channel %d", attribute.layer(),
-                                                    attribute.channel())
-                                  : attribute.name();
+  return attribute.name().empty()
+             ? absl::StrFormat("layer %d, channel %d", attribute.layer(), attribute.channel())
+             : attribute.name();
 }
 
 Bitmap DrawContactSheet(const std::vector<Explanation>& explanations) {

@@ -1,0 +1,77 @@
+// A server whose answers are known beforehand.
+#ifndef STYLEX_TESTS_CLIENT_FAKE_SERVICE_H_
+#define STYLEX_TESTS_CLIENT_FAKE_SERVICE_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "image/bitmap.h"
+#include "stylex/v1/explanation.grpc.pb.h"
+
+namespace stylex {
+
+// What breaks a page that does not escape.
+inline constexpr char kNastyLabel[] = "<script>alert(1)</script>\"";
+// Side of the drawn images.
+inline constexpr int kFakeSide = 32;
+
+// Serves one model, "pets/3", with the labels "cat", "dog" and kNastyLabel. An image is decided by
+// the grey of its first pixel: below 85 a cat, below 170 a dog, else the third class; a side under
+// 8 pixels is INVALID_ARGUMENT. Thread-safe.
+class FakeService : public v1::ExplanationService::Service {
+ public:
+  FakeService();
+  ~FakeService() override;
+
+  // HOST:PORT
+  const std::string& address() const { return address_; }
+
+  // The newest request of each method.
+  v1::ReconstructRequest reconstruct_request() const;
+  v1::CounterfactualRequest counterfactual_request() const;
+  v1::TraverseRequest traverse_request() const;
+  v1::FindAttributesRequest search_request() const;
+
+  // A search for class 99 sends progress until its caller cancels. Ready when the first is sent...
+  std::future<void> endless_search_started() { return started_.get_future(); }
+  // ...and when the cancellation has arrived.
+  std::future<void> endless_search_cancelled() { return cancelled_.get_future(); }
+
+  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
+                          v1::ListModelsResponse*) override;
+  grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest*,
+                        v1::GetModelResponse*) override;
+  grpc::Status Classify(grpc::ServerContext*, const v1::ClassifyRequest*,
+                        v1::ClassifyResponse*) override;
+  grpc::Status Encode(grpc::ServerContext*, const v1::EncodeRequest*, v1::EncodeResponse*) override;
+  grpc::Status Reconstruct(grpc::ServerContext*, const v1::ReconstructRequest*,
+                           v1::ReconstructResponse*) override;
+  grpc::Status FindAttributes(grpc::ServerContext*, const v1::FindAttributesRequest*,
+                              grpc::ServerWriter<v1::FindAttributesResponse>*) override;
+  grpc::Status Counterfactual(grpc::ServerContext*, const v1::CounterfactualRequest*,
+                              v1::CounterfactualResponse*) override;
+  grpc::Status Traverse(grpc::ServerContext*, const v1::TraverseRequest*,
+                        grpc::ServerWriter<v1::TraverseResponse>*) override;
+
+ private:
+  grpc::Status SearchWithoutEnd(grpc::ServerContext*,
+                                grpc::ServerWriter<v1::FindAttributesResponse>*);
+
+  mutable std::mutex mutex_;
+  v1::ReconstructRequest reconstruct_request_;
+  v1::CounterfactualRequest counterfactual_request_;
+  v1::TraverseRequest traverse_request_;
+  v1::FindAttributesRequest search_request_;
+  std::promise<void> started_;
+  std::promise<void> cancelled_;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_TESTS_CLIENT_FAKE_SERVICE_H_
