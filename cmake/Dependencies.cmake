@@ -8,9 +8,9 @@ find_package(GIF REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(JPEG REQUIRED)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(Spdlog REQUIRED IMPORTED_TARGET spdlog)
 if(STYLEX_SERVING)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(Spdlog REQUIRED IMPORTED_TARGET spdlog)
   find_package(gRPC CONFIG REQUIRED)
   # pkg-config's -pthread defines _REENTRANT, which the precompiled header is built without; glibc
   # needs neither.
