@@ -169,6 +169,7 @@ absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& datas
     training.epoch = state.counters["epoch"];
     training.best_accuracy_ppm = state.counters["best_accuracy_ppm"];
     STYLEX_RETURN_IF_ERROR(run->RewindLog("classifier", training.epoch));
+    STYLEX_RETURN_IF_ERROR(run->RewindLog("classifier_validation", training.epoch));
   }
   const int64_t steps_per_epoch =
       std::max<int64_t>(1, dataset.size(Split::kTrain) / options.batch_size());

@@ -113,7 +113,8 @@ v1::TrainConfig SeedPreset() {
 // Collects what is out of range.
 class Faults {
  public:
-  void Check(bool ok, absl::string_view field, double value, absl::string_view expected) {
+  void Check(bool ok, absl::string_view field, const absl::AlphaNum& value,
+             absl::string_view expected) {
     if (!ok) {
       faults_.push_back(absl::StrCat(field, " is ", value, ", expected ", expected));
     }
@@ -140,6 +141,28 @@ void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
   }
 }
 
+// What a checkpoint refuses must be refused before hours are spent on one.
+void CheckForCheckpoint(const v1::ModelConfig& model, Faults* faults) {
+  const double scale = model.generator().condition_scale();
+  faults->Check(scale >= 0 && scale <= 1, "model.generator.conditionScale", scale, "0 to 1");
+  const double multiplier = model.generator().mapping_lr_multiplier();
+  faults->Check(model.generator().mapping_layers() == 0 || (multiplier > 0 && multiplier <= 1),
+                "model.generator.mappingLrMultiplier", multiplier, "greater than 0, at most 1");
+  const int group = model.discriminator().minibatch_stddev_group();
+  faults->Check(group >= 0, "model.discriminator.minibatchStddevGroup", group,
+                "0 (none) or greater");
+  const std::string& architecture = model.classifier().architecture();
+  faults->Check(architecture == "mobilenet_v2", "model.classifier.architecture",
+                absl::StrCat("\"", architecture, "\""),
+                "mobilenet_v2 (another network comes as a TorchScript file, by --classifier)");
+  const double temperature = model.classifier().temperature();
+  faults->Check(temperature >= 0 && std::isfinite(temperature), "model.classifier.temperature",
+                temperature, "0 (read as 1) or greater");
+  const std::string& crop = model.preprocessing().crop();
+  faults->Check(crop == "center_crop" || crop == "stretch", "model.preprocessing.crop",
+                absl::StrCat("\"", crop, "\""), "center_crop or stretch");
+}
+
 void CheckModel(const v1::ModelConfig& model, Faults* faults) {
   const int resolution = model.resolution();
   const bool resolution_ok = resolution >= 16 && resolution <= 256 &&
@@ -160,12 +183,17 @@ void CheckModel(const v1::ModelConfig& model, Faults* faults) {
   const double width = model.classifier().width_multiplier();
   faults->Check(width > 0 && width <= 4, "model.classifier.widthMultiplier", width,
                 "greater than 0, at most 4");
+  CheckForCheckpoint(model, faults);
 }
 
 void CheckStylex(const v1::TrainConfig& config, Faults* faults) {
   const v1::StylexTraining& stylex = config.stylex();
   const auto share = [&](absl::string_view field, double value) {
     faults->Check(value >= 0 && value <= 1, absl::StrCat("stylex.", field), value, "0 to 1");
+  };
+  const auto beta = [&](absl::string_view field, double value) {
+    faults->Check(value >= 0 && value < 1, absl::StrCat("stylex.", field), value,
+                  "0 or greater, below 1");
   };
   const auto rate = [&](absl::string_view field, double value) {
     faults->Check(value > 0 && value <= 1, absl::StrCat("stylex.", field), value,
@@ -175,8 +203,7 @@ void CheckStylex(const v1::TrainConfig& config, Faults* faults) {
     faults->Check(value >= 0 && std::isfinite(value), absl::StrCat("stylex.", field), value,
                   "0 or greater");
   };
-  faults->Check(stylex.images() > 0, "stylex.images", static_cast<double>(stylex.images()),
-                "greater than 0");
+  faults->Check(stylex.images() > 0, "stylex.images", stylex.images(), "greater than 0");
   faults->Check(stylex.batch_size() >= 1 && stylex.batch_size() <= 4096, "stylex.batchSize",
                 stylex.batch_size(), "1 to 4096");
   const int group = config.model().discriminator().minibatch_stddev_group();
@@ -187,10 +214,10 @@ void CheckStylex(const v1::TrainConfig& config, Faults* faults) {
   rate("generatorLr", stylex.generator_lr());
   rate("discriminatorLr", stylex.discriminator_lr());
   rate("encoderLr", stylex.encoder_lr());
-  share("beta1", stylex.beta1());
-  share("beta2", stylex.beta2());
-  share("encoderBeta1", stylex.encoder_beta1());
-  share("encoderBeta2", stylex.encoder_beta2());
+  beta("beta1", stylex.beta1());
+  beta("beta2", stylex.beta2());
+  beta("encoderBeta1", stylex.encoder_beta1());
+  beta("encoderBeta2", stylex.encoder_beta2());
   share("conditionDropoutStart", stylex.condition_dropout_start());
   share("conditionDropoutEnd", stylex.condition_dropout_end());
   share("lrDecayShare", stylex.lr_decay_share());
@@ -212,6 +239,12 @@ void CheckStylex(const v1::TrainConfig& config, Faults* faults) {
                 stylex.path_length_interval(), "0 (never) or greater");
   faults->Check(stylex.path_length_batch_shrink() >= 1, "stylex.pathLengthBatchShrink",
                 stylex.path_length_batch_shrink(), "1 or greater");
+  const auto interval = [&](absl::string_view field, int64_t value, absl::string_view zero) {
+    faults->Check(value >= 0, absl::StrCat("stylex.", field), value,
+                  absl::StrCat("0 (", zero, ") or greater"));
+  };
+  interval("saveIntervalImages", stylex.save_interval_images(), "only at the end");
+  interval("sampleIntervalImages", stylex.sample_interval_images(), "only at the end");
   const int mapping = stylex.mapping_interval();
   faults->Check(mapping == 0 || mapping >= 2, "stylex.mappingInterval", mapping,
                 "0 (never) or at least 2");
@@ -261,6 +294,10 @@ absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
                "2 or greater (batch norm needs two images)");
   faults.Check(classifier.learning_rate() > 0 && classifier.learning_rate() <= 1,
                "classifier.learningRate", classifier.learning_rate(), "greater than 0, at most 1");
+  const double decay = classifier.weight_decay();
+  faults.Check(decay >= 0 && std::isfinite(decay), "classifier.weightDecay", decay, "0 or greater");
+  faults.Check(classifier.shift_pixels() >= 0, "classifier.shiftPixels", classifier.shift_pixels(),
+               "0 or greater");
   faults.Check(classifier.label_smoothing() >= 0 && classifier.label_smoothing() < 1,
                "classifier.labelSmoothing", classifier.label_smoothing(), "0 or greater, below 1");
   CheckStylex(config, &faults);

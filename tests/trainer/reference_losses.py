@@ -1,0 +1,87 @@
+"""The losses once more, in float64, each from its formula; gradients are worked out by hand.
+
+Adversarial: -log sigmoid(D(x)) - log(1 - sigmoid(D(G(w)))) and, for the generator, -log
+sigmoid(D(G(w))). R1 and path length are compared on networks tanh(x A) b, whose Jacobian is
+A diag(1 - tanh^2) b.
+"""
+
+import sys
+
+import reference_folder
+
+numpy, torch = reference_folder.require("numpy", "torch")
+TOLERANCE = 1e-5
+F = torch.nn.functional
+
+
+def scalar(value):
+    return numpy.float64(value).reshape(())
+
+
+def adversarial(t):
+    real, fake = torch.tensor(t["real_scores"]), torch.tensor(t["fake_scores"])
+    ones, zeros = torch.ones_like(real), torch.zeros_like(real)
+    bce = F.binary_cross_entropy_with_logits
+    return (bce(real, ones) + bce(fake, zeros)).item(), bce(fake, ones).item()
+
+
+def kl(t):
+    p = torch.distributions.Categorical(logits=torch.tensor(t["real_logits"]))
+    q = torch.distributions.Categorical(logits=torch.tensor(t["fake_logits"]))
+    return torch.distributions.kl_divergence(p, q).mean().item()
+
+
+def perceptual(t):
+    def normalised(f):
+        return f / numpy.sqrt((f * f).mean(axis=1, keepdims=True) + 1e-3)
+
+    depths = [
+        numpy.abs(normalised(t[f"real_tap_{d}"]) - normalised(t[f"fake_tap_{d}"])).mean()
+        for d in range(2)
+    ]
+    return sum(depths) / len(depths)
+
+
+def r1(t):
+    a, b = t["critic_a"], t["critic_b"]
+    x = t["x"].reshape(len(t["x"]), -1)
+    gradient = ((1 - numpy.tanh(x @ a) ** 2) * b) @ a.T
+    return (gradient**2).sum(axis=1).mean()
+
+
+def path_length(t, mean):
+    n, latents, size = t["latents"].shape
+    height, width = t["noise"].shape[2:]
+    y = t["noise"].reshape(n, -1) / numpy.sqrt(height * width)
+    drawn = numpy.tanh(t["latents"].reshape(n, -1) @ t["synthesis"])
+    jacobian = (((1 - drawn**2) * y) @ t["synthesis"].T).reshape(n, latents, size)
+    lengths = numpy.sqrt((jacobian**2).sum(axis=2).mean(axis=1))
+    mean = mean + 0.01 * (lengths.mean() - mean)
+    return ((lengths - mean) ** 2).mean(), mean
+
+
+def main():
+    t = reference_folder.load(sys.argv[1])
+    comparison = reference_folder.Comparison(TOLERANCE)
+    discriminator, generator = adversarial(t)
+    first, first_mean = path_length(t, 0.0)
+    second, second_mean = path_length(t, first_mean)
+    expected = {
+        "discriminator": discriminator,
+        "generator": generator,
+        "l1": numpy.abs(t["x"] - t["y"]).mean(),
+        "kl": kl(t),
+        "perceptual": perceptual(t),
+        "r1": r1(t),
+        "path_first": first,
+        "path_first_mean": first_mean,
+        "path_second": second,
+        "path_second_mean": second_mean,
+    }
+    for name, value in expected.items():
+        comparison.check(name, t[name], scalar(value))
+    comparison.finish()
+
+
+if __name__ == "__main__":
+    main()
