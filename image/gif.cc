@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -24,50 +25,81 @@ struct Indexed {
   std::vector<GifByteType> pixels;
 };
 
-// Keeps the colours as they are when there are few enough.
-bool IndexExactly(const Bitmap& rgb, Indexed* out) {
-  std::map<std::array<uint8_t, 3>, GifByteType> index;
-  for (size_t i = 0; i < out->pixels.size(); ++i) {
-    const uint8_t* color = &rgb.data[3 * i];
-    const auto [entry, is_new] = index.try_emplace({color[0], color[1], color[2]},
-                                                   static_cast<GifByteType>(out->palette.size()));
-    if (is_new) {
-      if (out->palette.size() == kMaxColors) {
-        return false;
-      }
-      out->palette.push_back({color[0], color[1], color[2]});
-    }
-    out->pixels[i] = entry->second;
-  }
-  return true;
-}
+// Pixels that will share a colour: a range of the list of all pixels.
+struct Box {
+  size_t begin;
+  size_t end;
+  std::array<int64_t, 3> sums;
+  int axis;      // the channel that varies most
+  double error;  // summed squared deviation of that channel from its mean
+};
 
-// Median cut, by giflib.
-bool IndexNearby(const Bitmap& rgb, Indexed* out) {
-  const size_t pixels = out->pixels.size();
-  std::array<std::vector<GifByteType>, 3> planes;
-  for (size_t c = 0; c < planes.size(); ++c) {
-    planes[c].resize(pixels);
-    for (size_t i = 0; i < pixels; ++i) {
-      planes[c][i] = rgb.data[3 * i + c];
+Box MakeBox(const Bitmap& rgb, const std::vector<uint32_t>& order, size_t begin, size_t end) {
+  Box box{begin, end, {}, 0, 0};
+  std::array<int64_t, 3> squares = {};
+  std::array<int, 3> least = {255, 255, 255};
+  std::array<int, 3> most = {};
+  for (size_t i = begin; i < end; ++i) {
+    for (size_t c = 0; c < 3; ++c) {
+      const int sample = rgb.data[3 * size_t{order[i]} + c];
+      box.sums[c] += sample;
+      squares[c] += sample * sample;
+      least[c] = std::min(least[c], sample);
+      most[c] = std::max(most[c], sample);
     }
   }
-  int colors = kMaxColors;
-  out->palette.assign(kMaxColors, GifColorType{});
-  return GifQuantizeBuffer(static_cast<unsigned>(rgb.width), static_cast<unsigned>(rgb.height),
-                           &colors, planes[0].data(), planes[1].data(), planes[2].data(),
-                           out->pixels.data(), out->palette.data()) == GIF_OK;
+  for (size_t c = 0; c < 3; ++c) {
+    const double sum = static_cast<double>(box.sums[c]);
+    const double error =
+        static_cast<double>(squares[c]) - sum * sum / static_cast<double>(end - begin);
+    if (least[c] < most[c] && error > box.error) {
+      box.axis = static_cast<int>(c);
+      box.error = error;
+    }
+  }
+  return box;
 }
 
-absl::StatusOr<Indexed> Index(const Bitmap& frame) {
+// Splits the box that errs most at its mean, again and again: exact where there are few enough
+// colours. (giflib's own reduction is deprecated, coarser and slower.)
+std::vector<Box> SplitColors(const Bitmap& rgb, std::vector<uint32_t>* order) {
+  std::vector<Box> boxes = {MakeBox(rgb, *order, 0, order->size())};
+  while (boxes.size() < kMaxColors) {
+    const auto worst = std::max_element(
+        boxes.begin(), boxes.end(), [](const Box& a, const Box& b) { return a.error < b.error; });
+    if (worst->error <= 0) {
+      break;
+    }
+    const Box box = *worst;
+    const int64_t mean = box.sums[box.axis] / static_cast<int64_t>(box.end - box.begin);
+    const auto first = order->begin();
+    const auto middle = std::partition(
+        first + static_cast<int64_t>(box.begin), first + static_cast<int64_t>(box.end),
+        [&](uint32_t i) { return rgb.data[3 * size_t{i} + box.axis] <= mean; });
+    const auto split = static_cast<size_t>(middle - first);
+    *worst = MakeBox(rgb, *order, box.begin, split);
+    boxes.push_back(MakeBox(rgb, *order, split, box.end));
+  }
+  return boxes;
+}
+
+Indexed Index(const Bitmap& frame) {
   const Bitmap rgb = ConvertChannels(frame, 3);
+  std::vector<uint32_t> order(rgb.data.size() / 3);
+  std::iota(order.begin(), order.end(), 0u);
   Indexed out;
-  out.pixels.resize(rgb.data.size() / 3);
-  if (!IndexExactly(rgb, &out) && !IndexNearby(rgb, &out)) {
-    return absl::InternalError("giflib cannot reduce the colours of a frame");
+  out.pixels.resize(order.size());
+  for (const Box& box : SplitColors(rgb, &order)) {
+    const auto count = static_cast<int64_t>(box.end - box.begin);
+    const auto mean = [&](size_t c) {
+      return static_cast<GifByteType>((box.sums[c] + count / 2) / count);
+    };
+    for (size_t i = box.begin; i < box.end; ++i) {
+      out.pixels[order[i]] = static_cast<GifByteType>(out.palette.size());
+    }
+    out.palette.push_back({mean(0), mean(1), mean(2)});
   }
-  const int bits = GifBitSize(static_cast<int>(out.palette.size()));
-  out.palette.resize(size_t{1} << bits);
+  out.palette.resize(size_t{1} << GifBitSize(static_cast<int>(out.palette.size())));
   return out;
 }
 
@@ -145,15 +177,11 @@ absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_
     return absl::InternalError(absl::StrCat("giflib: ", GifErrorString(error)));
   }
   bool written = PutHeader(gif, frames[0]);
-  absl::Status status;
-  for (size_t i = 0; i < frames.size() && written && status.ok(); ++i) {
-    absl::StatusOr<Indexed> indexed = Index(frames[i]);
-    status = indexed.status();
-    written = status.ok() && PutFrame(gif, frames[i], *std::move(indexed), delay_ms);
+  for (size_t i = 0; i < frames.size() && written; ++i) {
+    written = PutFrame(gif, frames[i], Index(frames[i]), delay_ms);
   }
   error = gif->Error;
   const bool closed = EGifCloseFile(gif, written ? &error : nullptr) == GIF_OK;
-  STYLEX_RETURN_IF_ERROR(status);
   if (!written || !closed) {
     return absl::InternalError(absl::StrCat("giflib: ", GifErrorString(error)));
   }

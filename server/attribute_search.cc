@@ -1,0 +1,296 @@
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "explain/attfind.h"
+#include "explain/counterfactual.h"
+#include "server/handlers.h"
+#include "server/pictures.h"
+#include "server/request_checks.h"
+#include "server/search_progress.h"
+#include "server/served_model.h"
+#include "server/style_messages.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kDefaultAttributes = 10;
+constexpr int kMaxAttributes = 1000;
+constexpr double kMaxThreshold = 1e6;
+// SEARCH_SCREENED: coordinates that each image's gradients choose.
+constexpr int64_t kScreenedCoordinates = 128;
+
+using Sink = StreamSink<v1::FindAttributesResponse>;
+
+// The request, checked.
+struct Plan {
+  int64_t target = 0;
+  std::optional<int64_t> source;
+  int64_t max_attributes = kDefaultAttributes;
+  double shift = 1;
+  double threshold = 0;
+};
+
+absl::StatusOr<Plan> MakePlan(const v1::FindAttributesRequest& request, const ModelShape& shape) {
+  RequestChecks checks(shape);
+  Plan plan;
+  if (request.images_size() > kMaxSearchImages) {
+    checks.Add("images", absl::StrCat("has ", request.images_size(), " images; at most ",
+                                      kMaxSearchImages, " are allowed"));
+  }
+  for (int i = 0; i < request.images_size(); ++i) {
+    checks.Image(absl::StrCat("images[", i, "]"), true, request.images(i));
+  }
+  if (!request.has_target_class()) {
+    checks.Add("target_class", absl::StrCat("is missing; the labels are ", ListOf(shape.labels)));
+  }
+  plan.target =
+      checks.Class("target_class", request.has_target_class(), request.target_class()).value_or(0);
+  plan.source = checks.Class("source_class", request.has_source_class(), request.source_class());
+  if (request.has_target_class() && plan.source == plan.target) {
+    checks.Add("source_class", "is the target class");
+  }
+  plan.max_attributes = checks.Count("max_attributes", request.max_attributes(), 1, kMaxAttributes,
+                                     kDefaultAttributes);
+  plan.shift = checks.SearchShift("shift", request.shift());
+  plan.threshold = checks.Number("threshold", request.threshold(), 0, kMaxThreshold);
+  checks.Enum("strategy", v1::Strategy_IsValid(request.strategy()), request.strategy());
+  checks.Enum("search", v1::Search_IsValid(request.search()), request.search());
+  checks.NeedsRanges();
+  STYLEX_RETURN_IF_ERROR(checks.Status());
+  return plan;
+}
+
+void FillResult(const ServedModel& served, const Plan& plan, v1::AttributeSearchResult* result) {
+  result->set_target_class_id(static_cast<int32_t>(plan.target));
+  result->set_model(served.id());
+}
+
+void AnswerFromIndex(const ServedModel& served, const Plan& plan, const v1::ClassAttributes& stored,
+                     Sink* sink) {
+  v1::FindAttributesResponse response;
+  v1::AttributeSearchResult* result = response.mutable_result();
+  FillResult(served, plan, result);
+  result->set_images(stored.images());
+  result->set_from_index(true);
+  const int64_t count = std::min<int64_t>(plan.max_attributes, stored.attributes_size());
+  for (int64_t i = 0; i < count; ++i) {
+    *result->add_attributes() = stored.attributes(static_cast<int>(i));
+  }
+  sink->Write(std::move(response));
+}
+
+// A search over the request's images.
+class Search {
+ public:
+  Search(const ServedModel& served, const v1::FindAttributesRequest& request, const Plan& plan,
+         const HandlerContext& context, const Cancellation& cancellation)
+      : served_(served),
+        model_(served.model()),
+        request_(request),
+        plan_(plan),
+        context_(context),
+        cancellation_(cancellation) {}
+
+  absl::Status Run(Sink* sink) {
+    STYLEX_RETURN_IF_ERROR(ReadImages());
+    v1::FindAttributesResponse response;
+    v1::AttributeSearchResult* result = response.mutable_result();
+    FillResult(served_, plan_, result);
+    result->set_images(static_cast<int32_t>(kept_.size()));
+    result->set_skipped_images(request_.images_size() - result->images());
+    if (!kept_.empty()) {
+      STYLEX_RETURN_IF_ERROR(FindBest(sink, result));
+    }
+    sink->Write(std::move(response));
+    return absl::OkStatus();
+  }
+
+ private:
+  bool screened() const { return request_.search() == v1::SEARCH_SCREENED; }
+  bool joint() const {
+    return request_.strategy() == v1::STRATEGY_SUBSET ||
+           (request_.strategy() == v1::STRATEGY_UNSPECIFIED && kept_.size() == 1);
+  }
+  int64_t num_images() const { return static_cast<int64_t>(kept_.size()); }
+
+  // Decodes and encodes every image, keeps those that the search is about. Every broken image is
+  // reported, not only the first.
+  absl::Status ReadImages();
+  absl::Status Keep(const torch::Tensor& image);
+  EffectOptions MakeEffectOptions(SearchProgressReporter* progress) const;
+  absl::StatusOr<StyleEffects> Screen(const StyleVectors& styles,
+                                      SearchProgressReporter* progress) const;
+  absl::StatusOr<std::vector<SelectedAttribute>> Select(const StyleVectors& styles,
+                                                        const StyleEffects& effects,
+                                                        SearchProgressReporter* progress) const;
+  absl::Status FindBest(Sink* sink, v1::AttributeSearchResult* result);
+
+  const ServedModel& served_;
+  const Stylex& model_;
+  const v1::FindAttributesRequest& request_;
+  const Plan& plan_;
+  const HandlerContext& context_;
+  const Cancellation& cancellation_;
+  std::vector<StyleVectors> kept_;  // styles [1, ...] of the images that stay
+};
+
+absl::Status Search::ReadImages() {
+  std::vector<Fault> faults;
+  for (int i = 0; i < request_.images_size(); ++i) {
+    STYLEX_RETURN_IF_ERROR(cancellation_.status());
+    const std::string field = absl::StrCat("images[", i, "]");
+    const absl::StatusOr<torch::Tensor> image =
+        ReadPicture(request_.images(i), field, served_, context_.decode_limits);
+    if (image.ok()) {
+      STYLEX_RETURN_IF_ERROR(Keep(*image));
+    } else if (absl::IsInvalidArgument(image.status())) {
+      faults.push_back({absl::StrCat(field, ".data"), std::string(image.status().message())});
+    } else {
+      return image.status();
+    }
+  }
+  return faults.empty() ? absl::OkStatus() : InvalidRequestError(faults);
+}
+
+// An image stays when it is decided as the source class (or as any but the target), and its
+// reconstruction is not decided as the target: there nothing is left to raise.
+absl::Status Search::Keep(const torch::Tensor& image) {
+  const torch::Tensor logits = model_.Logits(image);
+  const int64_t decided = logits.argmax(1).item<int64_t>();
+  if (decided == plan_.target || (plan_.source.has_value() && decided != *plan_.source)) {
+    return absl::OkStatus();
+  }
+  StyleVectors styles = model_.Styles(model_.Encode(image, logits));
+  if (model_.LogitsOfStyles(styles).argmax(1).item<int64_t>() != plan_.target) {
+    kept_.push_back(std::move(styles));
+  }
+  return absl::OkStatus();
+}
+
+EffectOptions Search::MakeEffectOptions(SearchProgressReporter* progress) const {
+  return {.shift = plan_.shift,
+          .batch_size = served_.search_batch(),
+          .cancelled = [this] { return cancellation_.stopped(); },
+          .progress = [progress](int64_t done, int64_t total) { progress->Update(done, total); }};
+}
+
+// Effects of the coordinates that some image's gradients choose; those of all others are left 0, so
+// that no selection takes them.
+absl::StatusOr<StyleEffects> Search::Screen(const StyleVectors& styles,
+                                            SearchProgressReporter* progress) const {
+  std::vector<Coordinate> chosen;
+  for (const StyleVectors& image : kept_) {
+    STYLEX_RETURN_IF_ERROR(cancellation_.status());
+    for (const Coordinate& coordinate : GradientCandidates(
+             model_, image, served_.ranges(), plan_.target, plan_.shift, kScreenedCoordinates)) {
+      if (std::find(chosen.begin(), chosen.end(), coordinate) == chosen.end()) {
+        chosen.push_back(coordinate);
+      }
+    }
+  }
+  const int64_t num_chosen = static_cast<int64_t>(chosen.size());
+  const int64_t total = num_images() * num_chosen;
+  StyleEffects effects;
+  effects.base = model_.LogitsOfStyles(styles).to(torch::kCPU);
+  effects.effect = torch::zeros({num_images(), 2, served_.shape().num_styles, model_.num_classes()},
+                                torch::kFloat32);
+  for (int64_t n = 0; n < num_images() && num_chosen > 0; ++n) {
+    EffectOptions options = MakeEffectOptions(progress);
+    options.progress = [progress, n, num_chosen, total](int64_t done, int64_t) {
+      progress->Update(n * num_chosen + done, total);
+    };
+    STYLEX_ASSIGN_OR_RETURN(
+        const torch::Tensor logits,
+        LogitsAfterSingleMoves(model_, styles.Narrow(n, 1), served_.ranges(), chosen, options));
+    for (int64_t i = 0; i < num_chosen; ++i) {
+      effects.effect[n][chosen[i].direction][chosen[i].index] = logits[i] - effects.base[n];
+    }
+  }
+  return effects;
+}
+
+absl::StatusOr<std::vector<SelectedAttribute>> Search::Select(
+    const StyleVectors& styles, const StyleEffects& effects,
+    SearchProgressReporter* progress) const {
+  if (!joint()) {
+    SelectionOptions options = {.max_attributes = plan_.max_attributes};
+    if (plan_.threshold > 0) {
+      options.explained_at = plan_.threshold;
+    }
+    return SelectAttributes(effects, plan_.target, options);
+  }
+  const EffectOptions searched = MakeEffectOptions(progress);
+  return SelectAttributesJointly(model_, styles, served_.ranges(), effects, plan_.target,
+                                 {.max_attributes = plan_.max_attributes,
+                                  .shift = plan_.shift,
+                                  .threshold = plan_.threshold,
+                                  .batch_size = searched.batch_size,
+                                  .cancelled = searched.cancelled,
+                                  .progress = searched.progress});
+}
+
+absl::Status Search::FindBest(Sink* sink, v1::AttributeSearchResult* result) {
+  StyleVectors styles;
+  {
+    std::vector<torch::Tensor> conv, rgb;
+    for (const StyleVectors& image : kept_) {
+      conv.push_back(image.conv);
+      rgb.push_back(image.rgb);
+    }
+    styles = {torch::cat(conv), torch::cat(rgb)};
+  }
+  const int64_t moves = screened() ? kScreenedCoordinates : 2 * served_.shape().num_styles;
+  SearchProgressReporter progress(context_.clock, sink, num_images() * moves);
+  STYLEX_ASSIGN_OR_RETURN(
+      const StyleEffects effects,
+      screened() ? Screen(styles, &progress)
+                 : ComputeEffects(model_, styles, served_.ranges(), MakeEffectOptions(&progress)));
+  progress.NextPhase();
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<SelectedAttribute> selected,
+                          Select(styles, effects, &progress));
+  for (const SelectedAttribute& attribute : selected) {
+    v1::Attribute* out = result->add_attributes();
+    *out = served_.DescribeAttribute(attribute.coordinate, plan_.target);
+    out->set_mean_effect(attribute.mean_effect);
+    out->set_flip_rate(attribute.flip_rate);
+  }
+  result->set_evaluations(progress.done());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StreamWork<v1::FindAttributesResponse> FindAttributes(const HandlerContext& context,
+                                                      const v1::FindAttributesRequest& request) {
+  STYLEX_ASSIGN_OR_RETURN(auto model, context.models->Find(request.model()));
+  STYLEX_ASSIGN_OR_RETURN(const Plan plan, MakePlan(request, model->shape()));
+  if (request.images().empty()) {
+    const v1::ClassAttributes* stored = model->AttributesOf(plan.target);
+    if (stored == nullptr) {
+      return PreconditionError(
+          "NO_ATTRIBUTE_INDEX", model->id(),
+          absl::StrCat("the attribute index has no entry for class ",
+                       Quoted(model->shape().labels[plan.target]), "; send images to search over"));
+    }
+    auto answer = [model, plan, stored](const Cancellation&, Sink* sink) {
+      AnswerFromIndex(*model, plan, *stored, sink);
+      return absl::OkStatus();
+    };
+    return Work<Sink>{.run = std::move(answer), .cheap = true};
+  }
+  auto run = [model, &request, plan, &context](const Cancellation& cancellation, Sink* sink) {
+    const torch::NoGradGuard no_grad;
+    return Search(*model, request, plan, context, cancellation).Run(sink);
+  };
+  return Work<Sink>{.run = std::move(run)};
+}
+
+}  // namespace stylex

@@ -1,0 +1,159 @@
+// The one road from a gRPC callback to a worker and back.
+//
+// A handler gives a `prepare` step, which runs at once on gRPC's thread and may only check the
+// request, and gets from it a Work, which runs on the worker pool (or at once, when it is cheap).
+// Whatever goes wrong on the way - a bad request, a full queue, cancellation, a deadline, an
+// exception - ends here, as one status and one line in the log. Thread-safe.
+#ifndef STYLEX_SERVER_CALL_RUNNER_H_
+#define STYLEX_SERVER_CALL_RUNNER_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/cancellation.h"
+#include "server/errors.h"
+#include "server/stream_call.h"
+#include "server/worker_pool.h"
+
+namespace stylex {
+
+// What a handler wants done for one call.
+template <class Output>
+struct Work {
+  std::function<absl::Status(const Cancellation&, Output*)> run;
+  // Needs no network computation: runs at once on gRPC's thread.
+  bool cheap = false;
+};
+template <class Response>
+using UnaryWork = absl::StatusOr<Work<Response>>;
+template <class Response>
+using StreamWork = absl::StatusOr<Work<StreamSink<Response>>>;
+
+class CallRunner {
+ public:
+  struct Options {
+    absl::Duration unary_deadline = absl::Seconds(60);  // where the client gave none
+    absl::Duration stream_deadline = absl::Seconds(600);
+    // Told of every exception's text.
+    std::function<void(const std::string&)> on_exception = [](const std::string&) {};
+  };
+
+  // `pool` and `clock` must outlive this, and this every call.
+  CallRunner(Options options, WorkerPool* pool, const Clock* clock);
+
+  template <class Response>
+  grpc::ServerUnaryReactor* Unary(const char* method, grpc::CallbackServerContext* context,
+                                  Response* response,
+                                  const std::function<UnaryWork<Response>()>& prepare);
+  template <class Response>
+  grpc::ServerWriteReactor<Response>* Stream(const char* method,
+                                             grpc::CallbackServerContext* context,
+                                             const std::function<StreamWork<Response>()>& prepare);
+
+  // From now on new calls are UNAVAILABLE.
+  void Refuse() { refusing_ = true; }
+  // Stops the work of running calls, which end as UNAVAILABLE.
+  void AbandonAll() { abandon_all_ = true; }
+
+ private:
+  // One call, whatever its kind; shared by gRPC's reactor and the worker's job.
+  struct Call {
+    Call(const char* method_name, grpc::CallbackServerContext* server_context, const Clock* clock,
+         absl::Time deadline, const std::atomic<bool>* abandon_all)
+        : method(method_name),
+          context(server_context),
+          cancellation(clock, deadline, abandon_all) {}
+
+    const char* method;
+    grpc::CallbackServerContext* context;
+    std::string request_id;
+    absl::Time start;
+    Cancellation cancellation;
+    std::function<absl::Status()> run;
+    // Called once. It and `run` hold what holds this call: Finish lets go of both.
+    std::function<void(const grpc::Status&)> finish;
+  };
+  template <class Response>
+  class UnaryReactor;
+
+  std::shared_ptr<Call> MakeCall(const char* method, grpc::CallbackServerContext* context,
+                                 absl::Duration default_deadline) const;
+  // Runs `step`; an exception becomes INTERNAL with its text as message, which is for the log.
+  absl::Status Guarded(const std::function<absl::Status()>& step) const;
+  // Runs or queues the call's work; finishes the call when it can go no further.
+  void Start(const std::shared_ptr<Call>& call,
+             const std::function<absl::StatusOr<bool>()>& prepare);
+  void Execute(const std::shared_ptr<Call>& call) const;
+  void Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const;
+
+  const Options options_;
+  WorkerPool* const pool_;
+  const Clock* const clock_;
+  std::atomic<bool> refusing_ = false;
+  std::atomic<bool> abandon_all_ = false;
+};
+
+template <class Response>
+class CallRunner::UnaryReactor : public grpc::ServerUnaryReactor {
+ public:
+  explicit UnaryReactor(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  void OnCancel() override { call_->cancellation.Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<Call> call_;
+};
+
+template <class Response>
+grpc::ServerUnaryReactor* CallRunner::Unary(const char* method,
+                                            grpc::CallbackServerContext* context,
+                                            Response* response,
+                                            const std::function<UnaryWork<Response>()>& prepare) {
+  const std::shared_ptr<Call> call = MakeCall(method, context, options_.unary_deadline);
+  // gRPC keeps reactor, context and response alive until OnDone, i.e. until `finish` was called.
+  auto* reactor = new UnaryReactor<Response>(call);
+  call->finish = [reactor](const grpc::Status& status) { reactor->Finish(status); };
+  Start(call, [&]() -> absl::StatusOr<bool> {
+    UnaryWork<Response> work = prepare();
+    if (!work.ok()) {
+      return work.status();
+    }
+    call->run = [run = std::move(work->run), cancellation = &call->cancellation, response] {
+      return run(*cancellation, response);
+    };
+    return work->cheap;
+  });
+  return reactor;
+}
+
+template <class Response>
+grpc::ServerWriteReactor<Response>* CallRunner::Stream(
+    const char* method, grpc::CallbackServerContext* context,
+    const std::function<StreamWork<Response>()>& prepare) {
+  const std::shared_ptr<Call> call = MakeCall(method, context, options_.stream_deadline);
+  // The alias shares `call`, so the stream's cancellation lives as long as the stream.
+  auto stream =
+      StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation));
+  call->finish = [stream](const grpc::Status& status) { stream->End(status); };
+  Start(call, [&]() -> absl::StatusOr<bool> {
+    StreamWork<Response> work = prepare();
+    if (!work.ok()) {
+      return work.status();
+    }
+    call->run = [run = std::move(work->run), cancellation = &call->cancellation, stream] {
+      return run(*cancellation, stream.get());
+    };
+    return work->cheap;
+  });
+  return stream.get();
+}
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_CALL_RUNNER_H_

@@ -1,0 +1,46 @@
+// The command line and the environment of stylex-server, read once and checked once.
+#ifndef STYLEX_SERVER_OPTIONS_H_
+#define STYLEX_SERVER_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace stylex {
+
+struct ServerOptions {
+  std::string models;  // folder NAME/VERSION/...
+  std::string host = "0.0.0.0";
+  int port = 50051;  // 0: any free one
+  std::string device = "auto";
+  int workers = 1;  // requests computed at a time
+  int threads = 0;  // threads a network pass uses; 0: the cores there are, shared by the workers
+  int max_queue = 64;
+  int max_message_mib = 16;
+  int64_t max_pixels = 4096 * 4096;
+  double default_deadline_s = 60;          // unary calls without a deadline
+  double default_stream_deadline_s = 600;  // streams without a deadline
+  double drain_delay_s = 0;
+  double drain_timeout_s = 30;
+  std::string log_level = "info";
+  bool reflection = true;
+};
+
+struct ParsedOptions {
+  ServerOptions options;
+  // The program should end with `exit_code`: after --help, --version, or a fault, all printed.
+  bool exit = false;
+  int exit_code = 0;
+};
+
+// Every flag --some-flag may also come from the environment as STYLEX_SOME_FLAG; the command line
+// wins.
+ParsedOptions ParseOptions(int argc, const char* const* argv);
+
+// Cores that this process may use: the scheduler's mask and the container's quota, at least 1.
+int AvailableCores();
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_OPTIONS_H_

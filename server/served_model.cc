@@ -1,0 +1,199 @@
+#include "server/served_model.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "models/version_directory.h"
+
+namespace stylex {
+namespace {
+
+constexpr int64_t kMaxSearchBatch = 64;
+
+// Multiply-adds of the generator's 3x3 convolutions for one image.
+double GeneratorMacs(const v1::GeneratorConfig& config) {
+  double macs = 0;
+  double side = 4;
+  double in = config.channels_size() > 0 ? config.channels(0) : 0;
+  for (const int32_t out : config.channels()) {
+    macs += 9 * side * side * out * (side == 4 ? in : in + out);
+    in = out;
+    side *= 2;
+  }
+  return macs;
+}
+
+// A CPU core with AVX2 does some 3e10 multiply-adds a second, so a batch takes about 50 ms on two.
+int64_t SearchBatch(const Stylex& model) {
+  if (model.device().is_cuda()) {
+    return kMaxSearchBatch;
+  }
+  constexpr double kMacsPerBatch = 2e9;
+  const double macs = std::max(1.0, GeneratorMacs(model.config().generator()));
+  return static_cast<int64_t>(
+      std::clamp(kMacsPerBatch / macs, 1.0, static_cast<double>(kMaxSearchBatch)));
+}
+
+ModelShape MakeShape(const std::string& name, int64_t version, const Checkpoint& checkpoint) {
+  const Stylex& model = checkpoint.model;
+  const auto& labels = model.config().labels();
+  return {
+      .id = absl::StrCat(name, "/", version),
+      .labels = {labels.begin(), labels.end()},
+      .latent_size = model.w_size(),
+      .num_styles = model.layout().num_conv(),
+      .num_to_rgb_styles = model.layout().num_rgb(),
+      .has_ranges = checkpoint.attributes.has_value() && checkpoint.attributes->styles_size() > 0};
+}
+
+// The first call of a network is slow (allocators, thread pools, CUDA kernels), and a broken weight
+// shows here rather than in someone's answer.
+absl::Status WarmUp(const ServedModel& served) {
+  const torch::NoGradGuard no_grad;
+  const Stylex& model = served.model();
+  const v1::ModelConfig& config = model.config();
+  const torch::Tensor images =
+      torch::zeros({1, config.image_channels(), config.resolution(), config.resolution()},
+                   torch::TensorOptions(model.device()));
+  const StyleVectors styles = model.Styles(model.Encode(images, model.Logits(images)));
+  for (const int64_t batch : {int64_t{1}, served.search_batch()}) {
+    const torch::Tensor logits = model.LogitsOfStyles(styles.Expand(batch));
+    if (!logits.isfinite().all().item<bool>()) {
+      return absl::DataLossError("the networks give numbers that are not finite");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LoadedVersion> LoadAndWarmUp(const VersionPath& version,
+                                            const torch::Device& device) {
+  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(version.path));
+  checkpoint.model.To(device);
+  auto served = std::make_shared<ServedModel>(version.name, version.version, std::move(checkpoint));
+  STYLEX_RETURN_IF_ERROR(WarmUp(*served));
+  LoadedVersion loaded = {.model = served,
+                          .resolution = served->model().config().resolution(),
+                          .labels = served->shape().labels};
+  return loaded;
+}
+
+}  // namespace
+
+ServedModel::ServedModel(std::string name, int64_t version, Checkpoint checkpoint)
+    : checkpoint_(std::move(checkpoint)),
+      name_(std::move(name)),
+      version_(version),
+      shape_(MakeShape(name_, version_, checkpoint_)),
+      search_batch_(SearchBatch(checkpoint_.model)) {
+  if (shape_.has_ranges) {
+    ranges_ = RangesFromIndex(*checkpoint_.attributes);
+  }
+}
+
+const v1::ClassAttributes* ServedModel::AttributesOf(int64_t class_id) const {
+  if (checkpoint_.attributes.has_value()) {
+    for (const v1::ClassAttributes& of_class : checkpoint_.attributes->classes()) {
+      if (of_class.class_id() == class_id) {
+        return &of_class;
+      }
+    }
+  }
+  return nullptr;
+}
+
+v1::Model ServedModel::Describe() const {
+  const v1::ModelConfig& config = model().config();
+  v1::Model out;
+  v1::ModelSummary* summary = out.mutable_summary();
+  summary->set_name(name_);
+  summary->set_version(version_);
+  summary->set_state(v1::MODEL_STATE_READY);
+  summary->set_resolution(config.resolution());
+  *summary->mutable_labels() = config.labels();
+  out.set_image_channels(config.image_channels());
+  out.set_latent_size(static_cast<int32_t>(shape_.latent_size));
+  out.set_num_styles(static_cast<int32_t>(shape_.num_styles));
+  out.set_num_to_rgb_styles(static_cast<int32_t>(shape_.num_to_rgb_styles));
+  for (const int64_t coordinates : model().layout().conv) {
+    out.add_layer_styles(static_cast<int32_t>(coordinates));
+  }
+  *out.mutable_generator() = config.generator();
+  *out.mutable_encoder() = config.encoder();
+  *out.mutable_classifier() = config.classifier();
+  if (attributes().has_value()) {
+    *out.mutable_attributes() = *attributes();
+    out.mutable_attributes()->clear_styles();
+  }
+  *out.mutable_metrics() = config.metrics();
+  *out.mutable_provenance() = config.provenance();
+  out.set_num_parameters(model().NumParameters());
+  return out;
+}
+
+v1::Attribute ServedModel::DescribeAttribute(Coordinate coordinate, int64_t target) const {
+  v1::Attribute out;
+  out.set_index(static_cast<int32_t>(coordinate.index));
+  out.set_layer(static_cast<int32_t>(model().layout().LayerOf(coordinate.index)));
+  out.set_channel(static_cast<int32_t>(model().layout().ChannelOf(coordinate.index)));
+  out.set_direction(ToProto(coordinate.direction));
+  if (const v1::ClassAttributes* stored = AttributesOf(target)) {
+    for (const v1::Attribute& attribute : stored->attributes()) {
+      if (attribute.index() == out.index() && attribute.direction() == out.direction()) {
+        out.set_name(attribute.name());
+      }
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
+                                              const torch::Device& device) {
+  try {
+    return LoadAndWarmUp(version, device);
+  } catch (const std::exception& exception) {
+    return absl::InternalError(exception.what());
+  }
+}
+
+absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root) try {
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<ModelVersion> found, ListVersions(root));
+  std::vector<VersionPath> versions;
+  for (const ModelVersion& version : found) {
+    versions.push_back({version.name, version.version, version.path});
+  }
+  return versions;
+} catch (const std::filesystem::filesystem_error& error) {
+  return absl::PermissionDeniedError(error.what());
+}
+
+absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
+  const int64_t gpus =
+      torch::cuda::is_available() ? static_cast<int64_t>(torch::cuda::device_count()) : 0;
+  if (device == "cpu" || (device == "auto" && gpus == 0)) {
+    return torch::Device(torch::kCPU);
+  }
+  absl::string_view rest = device;
+  int index = 0;
+  const bool is_cuda = device == "auto" || device == "cuda" ||
+                       (absl::ConsumePrefix(&rest, "cuda:") && absl::SimpleAtoi(rest, &index));
+  if (!is_cuda) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--device ", device, ": expected auto, cpu, cuda or cuda:N"));
+  }
+  if (index < 0 || index >= gpus) {
+    return absl::InvalidArgumentError(absl::StrCat("--device ", device, ": LibTorch sees ", gpus,
+                                                   " CUDA devices here; use cpu or auto"));
+  }
+  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+}  // namespace stylex

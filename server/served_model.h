@@ -1,0 +1,64 @@
+// One checkpoint in memory, ready to answer: what a request's handle points to. Read-only and
+// thread-safe once made.
+#ifndef STYLEX_SERVER_SERVED_MODEL_H_
+#define STYLEX_SERVER_SERVED_MODEL_H_
+
+#include <torch/types.h>
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "explain/style_space.h"
+#include "models/checkpoint.h"
+#include "models/stylex.h"
+#include "server/model_repository.h"
+#include "server/request_checks.h"
+#include "stylex/v1/explanation.pb.h"
+
+namespace stylex {
+
+class ServedModel {
+ public:
+  // `id`: NAME/VERSION. The checkpoint's model is on its device already.
+  ServedModel(std::string name, int64_t version, Checkpoint checkpoint);
+
+  const std::string& id() const { return shape_.id; }
+  const Stylex& model() const { return checkpoint_.model; }
+  const ModelShape& shape() const { return shape_; }
+  const std::optional<v1::AttributeIndex>& attributes() const { return checkpoint_.attributes; }
+  // The stored attributes of a class; null when there are none.
+  const v1::ClassAttributes* AttributesOf(int64_t class_id) const;
+  // Only with shape().has_ranges.
+  const StyleRanges& ranges() const { return *ranges_; }
+  // Images a generator batch of a search: small enough that a CPU is through with it well within
+  // the time after which a cancelled call must have stopped.
+  int64_t search_batch() const { return search_batch_; }
+  // All that GetModel tells.
+  v1::Model Describe() const;
+  // An attribute of this model as answers show it: layer, channel, and the name from the index.
+  v1::Attribute DescribeAttribute(Coordinate coordinate, int64_t target) const;
+
+ private:
+  Checkpoint checkpoint_;
+  std::string name_;
+  int64_t version_;
+  ModelShape shape_;
+  std::optional<StyleRanges> ranges_;
+  int64_t search_batch_;
+};
+
+// Loads a version, puts it on the device and warms it up: a trial pass through every network, whose
+// numbers must be finite. Exceptions of LibTorch become INTERNAL with their text.
+absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
+                                              const torch::Device& device);
+
+// Every NAME/VERSION under `root`; see models/version_directory.h.
+absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root);
+
+// "auto", "cpu", "cuda" or "cuda:N" -> a device that is there. INVALID_ARGUMENT says what is.
+absl::StatusOr<torch::Device> ParseDevice(const std::string& device);
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_SERVED_MODEL_H_

@@ -1,0 +1,163 @@
+#include "server/server.h"
+
+#include <ATen/Parallel.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "server/served_model.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kBufferBytes = 512 << 20;  // of all messages that are being received or sent
+constexpr int kMaxConcurrentStreams = 256;
+// What is left to finish after the drain, e.g. answers on their way to a slow client.
+constexpr std::chrono::milliseconds kLastWords(500);
+
+// Linking the reflection library turns reflection on for every server of the process; this takes it
+// out again.
+class WithoutReflection : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const std::unique_ptr<grpc::ServerBuilderPlugin>& plugin) {
+      return plugin->name() == "proto_server_reflection";
+    });
+  }
+};
+
+void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
+  const int message_bytes = options.max_message_mib << 20;
+  builder->SetMaxReceiveMessageSize(message_bytes);
+  builder->SetMaxSendMessageSize(message_bytes);
+  builder->SetResourceQuota(
+      grpc::ResourceQuota("stylex").Resize(std::max(kBufferBytes, 4 * message_bytes)));
+  // Two servers on one port would share its connections without a word.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  // Finds clients that died without a word, and lets clients look for a dead server.
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 30'000);
+  // Connections end after a while, so that clients spread over servers that were added since.
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 300'000);
+  builder->AddChannelArgument(
+      GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+      static_cast<int>(std::min(options.default_stream_deadline_s + 10, 86'400.0) * 1000));
+}
+
+int ThreadsPerWorker(const ServerOptions& options) {
+  return options.threads > 0 ? options.threads : std::max(1, AvailableCores() / options.workers);
+}
+
+CallRunner::Options RunnerOptions(const ServerOptions& options, HealthService* health) {
+  return {.unary_deadline = absl::Seconds(options.default_deadline_s),
+          .stream_deadline = absl::Seconds(options.default_stream_deadline_s),
+          .on_exception = [health](const std::string& what) {
+            // After such an error every later call of this process fails too: only a restart helps.
+            if (absl::StrContains(what, "CUDA error")) {
+              health->SetLifecycle(Lifecycle::kBroken);
+            }
+          }};
+}
+
+}  // namespace
+
+Server::Server(const ServerOptions& options, const torch::Device& device)
+    : options_(options),
+      health_(v1::ExplanationService::service_full_name()),
+      pool_({.workers = options.workers, .max_queue = static_cast<size_t>(options.max_queue)}),
+      models_(RepositoryCallbacks(device)),
+      runner_(RunnerOptions(options, &health_), &pool_, &Clock::Real()),
+      service_({.models = &models_,
+                .decode_limits = {.max_pixels = options.max_pixels},
+                .clock = &Clock::Real()},
+               &runner_) {}
+
+Server::~Server() {
+  runner_.Refuse();
+  runner_.AbandonAll();
+  health_.EndWatches();
+  if (grpc_server_ != nullptr) {
+    grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
+    grpc_server_->Wait();
+  }
+}
+
+ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& device) {
+  return {.list = [root = options_.models] { return ListServedVersions(root); },
+          .load = [device](const VersionPath& version) { return LoadServedModel(version, device); },
+          .on_name = [this](const std::string& name, bool ready) { health_.SetModel(name, ready); },
+          .on_loaded =
+              [this] {
+                const std::vector<v1::ModelSummary> models = models_.List();
+                if (models.empty()) {
+                  spdlog::warn("there is no model NAME/VERSION in {}: nothing is served",
+                               options_.models);
+                }
+                health_.SetLifecycle(Lifecycle::kServing);
+                spdlog::info("loading is through: {} model versions", models.size());
+              }};
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ParseDevice(options.device));
+  at::set_num_threads(ThreadsPerWorker(options));
+  std::unique_ptr<Server> server(new Server(options, device));
+  STYLEX_RETURN_IF_ERROR(server->Listen());
+  server->models_.Start();
+  return server;
+}
+
+std::string Server::address() const {
+  const bool is_ipv6 = absl::StrContains(options_.host, ':') && options_.host.front() != '[';
+  return is_ipv6 ? absl::StrCat("[", options_.host, "]:", port_)
+                 : absl::StrCat(options_.host, ":", port_);
+}
+
+absl::Status Server::Listen() {
+  port_ = options_.port;
+  grpc::ServerBuilder builder;
+  AddLimits(options_, &builder);
+  if (!options_.reflection) {
+    builder.SetOption(std::make_unique<WithoutReflection>());
+  }
+  builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port_);
+  builder.RegisterService(&service_);
+  builder.RegisterService(&health_);
+  grpc_server_ = builder.BuildAndStart();
+  if (grpc_server_ == nullptr || port_ == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", options_.host, ":", options_.port,
+                     ": is the port taken by another program, or the address not this machine's?"));
+  }
+  return absl::OkStatus();
+}
+
+bool Server::Drain(absl::Duration delay) {
+  health_.SetLifecycle(Lifecycle::kDraining);
+  absl::SleepFor(delay);
+  runner_.Refuse();
+  const bool finished = pool_.Drain(absl::Seconds(options_.drain_timeout_s));
+  if (!finished) {
+    spdlog::warn("calls still ran after {} s and are stopped", options_.drain_timeout_s);
+    runner_.AbandonAll();
+    pool_.Drain(absl::Seconds(5));
+  }
+  health_.EndWatches();
+  grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
+  return finished;
+}
+
+}  // namespace stylex

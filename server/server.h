@@ -1,0 +1,60 @@
+// The whole server: models, workers, health and the listening socket, from start to a clean end.
+//
+//   STYLEX_ASSIGN_OR_RETURN(std::unique_ptr<Server> server, Server::Start(options));
+//   // server->port() answers now; models load in the background.
+//   server->Drain();  // finishes what runs
+#ifndef STYLEX_SERVER_SERVER_H_
+#define STYLEX_SERVER_SERVER_H_
+
+#include <grpcpp/grpcpp.h>
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/call_runner.h"
+#include "server/health.h"
+#include "server/model_repository.h"
+#include "server/options.h"
+#include "server/service.h"
+#include "server/worker_pool.h"
+
+namespace stylex {
+
+// Thread-safe; Drain at most once.
+class Server {
+ public:
+  // Listens; answers health and UNAVAILABLE until models are loaded. INVALID_ARGUMENT (a device
+  // that is not there) or UNAVAILABLE (the address cannot be bound).
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
+  // Stops at once what still runs.
+  ~Server();
+
+  int port() const { return port_; }
+  // "HOST:PORT", IPv6 hosts in brackets.
+  std::string address() const;
+
+  // Says NOT_SERVING for `delay` while it still takes calls, so that load balancers turn away; then
+  // refuses new calls with UNAVAILABLE and finishes those it has, at most for `drain_timeout`.
+  // True when all were finished.
+  bool Drain(absl::Duration delay);
+
+ private:
+  Server(const ServerOptions& options, const torch::Device& device);
+  absl::Status Listen();
+  ModelRepository::Callbacks RepositoryCallbacks(const torch::Device& device);
+
+  const ServerOptions options_;
+  HealthService health_;
+  WorkerPool pool_;
+  ModelRepository models_;
+  CallRunner runner_;
+  ExplanationServiceImpl service_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  int port_ = 0;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_SERVER_H_

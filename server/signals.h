@@ -1,0 +1,18 @@
+// SIGTERM and SIGINT as events that a thread waits for, instead of handlers that may do nothing.
+#ifndef STYLEX_SERVER_SIGNALS_H_
+#define STYLEX_SERVER_SIGNALS_H_
+
+namespace stylex {
+
+// Call first in main, before any thread starts: all threads inherit the mask.
+void BlockStopSignals();
+
+// Waits for SIGTERM or SIGINT and returns its number.
+int WaitForStopSignal();
+
+// From now on the next of these signals ends the process at once, with exit code 128 + number.
+void ExitOnNextStopSignal();
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_SIGNALS_H_

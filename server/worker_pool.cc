@@ -1,0 +1,114 @@
+#include "server/worker_pool.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace stylex {
+
+WorkerPool::WorkerPool(const Options& options) : options_(options) {
+  for (int i = 0; i < options.workers; ++i) {
+    threads_.emplace_back([this] { Work(); });
+  }
+}
+
+WorkerPool::~WorkerPool() {
+  std::deque<Job> left;
+  {
+    MutexLock lock(&mutex_);
+    closed_ = true;
+    stopping_ = true;
+    left.swap(queue_);
+    changed_.NotifyAll();
+  }
+  for (const Job& job : left) {
+    job.drop();
+  }
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+}
+
+bool WorkerPool::Submit(Job job) {
+  std::vector<Job> unwanted;
+  bool accepted = false;
+  {
+    MutexLock lock(&mutex_);
+    if (!closed_ && queue_.size() >= options_.max_queue) {
+      unwanted = TakeUnwanted();
+    }
+    if (!closed_ && queue_.size() < options_.max_queue) {
+      queue_.push_back(std::move(job));
+      accepted = true;
+      changed_.NotifyAll();
+    }
+  }
+  for (const Job& dropped : unwanted) {
+    dropped.drop();
+  }
+  return accepted;
+}
+
+std::vector<Job> WorkerPool::TakeUnwanted() {
+  const auto first = std::stable_partition(queue_.begin(), queue_.end(),
+                                           [](const Job& job) { return job.wanted(); });
+  std::vector<Job> unwanted(std::make_move_iterator(first), std::make_move_iterator(queue_.end()));
+  queue_.erase(first, queue_.end());
+  return unwanted;
+}
+
+bool WorkerPool::Drain(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(&mutex_);
+  closed_ = true;
+  while (!queue_.empty() || running_ > 0) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) {
+      return false;
+    }
+    changed_.WaitFor(&mutex_, absl::ToChronoNanoseconds(left));
+  }
+  return true;
+}
+
+size_t WorkerPool::waiting() const {
+  MutexLock lock(&mutex_);
+  return queue_.size();
+}
+
+size_t WorkerPool::running() const {
+  MutexLock lock(&mutex_);
+  return running_;
+}
+
+void WorkerPool::Work() {
+  while (true) {
+    Job job;
+    {
+      MutexLock lock(&mutex_);
+      while (queue_.empty() && !stopping_) {
+        changed_.Wait(&mutex_);
+      }
+      if (stopping_) {
+        return;
+      }
+      job = std::move(queue_.front());
+      queue_.pop_front();
+      ++running_;
+    }
+    if (job.wanted()) {
+      job.run();
+    } else {
+      job.drop();
+    }
+    job = {};  // what the job holds (a model, an image) is released before it counts as done
+    MutexLock lock(&mutex_);
+    --running_;
+    changed_.NotifyAll();
+  }
+}
+
+}  // namespace stylex

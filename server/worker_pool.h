@@ -1,0 +1,69 @@
+// A bounded first-in-first-out queue and the threads that work on it. Knows neither gRPC nor
+// LibTorch.
+//
+// Each job is either run or dropped, exactly once, by one of the pool's threads or, where it says
+// so below, by the caller. Thread-safe.
+#ifndef STYLEX_SERVER_WORKER_POOL_H_
+#define STYLEX_SERVER_WORKER_POOL_H_
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/mutex.h"
+
+namespace stylex {
+
+struct Job {
+  std::function<void()> run;
+  // Asked before the job starts: false drops it. Quick, thread-safe, does not call the pool.
+  std::function<bool()> wanted;
+  // Called instead of `run`.
+  std::function<void()> drop;
+};
+
+class WorkerPool {
+ public:
+  struct Options {
+    int workers = 1;
+    size_t max_queue = 64;  // jobs that wait; those that run do not count
+  };
+
+  explicit WorkerPool(const Options& options);
+  // Drops what waits, and joins the threads once the running jobs are through.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // False when the queue is full or the pool is closed: `job` is then neither run nor dropped. A
+  // full queue is first rid of the jobs that nobody wants any more; they are dropped on the
+  // caller's thread.
+  [[nodiscard]] bool Submit(Job job);
+
+  // Takes no more jobs, and waits at most `timeout` for those it has; true when all are through.
+  bool Drain(absl::Duration timeout);
+
+  size_t waiting() const;
+  size_t running() const;
+
+ private:
+  void Work();
+  // Moves the unwanted jobs out of the queue.
+  std::vector<Job> TakeUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;    // takes no more jobs
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;  // threads end
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_WORKER_POOL_H_

@@ -1,0 +1,423 @@
+// Every RPC's good answers, from the real server over its socket.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+#include <thread>
+
+#include "image/codec.h"
+#include "tests/e2e/odd_images.h"
+#include "tests/e2e/server_process.h"
+#include "tests/e2e/tiny_checkpoint.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kSide = 16;
+
+class AnswersTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    models_ = new TemporaryFolder;
+    WriteTinyCheckpoint(models_->path(), {.version = 1, .seed = 5});
+    WriteTinyCheckpoint(models_->path(), {.version = 2});
+    WriteTinyCheckpoint(
+        models_->path(),
+        {.name = "grey", .image_channels = 1, .with_index = false, .built_in_classifier = true});
+    server_ = new ServerProcess(models_->path());
+    server_->AwaitLoaded();
+  }
+  static void TearDownTestSuite() {
+    delete server_;
+    delete models_;
+  }
+
+  v1::ExplanationService::Stub& stub() { return server_->stub(); }
+
+  v1::EncodeResponse Encode(const std::string& model, const std::string& file) {
+    grpc::ClientContext context;
+    v1::EncodeRequest request;
+    request.set_model(model);
+    request.mutable_image()->set_data(file);
+    v1::EncodeResponse response;
+    const grpc::Status status = stub().Encode(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+  v1::ReconstructResponse Reconstruct(const v1::ReconstructRequest& request) {
+    grpc::ClientContext context;
+    v1::ReconstructResponse response;
+    const grpc::Status status = stub().Reconstruct(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+  v1::Prediction Classify(const std::string& model, const std::string& file) {
+    grpc::ClientContext context;
+    v1::ClassifyRequest request;
+    request.set_model(model);
+    request.mutable_image()->set_data(file);
+    v1::ClassifyResponse response;
+    const grpc::Status status = stub().Classify(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.prediction();
+  }
+  v1::CounterfactualResponse Counterfactual(const v1::CounterfactualRequest& request) {
+    grpc::ClientContext context;
+    v1::CounterfactualResponse response;
+    const grpc::Status status = stub().Counterfactual(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+  // The whole stream; fails the test unless it ends well.
+  template <class Response>
+  static std::vector<Response> ReadAll(grpc::ClientReader<Response>* reader) {
+    std::vector<Response> responses;
+    Response response;
+    while (reader->Read(&response)) {
+      responses.push_back(response);
+    }
+    const grpc::Status status = reader->Finish();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return responses;
+  }
+  std::vector<v1::FindAttributesResponse> FindAttributes(const v1::FindAttributesRequest& request) {
+    grpc::ClientContext context;
+    return ReadAll(stub().FindAttributes(&context, request).get());
+  }
+
+  static TemporaryFolder* models_;
+  static ServerProcess* server_;
+};
+
+TemporaryFolder* AnswersTest::models_ = nullptr;
+ServerProcess* AnswersTest::server_ = nullptr;
+
+Bitmap Decoded(const v1::Image& image) {
+  const absl::StatusOr<Bitmap> bitmap = DecodeImage(image.data());
+  EXPECT_TRUE(bitmap.ok()) << bitmap.status();
+  return bitmap.value_or(Bitmap{});
+}
+
+TEST_F(AnswersTest, ListModelsInPages) {
+  std::vector<std::string> ids;
+  std::string token;
+  do {
+    grpc::ClientContext context;
+    v1::ListModelsRequest request;
+    request.set_page_size(2);
+    request.set_page_token(token);
+    v1::ListModelsResponse response;
+    ASSERT_TRUE(stub().ListModels(&context, request, &response).ok());
+    EXPECT_LE(response.models_size(), 2);
+    for (const v1::ModelSummary& model : response.models()) {
+      ids.push_back(model.name() + "/" + std::to_string(model.version()));
+      EXPECT_EQ(model.state(), v1::MODEL_STATE_READY) << model.error();
+      EXPECT_EQ(model.resolution(), kSide);
+      EXPECT_EQ(model.labels_size(), 3);
+    }
+    token = response.next_page_token();
+  } while (!token.empty() && ids.size() < 10);
+  EXPECT_THAT(ids, ::testing::ElementsAre("grey/1", "tiny/2", "tiny/1"));
+}
+
+TEST_F(AnswersTest, GetModelTellsTheArchitecture) {
+  grpc::ClientContext context;
+  v1::GetModelRequest request;
+  request.set_model("tiny");
+  v1::GetModelResponse response;
+  ASSERT_TRUE(stub().GetModel(&context, request, &response).ok());
+  const v1::Model& model = response.model();
+  EXPECT_EQ(model.summary().version(), 2);
+  EXPECT_EQ(model.image_channels(), 3);
+  EXPECT_EQ(model.latent_size(), 8 + 3);
+  EXPECT_EQ(model.num_styles(), 5 * 8);
+  EXPECT_EQ(std::accumulate(model.layer_styles().begin(), model.layer_styles().end(), 0),
+            model.num_styles());
+  EXPECT_EQ(model.num_to_rgb_styles(), 3 * 8);
+  EXPECT_EQ(model.attributes().classes_size(), 3);
+  EXPECT_EQ(model.attributes().styles_size(), 0);
+  EXPECT_EQ(model.metrics().at("agreement"), 0.5);
+  EXPECT_GT(model.num_parameters(), 1000);
+}
+
+TEST_F(AnswersTest, ClassifyDecidesByBrightnessWhateverTheFile) {
+  EXPECT_EQ(Classify("tiny", JpegPicture(40, 30, 3, 20)).label(), "dark");
+  EXPECT_EQ(Classify("tiny", PngPicture(40, 30, 3, 128)).label(), "medium");
+  EXPECT_EQ(Classify("tiny", JpegPicture(16, 16, 1, 235)).label(), "bright");
+  EXPECT_EQ(Classify("tiny", PngPicture(1, 1, 3, 240)).label(), "bright");
+  EXPECT_EQ(Classify("tiny", CmykJpeg(24, 250)).label(), "bright");
+  EXPECT_EQ(Classify("tiny", CmykJpeg(24, 5)).label(), "dark");
+  EXPECT_EQ(Classify("tiny", RgbPng(20, 10, 16, false)).label(), "dark");
+  EXPECT_EQ(Classify("tiny", RgbPng(20, 240, 8, true)).label(), "bright");
+  // Alpha 10 of 255: almost only the white below is seen.
+  EXPECT_EQ(Classify("tiny", RgbPng(20, 10, 8, true)).label(), "bright");
+  const v1::Prediction prediction = Classify("tiny", PngPicture(16, 16, 3, 128));
+  EXPECT_NEAR(
+      std::accumulate(prediction.probabilities().begin(), prediction.probabilities().end(), 0.0), 1,
+      1e-5);
+  EXPECT_EQ(prediction.logits_size(), 3);
+}
+
+TEST_F(AnswersTest, TheBuiltInClassifierServesToo) {
+  EXPECT_EQ(Classify("grey", JpegPicture(50, 50, 3, 100)).probabilities_size(), 3);
+}
+
+TEST_F(AnswersTest, LatentStylesAndImageGiveOneReconstruction) {
+  const std::string file = PngPicture(16, 16, 3, 60);
+  const v1::EncodeResponse encoded = Encode("tiny", file);
+  EXPECT_EQ(encoded.latent().model(), "tiny/2");
+  EXPECT_EQ(encoded.latent().values_size(), 11);
+  EXPECT_EQ(encoded.styles().values_size(), 40);
+  EXPECT_EQ(encoded.styles().to_rgb_size(), 24);
+  EXPECT_EQ(encoded.prediction().label(), "dark");
+  v1::ReconstructRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(file);
+  const v1::ReconstructResponse of_image = Reconstruct(request);
+  *request.mutable_latent() = encoded.latent();
+  const v1::ReconstructResponse of_latent = Reconstruct(request);
+  *request.mutable_styles() = encoded.styles();
+  const v1::ReconstructResponse of_styles = Reconstruct(request);
+  EXPECT_EQ(Decoded(of_image.image()).width, kSide);
+  EXPECT_EQ(of_latent.image().data(), of_image.image().data());
+  EXPECT_EQ(of_styles.image().data(), of_image.image().data());
+  EXPECT_EQ(of_image.original().label(), "dark");
+  EXPECT_FALSE(of_latent.has_original());
+  EXPECT_FALSE(of_latent.has_quality());
+  EXPECT_GT(of_image.quality().l1(), 0);
+  EXPECT_GT(of_image.quality().psnr(), 0);
+  EXPECT_EQ(of_image.quality().same_class(), of_image.reconstruction().label() == "dark");
+}
+
+TEST_F(AnswersTest, DrawnPngsAreMarkedAsSynthetic) {
+  v1::ReconstructRequest request;
+  request.set_model("tiny/1");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 60));
+  const v1::ReconstructResponse png = Reconstruct(request);
+  EXPECT_THAT(png.image().data(), HasSubstr("Synthetic image, drawn by the StylEx model tiny/1"));
+  EXPECT_THAT(png.image().data(), HasSubstr("trainedAlgorithmicMedia"));
+  EXPECT_EQ(png.model(), "tiny/1");
+  request.mutable_output_format()->set_encoding(v1::OutputFormat::ENCODING_JPEG);
+  request.mutable_output_format()->set_quality(50);
+  EXPECT_EQ(DetectFormat(Reconstruct(request).image().data()), ImageFormat::kJpeg);
+}
+
+TEST_F(AnswersTest, EditsMoveTheCoordinatesTheyName) {
+  const v1::EncodeResponse encoded = Encode("tiny", PngPicture(16, 16, 3, 60));
+  v1::ReconstructRequest request;
+  request.set_model("tiny");
+  *request.mutable_styles() = encoded.styles();
+  const v1::ReconstructResponse base = Reconstruct(request);
+  v1::StyleEdit* edit = request.add_edits();
+  edit->set_index(3);
+  edit->set_shift(0);
+  EXPECT_EQ(Reconstruct(request).image().data(), base.image().data());
+  edit->set_shift(1);
+  edit->set_direction(v1::DIRECTION_TO_MIN);
+  const v1::ReconstructResponse to_min = Reconstruct(request);
+  EXPECT_NE(to_min.image().data(), base.image().data());
+  edit->set_direction(v1::DIRECTION_TO_MAX);
+  EXPECT_NE(Reconstruct(request).image().data(), to_min.image().data());
+}
+
+TEST_F(AnswersTest, TheStoredIndexAnswersAtOnce) {
+  v1::FindAttributesRequest request;
+  request.set_model("tiny");
+  request.mutable_target_class()->set_label("dark");
+  request.set_max_attributes(3);
+  const auto responses = FindAttributes(request);
+  ASSERT_EQ(responses.size(), 1u);
+  const v1::AttributeSearchResult& result = responses[0].result();
+  EXPECT_TRUE(result.from_index());
+  EXPECT_EQ(result.images(), 64);
+  ASSERT_EQ(result.attributes_size(), 3);
+  EXPECT_EQ(result.attributes(0).name(), "gloom");
+  EXPECT_EQ(result.model(), "tiny/2");
+  EXPECT_EQ(result.target_class_id(), 0);
+}
+
+TEST_F(AnswersTest, ASearchTellsItsProgressAndThenItsResult) {
+  for (const v1::Search search : {v1::SEARCH_EXHAUSTIVE, v1::SEARCH_SCREENED}) {
+    for (const v1::Strategy strategy : {v1::STRATEGY_INDEPENDENT, v1::STRATEGY_SUBSET}) {
+      v1::FindAttributesRequest request;
+      request.set_model("tiny");
+      request.mutable_target_class()->set_label("bright");
+      request.set_max_attributes(4);
+      request.set_search(search);
+      request.set_strategy(strategy);
+      for (const int brightness : {20, 60, 120, 250}) {
+        request.add_images()->set_data(PngPicture(16, 16, 3, brightness));
+      }
+      const auto responses = FindAttributes(request);
+      ASSERT_GE(responses.size(), 2u);
+      EXPECT_TRUE(responses.front().has_progress());
+      EXPECT_GT(responses.front().progress().total(), 0);
+      ASSERT_TRUE(responses.back().has_result());
+      const v1::AttributeSearchResult& result = responses.back().result();
+      EXPECT_FALSE(result.from_index());
+      EXPECT_EQ(result.images() + result.skipped_images(), 4);
+      EXPECT_GE(result.skipped_images(), 1);  // the bright one
+      if (result.images() > 0) {
+        EXPECT_GT(result.evaluations(), 0);
+        EXPECT_GE(result.attributes_size(), 1);
+      }
+      for (const v1::Attribute& attribute : result.attributes()) {
+        EXPECT_GE(attribute.index(), 0);
+        EXPECT_LT(attribute.index(), 40);
+        EXPECT_EQ(attribute.layer(), attribute.index() / 8);
+        EXPECT_EQ(attribute.channel(), attribute.index() % 8);
+      }
+    }
+  }
+}
+
+TEST_F(AnswersTest, ASearchOverTheTargetsOwnImagesIsEmpty) {
+  v1::FindAttributesRequest request;
+  request.set_model("tiny");
+  request.mutable_target_class()->set_label("bright");
+  request.add_images()->set_data(PngPicture(16, 16, 3, 250));
+  const auto responses = FindAttributes(request);
+  ASSERT_FALSE(responses.empty());
+  EXPECT_EQ(responses.back().result().images(), 0);
+  EXPECT_EQ(responses.back().result().skipped_images(), 1);
+  EXPECT_EQ(responses.back().result().attributes_size(), 0);
+}
+
+// What must hold of every counterfactual answer.
+void CheckConsistency(const v1::CounterfactualResponse& response) {
+  EXPECT_EQ(response.flipped(), response.reason().empty());
+  EXPECT_EQ(response.flipped(), response.reason_code() == v1::COUNTERFACTUAL_REASON_UNSPECIFIED);
+  if (response.flipped()) {
+    EXPECT_EQ(response.counterfactual_prediction().class_id(), response.target_class_id());
+    EXPECT_GE(response.applied_size(), 1);
+    EXPECT_NE(response.reconstruction().data(), response.counterfactual().data());
+  }
+  EXPECT_EQ(response.steps_size(), response.applied_size());
+  if (response.steps_size() > 0) {
+    EXPECT_EQ(response.steps().rbegin()->data(), response.counterfactual().data());
+    EXPECT_NEAR(response.applied().rbegin()->target_probability(),
+                response.counterfactual_prediction().probabilities(response.target_class_id()),
+                1e-3);
+  }
+  for (const v1::AppliedAttribute& applied : response.applied()) {
+    EXPECT_NE(applied.value_before(), applied.value_after());
+  }
+  EXPECT_FALSE(response.difference().data().empty());
+}
+
+TEST_F(AnswersTest, CounterfactualsFlipOrSayWhyNot) {
+  int flipped = 0;
+  for (const int brightness : {20, 128, 240}) {
+    for (const char* target : {"dark", "medium", "bright"}) {
+      v1::CounterfactualRequest request;
+      request.set_model("tiny");
+      request.mutable_image()->set_data(PngPicture(16, 16, 3, brightness));
+      request.mutable_target_class()->set_label(target);
+      request.set_include_steps(true);
+      request.set_include_difference(true);
+      const v1::CounterfactualResponse response = Counterfactual(request);
+      SCOPED_TRACE(response.original_prediction().label() + " to " + target + ": " +
+                   response.reason());
+      CheckConsistency(response);
+      EXPECT_EQ(response.target_label(), target);
+      EXPECT_EQ(response.original_prediction().label() == target,
+                response.reason_code() == v1::COUNTERFACTUAL_REASON_IMAGE_ALREADY_TARGET);
+      flipped += response.flipped() ? 1 : 0;
+    }
+  }
+  EXPECT_GE(flipped, 1);
+}
+
+TEST_F(AnswersTest, ACounterfactualAimsAtTheRunnerUp) {
+  v1::CounterfactualRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  EXPECT_EQ(Counterfactual(request).target_label(), "medium");
+}
+
+TEST_F(AnswersTest, NoCounterfactualIsAnAnswer) {
+  v1::CounterfactualRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  request.mutable_target_class()->set_label("bright");
+  request.set_target_probability(1);
+  request.set_max_attributes(1);
+  const v1::CounterfactualResponse response = Counterfactual(request);
+  EXPECT_FALSE(response.flipped());
+  EXPECT_FALSE(response.reason().empty());
+  EXPECT_FALSE(response.counterfactual().data().empty());
+}
+
+TEST_F(AnswersTest, OnlyTheAttributesAskedForAreMoved) {
+  v1::CounterfactualRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  request.mutable_target_class()->set_label("bright");
+  for (const int index : {7, 11}) {
+    request.add_attributes()->set_index(index);
+  }
+  for (const v1::AppliedAttribute& applied : Counterfactual(request).applied()) {
+    EXPECT_THAT(applied.attribute().index(), ::testing::AnyOf(7, 11));
+    EXPECT_EQ(applied.attribute().direction(), v1::DIRECTION_TO_MAX);
+  }
+}
+
+TEST_F(AnswersTest, TraverseGoesFromOneEndToTheOther) {
+  v1::TraverseRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 60));
+  request.mutable_attribute()->set_index(12);
+  request.set_steps(5);
+  grpc::ClientContext context;
+  const auto frames = ReadAll(stub().Traverse(&context, request).get());
+  ASSERT_EQ(frames.size(), 5u);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(frames[i].step(), i);
+    EXPECT_NEAR(frames[i].shift(), i / 4.0, 1e-12);
+    EXPECT_EQ(frames[i].prediction().probabilities_size(), 3);
+  }
+  v1::ReconstructRequest reconstruct;
+  reconstruct.set_model("tiny");
+  *reconstruct.mutable_image() = request.image();
+  EXPECT_EQ(frames[0].image().data(), Reconstruct(reconstruct).image().data());
+  reconstruct.add_edits()->set_index(12);
+  reconstruct.mutable_edits(0)->set_shift(1);
+  EXPECT_EQ(frames[4].image().data(), Reconstruct(reconstruct).image().data());
+}
+
+TEST_F(AnswersTest, TraverseTakesStylesAndARange) {
+  v1::TraverseRequest request;
+  request.set_model("tiny");
+  *request.mutable_styles() = Encode("tiny", PngPicture(16, 16, 3, 60)).styles();
+  request.mutable_attribute()->set_index(0);
+  request.mutable_attribute()->set_direction(v1::DIRECTION_TO_MIN);
+  request.set_shift_from(-1);
+  request.set_shift_to(2);
+  grpc::ClientContext context;
+  const auto frames = ReadAll(stub().Traverse(&context, request).get());
+  ASSERT_EQ(frames.size(), 9u);
+  EXPECT_EQ(frames.front().shift(), -1);
+  EXPECT_EQ(frames.back().shift(), 2);
+}
+
+TEST_F(AnswersTest, OneImageGivesOneAnswerHoweverManyAsk) {
+  const std::string file = JpegPicture(33, 21, 3, 77);
+  const std::string expected = Encode("tiny", file).SerializeAsString();
+  std::vector<std::thread> clients;
+  for (int t = 0; t < 4; ++t) {
+    clients.emplace_back([&] {
+      for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(Encode("tiny", file).SerializeAsString(), expected);
+      }
+    });
+  }
+  for (std::thread& client : clients) {
+    client.join();
+  }
+}
+
+}  // namespace
+}  // namespace stylex

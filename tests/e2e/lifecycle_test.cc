@@ -1,0 +1,237 @@
+// From start to end: loading, cancelling, full queues, draining.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/e2e/odd_images.h"
+#include "tests/e2e/server_process.h"
+#include "tests/e2e/tiny_checkpoint.h"
+#include "tests/server/error_details.h"
+
+namespace stylex {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+using ::testing::HasSubstr;
+
+// A search that takes many seconds if nobody stops it.
+v1::FindAttributesRequest LongSearch() {
+  v1::FindAttributesRequest request;
+  request.mutable_target_class()->set_label("bright");
+  request.set_strategy(v1::STRATEGY_SUBSET);
+  request.set_max_attributes(100);
+  for (int i = 0; i < 256; ++i) {
+    request.add_images()->set_data(PngPicture(16, 16, 3, 20));
+  }
+  return request;
+}
+
+v1::ClassifyRequest DarkImage() {
+  v1::ClassifyRequest request;
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  return request;
+}
+
+class LifecycleTest : public ::testing::Test {
+ protected:
+  LifecycleTest() { WriteTinyCheckpoint(models_.path(), {.channels = 48}); }
+
+  void Start(const std::vector<std::string>& flags = {}) {
+    server_ = std::make_unique<ServerProcess>(models_.path(), flags);
+    server_->AwaitLoaded();
+  }
+  grpc::Status Classify(v1::ExplanationService::Stub* stub) {
+    grpc::ClientContext context;
+    v1::ClassifyResponse response;
+    return stub->Classify(&context, DarkImage(), &response);
+  }
+
+  // A search that runs until it is cancelled: constructed when it is on the worker.
+  class RunningSearch {
+   public:
+    RunningSearch(v1::ExplanationService::Stub* stub, std::chrono::milliseconds deadline,
+                  const v1::FindAttributesRequest& request = LongSearch()) {
+      context_.set_deadline(std::chrono::system_clock::now() + deadline);
+      reader_ = stub->FindAttributes(&context_, request);
+      EXPECT_TRUE(reader_->Read(&response_));
+      EXPECT_TRUE(response_.has_progress());
+    }
+    void Cancel() { context_.TryCancel(); }
+    // Reads to the end.
+    grpc::Status Finish() {
+      while (reader_->Read(&response_)) {
+      }
+      return reader_->Finish();
+    }
+    const v1::FindAttributesResponse& last() const { return response_; }
+
+   private:
+    grpc::ClientContext context_;
+    std::unique_ptr<grpc::ClientReader<v1::FindAttributesResponse>> reader_;
+    v1::FindAttributesResponse response_;
+  };
+
+  TemporaryFolder models_;
+  std::unique_ptr<ServerProcess> server_;
+};
+
+constexpr std::chrono::milliseconds kLong(120'000);
+
+TEST_F(LifecycleTest, HealthNamesTheModelsAndReflectsTheState) {
+  Start();
+  for (const char* name :
+       {"", "startup", "readiness", "liveness", "model:tiny", "stylex.v1.ExplanationService"}) {
+    EXPECT_EQ(server_->Health(name), HealthCheckResponse::SERVING) << name;
+  }
+  EXPECT_EQ(server_->Health("model:lions"), HealthCheckResponse::SERVICE_UNKNOWN);
+}
+
+TEST_F(LifecycleTest, AnEmptyFolderServesNothingAndSaysSo) {
+  const TemporaryFolder empty;
+  ServerProcess server(empty.path());
+  server.AwaitLoaded();
+  EXPECT_EQ(server.Health("readiness"), HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(server.Health("liveness"), HealthCheckResponse::SERVING);
+  EXPECT_THAT(server.Log(), HasSubstr("there is no model"));
+  EXPECT_EQ(Classify(&server.stub()).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+// Waits until the log tells of a call's end; that it comes at all is the test.
+std::string AwaitLogLine(const ServerProcess& server, const std::string& start) {
+  for (int i = 0; i < 600; ++i) {
+    const std::string log = server.Log();
+    const size_t at = log.find(start);
+    const size_t end = log.find('\n', at);
+    if (at != std::string::npos && end != std::string::npos) {
+      return log.substr(at, end - at);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return "";
+}
+
+TEST_F(LifecycleTest, CancellingStopsTheWork) {
+  Start();
+  RunningSearch search(&server_->stub(), kLong);
+  search.Cancel();
+  EXPECT_EQ(search.Finish().error_code(), grpc::StatusCode::CANCELLED);
+  // The one worker is free again, and the search did not run to its end.
+  EXPECT_TRUE(Classify(&server_->stub()).ok());
+  EXPECT_THAT(AwaitLogLine(*server_, "FindAttributes id="), HasSubstr("code=CANCELLED"));
+}
+
+TEST_F(LifecycleTest, ADeadlineStopsTheWork) {
+  Start();
+  RunningSearch search(&server_->stub(), std::chrono::milliseconds(700));
+  EXPECT_EQ(search.Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(Classify(&server_->stub()).ok());
+  EXPECT_THAT(AwaitLogLine(*server_, "FindAttributes id="),
+              ::testing::AnyOf(HasSubstr("code=DEADLINE_EXCEEDED"), HasSubstr("code=CANCELLED")));
+}
+
+TEST_F(LifecycleTest, TheServersOwnDeadlineStopsTheWork) {
+  Start({"--default-stream-deadline", "0.7"});
+  grpc::ClientContext context;
+  const auto reader = server_->stub().FindAttributes(&context, LongSearch());
+  v1::FindAttributesResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_FALSE(response.has_result());
+}
+
+TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
+  Start({"--max-queue", "1"});
+  RunningSearch search(&server_->stub(), kLong);
+  // One of three finds room in the queue.
+  grpc::Status statuses[3];
+  std::atomic<int> refused = 0;
+  std::vector<std::thread> clients;
+  for (grpc::Status& status : statuses) {
+    clients.emplace_back([&] {
+      status = Classify(&server_->stub());
+      refused += status.ok() ? 0 : 1;
+    });
+  }
+  while (refused < 2) {
+    EXPECT_EQ(server_->Health("liveness"), HealthCheckResponse::SERVING);
+  }
+  search.Cancel();
+  for (std::thread& client : clients) {
+    client.join();
+  }
+  EXPECT_EQ(refused, 2);
+  for (const grpc::Status& status : statuses) {
+    if (!status.ok()) {
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
+      EXPECT_EQ(ReasonOf(status), "QUEUE_FULL");
+      EXPECT_TRUE(FindDetail<google::rpc::RetryInfo>(status).has_value());
+    }
+  }
+}
+
+TEST_F(LifecycleTest, SigtermFinishesWhatRunsAndRefusesTheRest) {
+  Start();
+  v1::FindAttributesRequest request = LongSearch();
+  request.mutable_images()->DeleteSubrange(8, request.images_size() - 8);
+  request.set_max_attributes(2);
+  RunningSearch search(&server_->stub(), kLong, request);
+  server_->Signal(SIGTERM);
+  EXPECT_TRUE(search.Finish().ok());
+  EXPECT_TRUE(search.last().has_result());
+  EXPECT_EQ(server_->Wait(), 0);
+  EXPECT_THAT(server_->Log(), HasSubstr("all calls finished"));
+}
+
+TEST_F(LifecycleTest, WhileDrainingNewCallsAreUnavailable) {
+  Start({"--drain-timeout", "60"});
+  RunningSearch search(&server_->stub(), kLong);
+  server_->Signal(SIGTERM);
+  while (server_->Health("readiness") == HealthCheckResponse::SERVING) {
+  }
+  EXPECT_EQ(server_->Health("liveness"), HealthCheckResponse::SERVING);
+  grpc::Status status;
+  do {
+    grpc::ClientContext context;
+    v1::ListModelsResponse response;
+    status = server_->stub().ListModels(&context, {}, &response);
+  } while (status.ok());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(status), "DRAINING");
+  search.Cancel();
+  EXPECT_EQ(server_->Wait(), 0);
+}
+
+TEST_F(LifecycleTest, TheDrainGivesUpAfterItsTimeout) {
+  Start({"--drain-timeout", "0.2"});
+  RunningSearch search(&server_->stub(), kLong);
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(search.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(server_->Wait(), 0);
+}
+
+TEST_F(LifecycleTest, ASecondSignalEndsAtOnce) {
+  Start({"--drain-timeout", "600"});
+  RunningSearch search(&server_->stub(), kLong);
+  server_->Signal(SIGINT);
+  while (server_->Health("readiness") == HealthCheckResponse::SERVING) {
+  }
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 128 + SIGTERM);
+}
+
+TEST_F(LifecycleTest, ATakenPortIsAnError) {
+  Start();
+  const std::string port = server_->address().substr(server_->address().rfind(':') + 1);
+  const std::string command = std::string(STYLEX_BIN_DIR) + "/stylex-server --models " +
+                              models_.path() + " --host 127.0.0.1 --port " + port +
+                              " >/dev/null 2>&1";
+  const int status = system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+}  // namespace
+}  // namespace stylex

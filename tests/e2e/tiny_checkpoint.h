@@ -1,0 +1,40 @@
+// Checkpoints that tests can make in an instant: random networks for 16x16 images around a
+// classifier that decides by brightness.
+#ifndef STYLEX_TESTS_E2E_TINY_CHECKPOINT_H_
+#define STYLEX_TESTS_E2E_TINY_CHECKPOINT_H_
+
+#include <cstdint>
+#include <string>
+
+namespace stylex {
+
+struct TinyCheckpoint {
+  std::string name = "tiny";
+  int64_t version = 1;
+  uint64_t seed = 1;
+  int channels = 8;                  // feature maps at every resolution; more make it slower
+  int image_channels = 3;            // 1 or 3
+  bool with_index = true;            // attribute index for every class
+  bool built_in_classifier = false;  // a random MobileNetV2 instead of the brightness one
+};
+
+// Writes ROOT/NAME/VERSION, labels "dark", "medium", "bright"; returns its path. Fails the test
+// when it cannot.
+std::string WriteTinyCheckpoint(const std::string& root, const TinyCheckpoint& checkpoint);
+
+// A fresh folder that goes away with this.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_TESTS_E2E_TINY_CHECKPOINT_H_

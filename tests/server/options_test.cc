@@ -1,0 +1,79 @@
+#include "server/options.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <vector>
+
+namespace stylex {
+namespace {
+
+class OptionsTest : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    for (const char* name : {"STYLEX_PORT", "STYLEX_MODELS", "STYLEX_REFLECTION"}) {
+      unsetenv(name);
+    }
+  }
+  static ParsedOptions Parse(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "stylex-server");
+    return ParseOptions(static_cast<int>(arguments.size()), arguments.data());
+  }
+};
+
+TEST_F(OptionsTest, DefaultsNeedAFolderOnly) {
+  const ParsedOptions parsed = Parse({"--models", "/tmp"});
+  ASSERT_FALSE(parsed.exit);
+  EXPECT_EQ(parsed.options.models, "/tmp");
+  EXPECT_EQ(parsed.options.port, 50051);
+  EXPECT_EQ(parsed.options.max_message_mib, 16);
+  EXPECT_EQ(parsed.options.workers, 1);
+  EXPECT_TRUE(parsed.options.reflection);
+}
+
+TEST_F(OptionsTest, TheEnvironmentGivesWhatTheCommandLineDoesNot) {
+  setenv("STYLEX_MODELS", "/tmp", 1);
+  setenv("STYLEX_PORT", "1234", 1);
+  setenv("STYLEX_REFLECTION", "false", 1);
+  ParsedOptions parsed = Parse({});
+  ASSERT_FALSE(parsed.exit);
+  EXPECT_EQ(parsed.options.models, "/tmp");
+  EXPECT_EQ(parsed.options.port, 1234);
+  EXPECT_FALSE(parsed.options.reflection);
+  parsed = Parse({"--port", "0", "--reflection"});
+  ASSERT_FALSE(parsed.exit);
+  EXPECT_EQ(parsed.options.port, 0);
+  EXPECT_TRUE(parsed.options.reflection);
+}
+
+TEST_F(OptionsTest, BadValuesEndTheProgram) {
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{},
+                                             {"--models", "/there/is/no/such/folder"},
+                                             {"--models", "/tmp", "--port", "65536"},
+                                             {"--models", "/tmp", "--port", "tcp"},
+                                             {"--models", "/tmp", "--workers", "0"},
+                                             {"--models", "/tmp", "--max-queue", "0"},
+                                             {"--models", "/tmp", "--default-deadline", "-1"},
+                                             {"--models", "/tmp", "--log-level", "loud"},
+                                             {"--models", "/tmp", "--no-such-flag"}}) {
+    const ParsedOptions parsed = Parse(arguments);
+    EXPECT_TRUE(parsed.exit);
+    EXPECT_NE(parsed.exit_code, 0);
+  }
+  setenv("STYLEX_PORT", "tcp://10.0.0.1:50051", 1);
+  EXPECT_TRUE(Parse({"--models", "/tmp"}).exit);
+}
+
+TEST_F(OptionsTest, HelpAndVersionEndItWell) {
+  for (const char* flag : {"--help", "--version"}) {
+    const ParsedOptions parsed = Parse({flag});
+    EXPECT_TRUE(parsed.exit);
+    EXPECT_EQ(parsed.exit_code, 0);
+  }
+}
+
+TEST_F(OptionsTest, ThereIsACore) { EXPECT_GE(AvailableCores(), 1); }
+
+}  // namespace
+}  // namespace stylex

@@ -1,0 +1,177 @@
+#include "server/worker_pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+namespace stylex {
+namespace {
+
+using ::testing::ElementsAre;
+
+// A job that holds its worker until it is let go.
+class Gate {
+ public:
+  Job MakeJob() {
+    return {.run =
+                [this] {
+                  started_.set_value();
+                  open_.get_future().wait();
+                },
+            .wanted = [] { return true; },
+            .drop = [] { ADD_FAILURE() << "a wanted job was dropped"; }};
+  }
+  void AwaitStart() { started_.get_future().wait(); }
+  void Open() { open_.set_value(); }
+
+ private:
+  std::promise<void> started_, open_;
+};
+
+// Appends to a list what became of it.
+struct Record {
+  Mutex mutex;
+  std::vector<std::string> events;
+
+  void Add(const std::string& event) {
+    MutexLock lock(&mutex);
+    events.push_back(event);
+  }
+  Job MakeJob(const std::string& name, const std::atomic<bool>* wanted = nullptr) {
+    return {.run = [this, name] { Add("ran " + name); },
+            .wanted = [wanted] { return wanted == nullptr || *wanted; },
+            .drop = [this, name] { Add("dropped " + name); }};
+  }
+};
+
+TEST(WorkerPoolTest, RunsInOrder) {
+  Record record;
+  WorkerPool pool({.workers = 1, .max_queue = 8});
+  for (const char* name : {"a", "b", "c"}) {
+    ASSERT_TRUE(pool.Submit(record.MakeJob(name)));
+  }
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("ran a", "ran b", "ran c"));
+}
+
+TEST(WorkerPoolTest, RefusesWhenTheQueueIsFull) {
+  Record record;
+  Gate gate;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  EXPECT_EQ(pool.running(), 1u);
+  EXPECT_TRUE(pool.Submit(record.MakeJob("a")));
+  EXPECT_TRUE(pool.Submit(record.MakeJob("b")));
+  EXPECT_EQ(pool.waiting(), 2u);
+  EXPECT_FALSE(pool.Submit(record.MakeJob("c")));
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("ran a", "ran b"));
+}
+
+TEST(WorkerPoolTest, DropsUnwantedJobsBeforeTheyStart) {
+  Record record;
+  Gate gate;
+  std::atomic<bool> wanted = true;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  ASSERT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+  ASSERT_TRUE(pool.Submit(record.MakeJob("kept")));
+  wanted = false;
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran kept"));
+}
+
+TEST(WorkerPoolTest, AFullQueueMakesRoomByDroppingUnwantedJobs) {
+  Record record;
+  Gate gate;
+  std::atomic<bool> wanted = true;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  ASSERT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+  ASSERT_TRUE(pool.Submit(record.MakeJob("first")));
+  wanted = false;
+  EXPECT_TRUE(pool.Submit(record.MakeJob("second")));
+  EXPECT_THAT(record.events, ElementsAre("dropped cancelled"));
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran first", "ran second"));
+}
+
+TEST(WorkerPoolTest, ADrainTakesNoNewJobsAndGivesUpInTime) {
+  Record record;
+  Gate gate;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  ASSERT_TRUE(pool.Submit(record.MakeJob("a")));
+  EXPECT_FALSE(pool.Drain(absl::ZeroDuration()));
+  EXPECT_FALSE(pool.Submit(record.MakeJob("late")));
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("ran a"));
+}
+
+TEST(WorkerPoolTest, TheDestructorDropsWhatWaits) {
+  Record record;
+  Gate gate;
+  {
+    WorkerPool pool({.workers = 1, .max_queue = 2});
+    ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+    gate.AwaitStart();
+    Job job = record.MakeJob("a");
+    job.drop = [&] {
+      record.Add("dropped a");
+      gate.Open();
+    };
+    ASSERT_TRUE(pool.Submit(std::move(job)));
+  }
+  EXPECT_THAT(record.events, ElementsAre("dropped a"));
+}
+
+TEST(WorkerPoolTest, WorkersRunSideBySide) {
+  Gate first, second;
+  WorkerPool pool({.workers = 2, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(first.MakeJob()));
+  ASSERT_TRUE(pool.Submit(second.MakeJob()));
+  first.AwaitStart();
+  second.AwaitStart();  // would hang with one worker
+  EXPECT_EQ(pool.running(), 2u);
+  first.Open();
+  second.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+}
+
+TEST(WorkerPoolTest, ManyThreadsSubmitAndEveryJobHasOneEnd) {
+  std::atomic<int> ran = 0, dropped = 0, refused = 0;
+  std::atomic<bool> unwanted = false;
+  {
+    WorkerPool pool({.workers = 3, .max_queue = 4});
+    std::vector<std::thread> clients;
+    for (int t = 0; t < 4; ++t) {
+      clients.emplace_back([&, t] {
+        for (int i = 0; i < 500; ++i) {
+          const bool odd = (i + t) % 2 == 1;
+          if (!pool.Submit({.run = [&] { ++ran; },
+                            .wanted = [&, odd] { return !odd || unwanted; },
+                            .drop = [&] { ++dropped; }})) {
+            ++refused;
+          }
+        }
+      });
+    }
+    for (std::thread& client : clients) {
+      client.join();
+    }
+  }
+  EXPECT_EQ(ran + dropped + refused, 2000);
+}
+
+}  // namespace
+}  // namespace stylex
