@@ -58,8 +58,8 @@ TEST(JsonMessageTest, ATypoIsNamedWithItsFile) {
 TEST(JsonMessageTest, WhatIsNotTheMessageIsRefused) {
   for (const std::string json :
        {"", "[]", "1", "{\"resolution\": \"wide\"}", "{\"resolution\": 1.5}",
-        "{\"resolution\": 4294967296}", "{\"resolution\": 16",
-        "{\"resolution\": 16} {}", "{\"generator\": {\"conditioning\": \"CONDITIONING_X\"}}"}) {
+        "{\"resolution\": 4294967296}", "{\"resolution\": 16", "{\"resolution\": 16} {}",
+        "{\"generator\": {\"conditioning\": \"CONDITIONING_X\"}}"}) {
     v1::ModelConfig config;
     const absl::Status status = FromJson(json, "disk/model.json", &config);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << json;
