@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 
@@ -16,6 +17,7 @@ namespace stylex {
 namespace {
 
 constexpr char kClassifierPrefix[] = "classifier.";
+constexpr int kAttributeSchemaVersion = 1;
 
 std::string ShapeOf(const torch::Tensor& tensor) {
   std::ostringstream text;
@@ -48,13 +50,19 @@ absl::Status CopyWeights(const SafeTensors& stored, const std::string& path,
                                                      ShapeOf(found->second), ", expected ",
                                                      ShapeOf(tensor)));
     }
-    if (found->second.is_floating_point() != tensor.is_floating_point() ||
-        !found->second.isfinite().all().item<bool>()) {
+    if (found->second.is_floating_point() != tensor.is_floating_point()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor ", name, " has values that are not finite numbers"));
+          absl::StrCat(path, ": tensor ", name, " has values of type ",
+                       c10::toString(found->second.scalar_type()), ", expected ",
+                       c10::toString(tensor.scalar_type())));
     }
     torch::Tensor target = tensor;
     target.copy_(found->second);
+    // Looked at after the conversion: a finite float64 may be too great for float32.
+    if (!target.isfinite().all().item<bool>()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", name, " has values that are not finite numbers"));
+    }
   }
   for (const auto& [name, tensor] : stored.tensors) {
     if (!tensors.contains(name)) {
@@ -67,11 +75,23 @@ absl::Status CopyWeights(const SafeTensors& stored, const std::string& path,
 
 absl::Status CheckAttributes(const v1::AttributeIndex& index, const Stylex& model,
                              const std::string& path) {
+  if (index.schema_version() != kAttributeSchemaVersion) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": schemaVersion is ",
+                                                   index.schema_version(), ", expected ",
+                                                   kAttributeSchemaVersion));
+  }
   const int64_t coordinates = model.layout().num_conv();
   if (index.styles_size() != coordinates) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": has ranges of ", index.styles_size(),
                                                    " style coordinates, the generator has ",
                                                    coordinates));
+  }
+  for (int i = 0; i < index.styles_size(); ++i) {
+    const v1::StyleRange& range = index.styles(i);
+    if (!std::isfinite(range.min()) || !std::isfinite(range.max()) || range.min() > range.max()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ": style coordinate ", i, " ranges from ", range.min(), " to ", range.max()));
+    }
   }
   for (const v1::ClassAttributes& entry : index.classes()) {
     if (entry.class_id() < 0 || entry.class_id() >= model.num_classes()) {
@@ -80,18 +100,16 @@ absl::Status CheckAttributes(const v1::AttributeIndex& index, const Stylex& mode
     }
     for (const v1::Attribute& attribute : entry.attributes()) {
       if (attribute.index() < 0 || attribute.index() >= coordinates) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(path, ": names style coordinate ", attribute.index(),
-                         ", the generator has ", coordinates));
+        return absl::InvalidArgumentError(absl::StrCat(path, ": names style coordinate ",
+                                                       attribute.index(), ", the generator has ",
+                                                       coordinates));
       }
     }
   }
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) {
+absl::StatusOr<Checkpoint> LoadOnce(const std::string& version_directory) {
   STYLEX_ASSIGN_OR_RETURN(const v1::ModelConfig config, ReadVersion(version_directory));
   const std::filesystem::path folder = version_directory;
   const std::string weights = (folder / kWeightsFile).string();
@@ -119,10 +137,24 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) 
   if (std::filesystem::exists(attributes)) {
     checkpoint.attributes.emplace();
     STYLEX_RETURN_IF_ERROR(ReadJsonMessage(attributes, &*checkpoint.attributes));
-    STYLEX_RETURN_IF_ERROR(
-        CheckAttributes(*checkpoint.attributes, checkpoint.model, attributes));
+    STYLEX_RETURN_IF_ERROR(CheckAttributes(*checkpoint.attributes, checkpoint.model, attributes));
   }
   return checkpoint;
+}
+
+}  // namespace
+
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) {
+  const std::string model_file = (std::filesystem::path(version_directory) / kModelFile).string();
+  while (true) {
+    const absl::StatusOr<std::string> before = ReadFile(model_file, kMaxJsonBytes);
+    absl::StatusOr<Checkpoint> checkpoint = LoadOnce(version_directory);
+    const absl::StatusOr<std::string> after = ReadFile(model_file, kMaxJsonBytes);
+    // Where UpdateVersion came in between, the files read may be of two versions.
+    if (!before.ok() || !after.ok() || *before == *after) {
+      return checkpoint;
+    }
+  }
 }
 
 absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,

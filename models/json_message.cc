@@ -7,11 +7,6 @@
 #include "image/codec.h"
 
 namespace stylex {
-namespace {
-
-constexpr int64_t kMaxJsonBytes = 64 << 20;
-
-}  // namespace
 
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;

@@ -15,14 +15,11 @@ using Channels = google::protobuf::RepeatedField<int32_t>;
 
 class Faults {
  public:
-  void Check(bool ok, absl::string_view field, const std::string& value,
-             absl::string_view expected) {
+  template <typename Value>
+  void Check(bool ok, absl::string_view field, const Value& value, absl::string_view expected) {
     if (!ok) {
       faults_.push_back(absl::StrCat(field, " is ", value, ", expected ", expected));
     }
-  }
-  void Check(bool ok, absl::string_view field, double value, absl::string_view expected) {
-    Check(ok, field, absl::StrCat(value), expected);
   }
   const std::vector<std::string>& faults() const { return faults_; }
 
@@ -85,7 +82,7 @@ absl::Status ValidateModelConfig(const v1::ModelConfig& config, const std::strin
   Faults faults;
   faults.Check(config.schema_version() >= 1 && config.schema_version() <= kModelSchemaVersion,
                "schemaVersion", config.schema_version(),
-               absl::StrCat("at most ", kModelSchemaVersion, " (a newer program wrote it?)"));
+               absl::StrCat(kModelSchemaVersion, " (a greater one: written by a newer program)"));
   const int resolution = config.resolution();
   const bool resolution_ok = resolution >= 16 && resolution <= 256 &&
                              std::has_single_bit(static_cast<unsigned>(resolution));

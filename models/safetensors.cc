@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -19,6 +21,8 @@ namespace stylex {
 namespace {
 
 using nlohmann::json;
+
+static_assert(std::endian::native == std::endian::little, "tensors are copied as they lie on disk");
 
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
@@ -67,10 +71,14 @@ uint64_t LittleEndian64(std::string_view bytes) {
   return value;
 }
 
-// nlohmann keeps the last of two equal keys; a strict reader refuses them.
+// nlohmann keeps the last of two equal keys; a strict reader refuses them. It also skips a byte
+// order mark, which the format forbids.
 absl::StatusOr<json> ParseHeader(std::string_view header) {
+  if (!header.starts_with('{')) {
+    return absl::DataLossError("header does not begin with {");
+  }
   std::vector<std::set<std::string>> keys;
-  std::string duplicate;
+  std::optional<std::string> duplicate;
   const json parsed = json::parse(
       header,
       [&](int, json::parse_event_t event, json& value) {
@@ -85,8 +93,8 @@ absl::StatusOr<json> ParseHeader(std::string_view header) {
         return true;
       },
       /*allow_exceptions=*/false);
-  if (!duplicate.empty()) {
-    return absl::DataLossError(absl::StrCat("header names \"", duplicate, "\" twice"));
+  if (duplicate) {
+    return absl::DataLossError(absl::StrCat("header names \"", *duplicate, "\" twice"));
   }
   if (parsed.is_discarded() || !parsed.is_object()) {
     return absl::DataLossError("header is not a JSON object");
@@ -103,6 +111,20 @@ struct Entry {
 };
 
 bool IsUnsigned(const json& value) { return value.is_number_unsigned(); }
+
+// Bytes that `shape` takes, or nothing where they, or the strides of an empty tensor, overflow.
+std::optional<uint64_t> NumBytes(const std::vector<int64_t>& shape, torch::ScalarType type) {
+  uint64_t span = c10::elementSize(type);
+  bool empty = false;
+  for (const int64_t size : shape) {
+    empty = empty || size == 0;
+    if (__builtin_mul_overflow(span, static_cast<uint64_t>(std::max<int64_t>(size, 1)), &span) ||
+        span > static_cast<uint64_t>(kMaxFileBytes)) {
+      return std::nullopt;
+    }
+  }
+  return empty ? 0 : span;
+}
 
 absl::StatusOr<Entry> ParseEntry(const std::string& name, const json& value) {
   const auto fault = [&](absl::string_view what) {
@@ -135,18 +157,19 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const json& value) {
   }
   entry.begin = offsets[0].get<uint64_t>();
   entry.end = offsets[1].get<uint64_t>();
-  uint64_t bytes = c10::elementSize(entry.type);
   for (const json& dimension : shape) {
-    const uint64_t size = dimension.get<uint64_t>();
-    if (size > static_cast<uint64_t>(kMaxFileBytes) ||
-        __builtin_mul_overflow(bytes, size, &bytes)) {
-      return fault(absl::StrCat("shape has an impossible dimension ", size));
-    }
-    entry.shape.push_back(static_cast<int64_t>(size));
+    // A size beyond int64 is beyond the limit too.
+    entry.shape.push_back(static_cast<int64_t>(
+        std::min<uint64_t>(dimension.get<uint64_t>(), std::numeric_limits<int64_t>::max())));
   }
-  if (entry.end < entry.begin || entry.end - entry.begin != bytes) {
-    return fault(absl::StrCat("data_offsets [", entry.begin, ", ", entry.end, "] do not span the ",
-                              bytes, " bytes of its shape"));
+  const std::optional<uint64_t> bytes = NumBytes(entry.shape, entry.type);
+  if (!bytes) {
+    return fault(
+        absl::StrCat("shape ", shape.dump(), " is over the limit of ", kMaxFileBytes, " bytes"));
+  }
+  if (entry.end < entry.begin || entry.end - entry.begin != *bytes) {
+    return fault(absl::StrCat("data_offsets ", offsets.dump(), " do not span the ", *bytes,
+                              " bytes of shape ", shape.dump()));
   }
   return entry;
 }
@@ -158,18 +181,46 @@ absl::Status CheckLayout(std::vector<Entry>* entries, uint64_t data_bytes) {
   uint64_t position = 0;
   for (const Entry& entry : *entries) {
     if (entry.begin != position) {
-      return absl::DataLossError(absl::StrCat(
-          "tensor \"", entry.name, "\" begins at byte ", entry.begin, " of the data, expected ",
-          position, entry.begin < position ? " (overlap)" : " (hole)"));
+      return absl::DataLossError(absl::StrCat("tensor \"", entry.name, "\" begins at byte ",
+                                              entry.begin, " of the data, expected ", position,
+                                              entry.begin < position ? " (overlap)" : " (hole)"));
     }
     position = entry.end;
   }
   if (position != data_bytes) {
-    return absl::DataLossError(absl::StrCat("tensors need ", position, " bytes of data, the file has ",
-                                            data_bytes,
-                                            position > data_bytes ? " (truncated)" : " (trailing)"));
+    return absl::DataLossError(
+        absl::StrCat("tensors need ", position, " bytes of data, the file has ", data_bytes,
+                     position > data_bytes ? " (truncated)" : " (trailing)"));
   }
   return absl::OkStatus();
+}
+
+absl::Status ParseMetadata(const json& value, std::map<std::string, std::string>* metadata) {
+  if (!value.is_object()) {
+    return absl::DataLossError("__metadata__ is not an object");
+  }
+  for (const auto& [key, text] : value.items()) {
+    if (!text.is_string()) {
+      return absl::DataLossError(absl::StrCat("__metadata__.", key, " is not a string"));
+    }
+    (*metadata)[key] = text.get<std::string>();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<torch::Tensor> CopyTensor(const Entry& entry, std::string_view data) {
+  const std::string_view bytes = data.substr(entry.begin, entry.end - entry.begin);
+  // A C++ bool that is neither 0 nor 1 is undefined behaviour.
+  if (entry.type == torch::kBool &&
+      !std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0 || byte == 1; })) {
+    return absl::DataLossError(
+        absl::StrCat("tensor \"", entry.name, "\": BOOL with a byte that is neither 0 nor 1"));
+  }
+  torch::Tensor tensor = torch::empty(entry.shape, entry.type);
+  if (!bytes.empty()) {
+    std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+  }
+  return tensor;
 }
 
 absl::StatusOr<SafeTensors> Parse(std::string_view bytes) {
@@ -187,15 +238,7 @@ absl::StatusOr<SafeTensors> Parse(std::string_view bytes) {
   std::vector<Entry> entries;
   for (const auto& [name, value] : header.items()) {
     if (name == kMetadata) {
-      if (!value.is_object()) {
-        return absl::DataLossError("__metadata__ is not an object");
-      }
-      for (const auto& [key, text] : value.items()) {
-        if (!text.is_string()) {
-          return absl::DataLossError(absl::StrCat("__metadata__.", key, " is not a string"));
-        }
-        content.metadata[key] = text.get<std::string>();
-      }
+      STYLEX_RETURN_IF_ERROR(ParseMetadata(value, &content.metadata));
       continue;
     }
     STYLEX_ASSIGN_OR_RETURN(Entry entry, ParseEntry(name, value));
@@ -204,13 +247,20 @@ absl::StatusOr<SafeTensors> Parse(std::string_view bytes) {
   const std::string_view data = bytes.substr(kLengthBytes + header_bytes);
   STYLEX_RETURN_IF_ERROR(CheckLayout(&entries, data.size()));
   for (const Entry& entry : entries) {
-    torch::Tensor tensor = torch::empty(entry.shape, entry.type);
-    if (entry.end > entry.begin) {
-      std::memcpy(tensor.data_ptr(), data.data() + entry.begin, entry.end - entry.begin);
-    }
-    content.tensors[entry.name] = std::move(tensor);
+    STYLEX_ASSIGN_OR_RETURN(content.tensors[entry.name], CopyTensor(entry, data));
   }
   return content;
+}
+
+absl::StatusOr<std::string> HeaderText(const json& header) {
+  try {
+    std::string text = header.dump();
+    text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+    return text;
+  } catch (const json::type_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a name or metadata is not UTF-8: ", error.what()));
+  }
 }
 
 }  // namespace
@@ -218,9 +268,9 @@ absl::StatusOr<SafeTensors> Parse(std::string_view bytes) {
 absl::StatusOr<SafeTensors> ParseSafeTensors(std::string_view bytes, const std::string& origin) {
   absl::StatusOr<SafeTensors> content = Parse(bytes);
   if (!content.ok()) {
-    return absl::Status(content.status().code(),
-                        absl::StrCat(origin, ": not a valid safetensors file: ",
-                                     content.status().message()));
+    return absl::Status(
+        content.status().code(),
+        absl::StrCat(origin, ": not a valid safetensors file: ", content.status().message()));
   }
   return content;
 }
@@ -231,34 +281,41 @@ absl::StatusOr<SafeTensors> ReadSafeTensors(const std::string& path) {
 }
 
 absl::StatusOr<std::string> SerializeSafeTensors(const SafeTensors& content) {
+  std::vector<std::pair<std::string, torch::Tensor>> data;
+  for (const auto& [name, tensor] : content.tensors) {
+    if (name == kMetadata || tensor.layout() != torch::kStrided ||
+        !NameOfDtype(tensor.scalar_type())) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor \"", name, "\" of type ",
+                                                     c10::toString(tensor.scalar_type()),
+                                                     " cannot be stored as safetensors"));
+    }
+    data.emplace_back(name, tensor.detach().to(torch::kCPU).resolve_neg().contiguous());
+  }
+  // Wide types first: with the header's padding, every tensor then lies at a multiple of its own
+  // element size, as readers that map the file need.
+  std::stable_sort(data.begin(), data.end(), [](const auto& a, const auto& b) {
+    return a.second.element_size() > b.second.element_size();
+  });
   json header = json::object();
   if (!content.metadata.empty()) {
     header[kMetadata] = content.metadata;
   }
   uint64_t position = 0;
-  std::vector<torch::Tensor> data;
-  for (const auto& [name, tensor] : content.tensors) {
-    const std::optional<std::string> dtype = NameOfDtype(tensor.scalar_type());
-    if (!dtype || name == kMetadata) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor \"", name, "\" cannot be stored as safetensors"));
-    }
-    data.push_back(tensor.detach().to(torch::kCPU).contiguous());
-    const uint64_t end = position + data.back().nbytes();
-    header[name] = {{"dtype", *dtype},
+  for (const auto& [name, tensor] : data) {
+    const uint64_t end = position + tensor.nbytes();
+    header[name] = {{"dtype", *NameOfDtype(tensor.scalar_type())},
                     {"shape", tensor.sizes().vec()},
                     {"data_offsets", {position, end}}};
     position = end;
   }
-  std::string text = header.dump();
-  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+  STYLEX_ASSIGN_OR_RETURN(const std::string text, HeaderText(header));
   std::string bytes;
   bytes.reserve(kLengthBytes + text.size() + position);
   for (size_t i = 0; i < kLengthBytes; ++i) {
     bytes.push_back(static_cast<char>(text.size() >> (8 * i) & 0xff));
   }
   bytes += text;
-  for (const torch::Tensor& tensor : data) {
+  for (const auto& [name, tensor] : data) {
     bytes.append(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes());
   }
   return bytes;

@@ -21,13 +21,14 @@ struct SafeTensors {
 
 // Checks everything a header can claim before it is believed: its length, duplicate names, dtypes
 // (F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL), shapes against byte ranges, order, overlaps,
-// holes and trailing bytes. DATA_LOSS names `origin`, the tensor and the fault.
+// holes, trailing bytes, and bytes of a BOOL. DATA_LOSS names `origin`, the tensor and the fault.
 absl::StatusOr<SafeTensors> ParseSafeTensors(std::string_view bytes, const std::string& origin);
 
 // The whole file; NOT_FOUND and the like from reading, else as ParseSafeTensors.
 absl::StatusOr<SafeTensors> ReadSafeTensors(const std::string& path);
 
-// Deterministic bytes: tensors by name, the header padded to a multiple of 8.
+// Deterministic bytes: tensors by width of their type, then name; the header padded to a multiple
+// of 8. INVALID_ARGUMENT for a type that the format lacks, a sparse tensor, or a name not in UTF-8.
 absl::StatusOr<std::string> SerializeSafeTensors(const SafeTensors& content);
 
 // Whole or not at all, see WriteFileAtomic.

@@ -3,7 +3,9 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 
 #include "absl/strings/escaping.h"
@@ -41,7 +43,7 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
                                                              std::fclose);
   if (file == nullptr) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be opened"));
+    return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot be opened"));
   }
   Hasher hasher;
   std::array<char, 1 << 16> chunk;
@@ -50,7 +52,7 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
     hasher.Add(chunk.data(), got);
   }
   if (std::ferror(file.get()) != 0) {
-    return absl::DataLossError(absl::StrCat(path, ": cannot be read"));
+    return absl::DataLossError(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
   }
   return hasher.Finish();
 }

@@ -27,7 +27,7 @@ struct ModelVersion {
 };
 
 // Every ROOT/NAME/VERSION there is, by name, newest version first; temporary and other folders are
-// passed over. NOT_FOUND when ROOT is no folder.
+// passed over. NOT_FOUND (or PERMISSION_DENIED) when ROOT is no folder that can be listed.
 absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root);
 
 // The greatest version of a name, or 0.
@@ -35,18 +35,23 @@ int64_t NewestVersion(const std::string& root, const std::string& name);
 
 // Writes a version from the contents of its files (file name -> bytes); model.json is made of
 // `config`, whose `files` are filled in. version 0: the next free one. With `replace` an existing
-// version is exchanged in one step. ALREADY_EXISTS without it. Returns the version's path.
+// version is exchanged in one step. ALREADY_EXISTS without it, INVALID_ARGUMENT for a config that
+// ValidateModelConfig refuses or without weights, RESOURCE_EXHAUSTED when the disk is full. Returns
+// the version's path. A killed program leaves at most a ROOT/NAME/.tmp-* that nobody lists.
 absl::StatusOr<std::string> WriteVersion(v1::ModelConfig config,
                                          const std::map<std::string, std::string>& files,
                                          const std::string& root, const std::string& name,
                                          int64_t version, bool replace);
 
-// Exchanges an existing version for one with `config` and with `changed` files over its own.
+// Exchanges an existing version for one with `config` and with `changed` files over its own. The
+// files that stay must still match their hashes (else as ReadVersion); a subfolder, which would be
+// lost, is FAILED_PRECONDITION.
 absl::Status UpdateVersion(const std::string& version_directory, const v1::ModelConfig& config,
                            const std::map<std::string, std::string>& changed);
 
 // Reads model.json and checks the config, and that every file it lists is there with the right size
-// and hash, and that no checkpoint file is unlisted. DATA_LOSS names the file and both hashes.
+// and hash, and that no checkpoint file is unlisted. DATA_LOSS names the file and both hashes. May
+// run beside UpdateVersion: it sees one version or the other, never a mixture.
 absl::StatusOr<v1::ModelConfig> ReadVersion(const std::string& version_directory);
 
 }  // namespace stylex
