@@ -3,8 +3,8 @@
 //
 // Everything below the lowest moved coordinate's layer is the image's own and comes from one trace;
 // above it, variants of the same layer share a batch, and images of all layers share the
-// classifier's batches. Exact up to rounding, whatever the batch size. Not thread-safe; make one a
-// thread.
+// classifier's batches. Single moves on the CPU take the shorter way of models/variant_synthesis.h.
+// Exact up to rounding, whatever the batch size. Not thread-safe; make one a thread.
 #ifndef STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 #define STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 
@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,7 +26,9 @@ namespace stylex {
 using MoveSet = std::vector<Move>;
 
 struct VariantOptions {
-  int64_t batch_size = 32;
+  // Variants a classifier batch, and at most in a generator batch, which is smaller where the
+  // activations are large.
+  int64_t batch_size = 64;
   Cancelled cancelled = nullptr;  // may be empty
   std::function<void(int64_t count)> classified =
       nullptr;  // may be empty; after each batch, its size
@@ -46,6 +49,14 @@ class ImageVariants {
                                                 double shift) const;
 
  private:
+  // Images with the chosen variants' moves, which begin in `layer`; [count, ...], clamped.
+  torch::Tensor Draw(int64_t layer, std::span<const MoveSet> variants,
+                     std::span<const int64_t> chosen) const;
+  // The value that a move gives to its coordinate.
+  float MovedValue(const Move& move) const;
+  // Variants of `layer` that fit into one generator batch.
+  int64_t BatchFor(int64_t layer) const;
+  const SynthesisTrace& Trace() const;
   // Lowest layer that the moves touch.
   int64_t FirstLayer(const MoveSet& moves) const;
   // Styles of the chosen variants, [count, ...].
@@ -56,7 +67,8 @@ class ImageVariants {
   VariantOptions options_;
   StyleVectors styles_;
   torch::Tensor values_;  // styles_.conv on the CPU, [S]
-  SynthesisTrace trace_;
+  std::optional<VariantSynthesis> singles_;  // on the CPU only
+  mutable std::optional<SynthesisTrace> trace_;  // made when first wanted
 };
 
 }  // namespace stylex
