@@ -1,9 +1,12 @@
 #include "explain/image_variants.h"
 
+#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -119,34 +122,69 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return key(a) < key(b); });
 
+  const std::vector<Batch> batches = MakeBatches(order, layers);
+  const bool needs_trace = !singles_ || std::any_of(variants.begin(), variants.end(),
+                                                    [](const MoveSet& m) { return m.size() != 1; });
+  if (needs_trace && count > 0) {
+    Trace();
+  }
   torch::Tensor logits = torch::empty({count, model_.num_classes()});
-  std::vector<torch::Tensor> images;  // drawn, not yet classified
-  int64_t classified = 0;
-  for (int64_t start = 0; start < count;) {
-    if (options_.cancelled && options_.cancelled()) {
-      return absl::CancelledError("the search was cancelled");
-    }
-    const int64_t layer = layers[order[start]];
-    int64_t end = start;
-    const int64_t batch = BatchFor(layer);
-    while (end < count && end - start < batch && layers[order[end]] == layer) {
-      ++end;
-    }
-    const std::span<const int64_t> chosen(&order[start], end - start);
-    images.push_back(Draw(layer, variants, chosen));
-    start = end;
-    if (end - classified >= options_.batch_size || end == count) {
-      const torch::Tensor rows =
-          torch::tensor(at::ArrayRef<int64_t>(&order[classified], end - classified));
-      logits.index_copy_(0, rows, model_.Logits(torch::cat(images)).to(torch::kCPU));
-      images.clear();
-      if (options_.classified) {
-        options_.classified(end - classified);
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<size_t> next = 0;
+  std::atomic<int64_t> unreported = 0;
+  std::atomic<bool> cancelled = false;
+  const auto work = [&] {
+    const torch::NoGradGuard no_grad_here;
+    const bool is_caller = std::this_thread::get_id() == caller;
+    for (size_t i = next++; i < batches.size() && !cancelled; i = next++) {
+      if (is_caller && options_.cancelled && options_.cancelled()) {
+        cancelled = true;
+        return;
       }
-      classified = end;
+      const std::span<const int64_t> chosen(&order[batches[i].start], batches[i].length);
+      const torch::Tensor part = model_.Logits(Draw(batches[i].layer, variants, chosen));
+      const torch::Tensor rows = torch::tensor(at::ArrayRef<int64_t>(chosen.data(), chosen.size()));
+      logits.index_copy_(0, rows, part.to(torch::kCPU));  // rows of no other batch
+      unreported += static_cast<int64_t>(chosen.size());
+      if (is_caller && options_.classified) {
+        options_.classified(unreported.exchange(0));
+      }
     }
+  };
+  if (singles_) {
+    // Batches side by side, each on one core, rather than one after another on all of them.
+    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { work(); });
+  } else {
+    work();
+  }
+  if (cancelled) {
+    return absl::CancelledError("the search was cancelled");
+  }
+  if (const int64_t left = unreported.exchange(0); left > 0 && options_.classified) {
+    options_.classified(left);
   }
   return logits;
+}
+
+// Variants of one layer, in order, as many as a batch may have; where there are few, fewer a batch,
+// so that each core gets some.
+std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(
+    std::span<const int64_t> order, std::span<const int64_t> layers) const {
+  const int64_t count = static_cast<int64_t>(order.size());
+  const int64_t cores = singles_ ? at::get_num_threads() : 1;
+  const int64_t fair = std::max<int64_t>(1, (count + cores - 1) / cores);
+  std::vector<Batch> batches;
+  for (int64_t start = 0; start < count;) {
+    const int64_t layer = layers[order[start]];
+    const int64_t most = std::min(BatchFor(layer), fair);
+    int64_t end = start;
+    while (end < count && end - start < most && layers[order[end]] == layer) {
+      ++end;
+    }
+    batches.push_back({layer, start, end - start});
+    start = end;
+  }
+  return batches;
 }
 
 absl::StatusOr<torch::Tensor> ImageVariants::LogitsOfSingles(

@@ -2,9 +2,9 @@
 // each with a few style coordinates moved.
 //
 // Everything below the lowest moved coordinate's layer is the image's own and comes from one trace;
-// above it, variants of the same layer share a batch, and images of all layers share the
-// classifier's batches. Single moves on the CPU take the shorter way of models/variant_synthesis.h.
-// Exact up to rounding, whatever the batch size. Not thread-safe; make one a thread.
+// above it, variants of the same layer share a batch. Single moves on the CPU take the shorter way
+// of models/variant_synthesis.h. Exact up to rounding, whatever the batch size. Not thread-safe; make
+// one a thread.
 #ifndef STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 #define STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 
@@ -26,12 +26,11 @@ namespace stylex {
 using MoveSet = std::vector<Move>;
 
 struct VariantOptions {
-  // Variants a classifier batch, and at most in a generator batch, which is smaller where the
-  // activations are large.
+  // Variants drawn and classified at once; on the CPU fewer where the activations are large.
   int64_t batch_size = 64;
-  Cancelled cancelled = nullptr;  // may be empty
-  std::function<void(int64_t count)> classified =
-      nullptr;  // may be empty; after each batch, its size
+  Cancelled cancelled = nullptr;  // may be empty; called by the caller's thread
+  // After batches, variants done since the last time; called by the caller's thread.
+  std::function<void(int64_t count)> classified = nullptr;  // may be empty
 };
 
 class ImageVariants {
@@ -52,6 +51,11 @@ class ImageVariants {
   // Images with the chosen variants' moves, which begin in `layer`; [count, ...], clamped.
   torch::Tensor Draw(int64_t layer, std::span<const MoveSet> variants,
                      std::span<const int64_t> chosen) const;
+  struct Batch {
+    int64_t layer, start, length;
+  };
+  std::vector<Batch> MakeBatches(std::span<const int64_t> order,
+                                 std::span<const int64_t> layers) const;
   // The value that a move gives to its coordinate.
   float MovedValue(const Move& move) const;
   // Variants of `layer` that fit into one generator batch.

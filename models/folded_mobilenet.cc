@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "models/blas_threads.h"
 #include "models/mobilenet_kernels.h"
 
 namespace stylex {
@@ -48,6 +49,7 @@ std::vector<FoldedMobileNet::Conv> FoldedMobileNet::ConvsOf(torch::nn::Module& b
 }
 
 FoldedMobileNet::FoldedMobileNet(const MobileNetV2Impl& network, double logit_scale) {
+  UseOneBlasThread();
   torch::NoGradGuard no_grad;
   const auto children = network.named_children();
   for (const auto& child : children["features"]->children()) {
@@ -121,49 +123,51 @@ torch::Tensor FoldedMobileNet::Logits(const torch::Tensor& x) const {
   torch::NoGradGuard no_grad;
   const torch::Tensor planes = x.contiguous();
   const int64_t count = x.size(0);
-  const int64_t part = std::max<int64_t>(at::get_num_threads(),
-                                         kPartBytes / BytesPerImage(x.size(2), x.size(3)));
+  const int64_t threads = at::get_num_threads();
+  const int64_t part = std::clamp<int64_t>(kPartBytes / BytesPerImage(x.size(2), x.size(3)), 1,
+                                           (count + threads - 1) / threads);
   torch::Tensor logits = torch::empty({count, linear_weight_.size(0)});
-  for (int64_t start = 0; start < count; start += part) {
-    const int64_t length = std::min(part, count - start);
-    logits.narrow(0, start, length).copy_(LogitsOfPart(planes.narrow(0, start, length)));
-  }
+  // Parts side by side, each on one thread, rather than one after another on all of them.
+  at::parallel_for(0, (count + part - 1) / part, 1, [&](int64_t begin, int64_t end) {
+    const torch::NoGradGuard no_grad_here;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t length = std::min(part, count - i * part);
+      logits.narrow(0, i * part, length).copy_(LogitsOfPart(planes.narrow(0, i * part, length)));
+    }
+  });
   return logits;
 }
 
 // x: [N, H, W, C], or [N, C, H, W] for the first convolution -> [N, H', W', C'].
 torch::Tensor FoldedMobileNet::ApplyDirectly(const Conv& conv, const torch::Tensor& x,
                                              const torch::Tensor& residual) const {
-  const int64_t count = x.size(0), channels = conv.direct.size(2);
-  const bool pointwise = conv.direct.size(1) == 1;
-  const bool first = !pointwise && conv.groups == 1;
+  const int64_t count = x.size(0), channels = conv.weight.size(0);
+  if (conv.padding == 0) {
+    torch::Tensor y = torch::mm(x.view({-1, x.size(3)}), conv.direct.view({-1, channels}));
+    if (conv.relu6) {
+      kernels::AddBiasRelu6(Data(conv.bias), y.size(0), channels, y.data_ptr<float>());
+    } else {
+      kernels::AddBias(Data(conv.bias), residual.defined() ? Data(residual) : nullptr, y.size(0),
+                       channels, y.data_ptr<float>());
+    }
+    return y.view({count, x.size(1), x.size(2), channels});
+  }
+  const bool first = conv.groups == 1;
   const kernels::Window window = first ? kernels::Window{x.size(2), x.size(3), conv.stride}
                                        : kernels::Window{x.size(1), x.size(2), conv.stride};
-  const int64_t pixels = window.out_height() * window.out_width();
-  torch::Tensor y = pointwise
-                        ? torch::mm(x.view({-1, x.size(3)}), conv.direct.view({-1, channels}))
-                        : torch::empty({count * pixels, channels});
-  const int64_t in_step = x.numel() / count;
-  float* const out = y.data_ptr<float>();
-  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* const to = out + i * pixels * channels;
-      if (first) {
-        kernels::FirstConvolution(Data(x) + i * in_step, x.size(1), window, Data(conv.direct),
-                                  Data(conv.bias), channels, to);
-      } else if (!pointwise) {
-        kernels::DepthwiseConvolution(Data(x) + i * in_step, window, Data(conv.direct),
-                                      Data(conv.bias), channels, to);
-      } else if (conv.relu6) {
-        kernels::AddBiasRelu6(Data(conv.bias), pixels, channels, to);
-      } else {
-        kernels::AddBias(Data(conv.bias),
-                         residual.defined() ? Data(residual) + i * pixels * channels : nullptr,
-                         pixels, channels, to);
-      }
+  torch::Tensor y = torch::empty({count, window.out_height(), window.out_width(), channels});
+  const int64_t in_step = x.numel() / count, out_step = y.numel() / count;
+  for (int64_t i = 0; i < count; ++i) {
+    const float* const from = Data(x) + i * in_step;
+    float* const to = y.data_ptr<float>() + i * out_step;
+    if (first) {
+      kernels::FirstConvolution(from, x.size(1), window, Data(conv.direct), Data(conv.bias),
+                                channels, to);
+    } else {
+      kernels::DepthwiseConvolution(from, window, Data(conv.direct), Data(conv.bias), channels, to);
     }
-  });
-  return y.view({count, window.out_height(), window.out_width(), channels});
+  }
+  return y;
 }
 
 torch::Tensor FoldedMobileNet::LogitsOfPart(const torch::Tensor& x) const {

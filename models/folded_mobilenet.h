@@ -30,8 +30,7 @@ class FoldedMobileNet {
   // y = conv(x, weight) + bias, then relu6 where the network has it.
   struct Conv {
     torch::Tensor weight, bias;
-    // The same for the CPU's own way: [in, out] of a 1x1 convolution, [9, out] of a depthwise one,
-    // [in, 9, out] of the first.
+    // The same for the CPU's own way: [in / groups, taps, out].
     torch::Tensor direct;
     int64_t stride = 1, padding = 0, groups = 1;
     bool relu6 = true;

@@ -1,13 +1,15 @@
 #include "models/mobilenet_kernels.h"
 
 #include <algorithm>
+#include <array>
+#include <vector>
 
 #include "models/each_cpu.h"
 
 namespace stylex::kernels {
 namespace {
 
-STYLEX_INLINE float Relu6(float x) {
+STYLEX_INLINE float Clip(float x) {
   const float positive = x > 0 ? x : 0;
   return positive < 6 ? positive : 6;
 }
@@ -16,7 +18,7 @@ STYLEX_INLINE float Relu6(float x) {
 
 STYLEX_FOR_EACH_CPU
 void FirstConvolution(const float* planes, int64_t in, const Window& window, const float* weight,
-                      const float* bias, int64_t channels, float* out) {
+                      const float* bias, int64_t channels, float* __restrict out) {
   for (int64_t oy = 0; oy < window.out_height(); ++oy) {
     for (int64_t ox = 0; ox < window.out_width(); ++ox, out += channels) {
       std::copy(bias, bias + channels, out);
@@ -34,7 +36,7 @@ void FirstConvolution(const float* planes, int64_t in, const Window& window, con
         }
       }
       for (int64_t c = 0; c < channels; ++c) {
-        out[c] = Relu6(out[c]);
+        out[c] = Clip(out[c]);
       }
     }
   }
@@ -42,60 +44,41 @@ void FirstConvolution(const float* planes, int64_t in, const Window& window, con
 
 STYLEX_FOR_EACH_CPU
 void DepthwiseConvolution(const float* x, const Window& window, const float* weight,
-                          const float* bias, int64_t channels, float* out) {
-  const int64_t row = window.width * channels;
+                          const float* bias, int64_t channels, float* __restrict out) {
+  // Deep in the network most pixels are at a border: they read zeros there instead of branching.
+  const std::vector<float> zeros(static_cast<size_t>(channels));
+  const float* const w = weight;
   for (int64_t oy = 0; oy < window.out_height(); ++oy) {
-    const int64_t y = oy * window.stride - 1;
     for (int64_t ox = 0; ox < window.out_width(); ++ox, out += channels) {
-      const int64_t column = ox * window.stride - 1;
-      const bool inside =
-          y >= 0 && y + 2 < window.height && column >= 0 && column + 2 < window.width;
-      if (inside) {
-        const float* const a = x + y * row + column * channels;
-        const float* const b = a + row;
-        const float* const d = b + row;
-        const float* const w = weight;
-        for (int64_t c = 0; c < channels; ++c) {
-          const float sum =
-              bias[c] + a[c] * w[c] + a[channels + c] * w[channels + c] +
-              a[2 * channels + c] * w[2 * channels + c] + b[c] * w[3 * channels + c] +
-              b[channels + c] * w[4 * channels + c] + b[2 * channels + c] * w[5 * channels + c] +
-              d[c] * w[6 * channels + c] + d[channels + c] * w[7 * channels + c] +
-              d[2 * channels + c] * w[8 * channels + c];
-          out[c] = Relu6(sum);
-        }
-        continue;
-      }
-      std::copy(bias, bias + channels, out);
+      std::array<const float*, 9> from;
       for (int64_t k = 0; k < 9; ++k) {
-        const int64_t from_y = y + k / 3, from_x = column + k % 3;
-        if (from_y < 0 || from_y >= window.height || from_x < 0 || from_x >= window.width) {
-          continue;
-        }
-        const float* const from = x + from_y * row + from_x * channels;
-        const float* const w = weight + k * channels;
-        for (int64_t c = 0; c < channels; ++c) {
-          out[c] += from[c] * w[c];
-        }
+        const int64_t y = oy * window.stride + k / 3 - 1, column = ox * window.stride + k % 3 - 1;
+        const bool inside = y >= 0 && y < window.height && column >= 0 && column < window.width;
+        from[static_cast<size_t>(k)] =
+            inside ? x + (y * window.width + column) * channels : zeros.data();
       }
+      const auto [a, b, d, e, f, g, h, i, j] = from;
       for (int64_t c = 0; c < channels; ++c) {
-        out[c] = Relu6(out[c]);
+        out[c] = Clip(bias[c] + a[c] * w[c] + b[c] * w[channels + c] + d[c] * w[2 * channels + c] +
+                      e[c] * w[3 * channels + c] + f[c] * w[4 * channels + c] +
+                      g[c] * w[5 * channels + c] + h[c] * w[6 * channels + c] +
+                      i[c] * w[7 * channels + c] + j[c] * w[8 * channels + c]);
       }
     }
   }
 }
 
 STYLEX_FOR_EACH_CPU
-void AddBiasRelu6(const float* bias, int64_t pixels, int64_t channels, float* x) {
+void AddBiasRelu6(const float* bias, int64_t pixels, int64_t channels, float* __restrict x) {
   for (int64_t p = 0; p < pixels; ++p, x += channels) {
     for (int64_t c = 0; c < channels; ++c) {
-      x[c] = Relu6(x[c] + bias[c]);
+      x[c] = Clip(x[c] + bias[c]);
     }
   }
 }
 
 STYLEX_FOR_EACH_CPU
-void AddBias(const float* bias, const float* residual, int64_t pixels, int64_t channels, float* x) {
+void AddBias(const float* bias, const float* residual, int64_t pixels, int64_t channels, float* __restrict x) {
   for (int64_t p = 0; p < pixels; ++p, x += channels) {
     for (int64_t c = 0; c < channels; ++c) {
       x[c] += bias[c];

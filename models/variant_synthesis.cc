@@ -1,6 +1,5 @@
 #include "models/variant_synthesis.h"
 
-#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -30,9 +29,8 @@ SynthesisPlan::Conv MakeConv(const GeneratorImpl::Conv& conv) {
   const torch::Tensor weight =
       conv.weight.detach() * (1 / std::sqrt(static_cast<double>(made.in * 9)));
   made.taps = weight.permute({1, 2, 3, 0}).reshape({made.in, 9, made.out}).contiguous();
-  if (!made.up) {
-    made.weight = weight.permute({0, 2, 3, 1}).contiguous();
-  }
+  made.weight = made.up ? weight.permute({2, 3, 0, 1}).reshape({9, made.out, made.in}).contiguous()
+                        : weight.permute({0, 2, 3, 1}).contiguous();
   made.energy = weight.square().sum({2, 3}).contiguous();
   const torch::Tensor noise = (conv.noise * conv.noise_strength.detach()).view({-1, 1});
   made.shift = ((noise + conv.bias.detach()) * kSqrt2).contiguous();
@@ -94,8 +92,8 @@ VariantSynthesis::VariantSynthesis(std::shared_ptr<const SynthesisPlan> plan,
     const torch::Tensor demodulation =
         (torch::rsqrt(folded.energy + kDemodulationEpsilon) * kSqrt2).to(torch::kFloat32);
     if (conv.up) {
-      folded.weight = (conv.taps * demodulation * folded.style.view({-1, 1, 1}))
-                          .view({conv.in, 9 * conv.out});
+      folded.weight = (conv.weight * folded.style * demodulation.view({-1, 1}))
+                          .view({9 * conv.out, conv.in, 1, 1});
     } else {
       folded.weight =
           (conv.weight * folded.style * demodulation.view({-1, 1, 1, 1})).permute({0, 3, 1, 2});
@@ -135,36 +133,28 @@ torch::Tensor VariantSynthesis::Convolve(int64_t layer, const torch::Tensor& x,
   const int64_t out_size = conv.out_side * conv.out_side * conv.out;
   const float* const shift = activate ? Data(conv.shift) : nullptr;
   if (!conv.up) {
-    torch::Tensor y = torch::conv2d(x.permute({0, 3, 1, 2}), weight, {}, 1, 1)
+    torch::Tensor y = InferenceConv2d(x.permute({0, 3, 1, 2}), weight, {}, /*padding=*/1)
                           .permute({0, 2, 3, 1})
                           .contiguous();
-    if (activate) {
-      float* const values = y.data_ptr<float>();
-      at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          kernels::AddAndActivate(shift, out_size, values + i * out_size);
-        }
-      });
+    for (int64_t i = 0; activate && i < count; ++i) {
+      kernels::AddAndActivate(shift, out_size, y.data_ptr<float>() + i * out_size);
     }
     return y;
   }
   torch::Tensor y = torch::empty({count, conv.out_side, conv.out_side, conv.out});
-  const int64_t pixels = conv.in_side * conv.in_side;
-  const int64_t row = 9 * conv.out;
-  const int64_t piece =
-      std::max<int64_t>(at::get_num_threads(), kColumnBytes / (pixels * row * 4));
-  const torch::Tensor flat = x.reshape({count * pixels, conv.in});
+  const int64_t columns_size = conv.in_side * conv.in_side * 9 * conv.out;
+  const int64_t piece = std::max<int64_t>(1, kColumnBytes / (columns_size * 4));
+  std::vector<float> scratch(kernels::UpFilterScratch(conv.in_side, conv.out));
   for (int64_t start = 0; start < count; start += piece) {
     const int64_t length = std::min(piece, count - start);
-    const torch::Tensor columns = torch::mm(flat.narrow(0, start * pixels, length * pixels), weight);
-    at::parallel_for(0, length, 1, [&](int64_t begin, int64_t end) {
-      std::vector<float> scratch(kernels::UpFilterScratch(conv.in_side, conv.out));
-      for (int64_t i = begin; i < end; ++i) {
-        kernels::UpFilterAndActivate(Data(columns) + i * pixels * row, shift, conv.in_side, conv.out,
-                                     scratch.data(),
-                                     y.data_ptr<float>() + (start + i) * out_size);
-      }
-    });
+    const torch::Tensor columns =
+        InferenceConv2d(x.narrow(0, start, length).permute({0, 3, 1, 2}), weight, {}, 0)
+            .permute({0, 2, 3, 1})
+            .contiguous();
+    for (int64_t i = 0; i < length; ++i) {
+      kernels::UpFilterAndActivate(Data(columns) + i * columns_size, shift, conv.in_side, conv.out,
+                                   scratch.data(), y.data_ptr<float>() + (start + i) * out_size);
+    }
   }
   return y;
 }
@@ -178,13 +168,11 @@ torch::Tensor VariantSynthesis::DrawRgb(int64_t level, const torch::Tensor& x,
   const float* const bias = Data(plan_->to_rgbs()[static_cast<size_t>(level)].bias);
   // One image below all of them, or one each.
   const int64_t below_step = below.defined() && below.size(0) > 1 ? below[0].numel() : 0;
-  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      kernels::ToRgb(Data(x) + i * side * side * channels, weight, bias,
-                     below.defined() ? Data(below) + i * below_step : nullptr, side, channels,
-                     planes, out.data_ptr<float>() + i * side * side * planes);
-    }
-  });
+  for (int64_t i = 0; i < count; ++i) {
+    kernels::ToRgb(Data(x) + i * side * side * channels, weight, bias,
+                   below.defined() ? Data(below) + i * below_step : nullptr, side, channels, planes,
+                   out.data_ptr<float>() + i * side * side * planes);
+  }
   return out;
 }
 
@@ -195,51 +183,50 @@ torch::Tensor VariantSynthesis::MoveChannels(int64_t layer,
   const int64_t count = static_cast<int64_t>(changes.size());
   const int64_t pixels = conv.out_side * conv.out_side;
   torch::Tensor out = torch::empty({count, conv.out_side, conv.out_side, conv.out});
-  std::vector<int64_t> starts;  // of the runs of one channel
-  for (int64_t i = 0; i < count; ++i) {
-    if (i == 0 || changes[i].channel != changes[i - 1].channel) {
-      starts.push_back(i);
+  std::vector<float> plane((conv.in_side + 2) * (conv.in_side + 2));
+  std::vector<float> phases(conv.up ? 36 * conv.out : 0);
+  std::vector<float> scratch(conv.out);
+  for (int64_t first = 0; first < count;) {
+    const int64_t channel = changes[first].channel;
+    int64_t end = first;
+    while (end < count && changes[end].channel == channel) {
+      ++end;
     }
+    const float* const taps = Data(conv.taps) + channel * 9 * conv.out;
+    CopyPlane(folded.input, channel, plane.data());
+    if (conv.up) {
+      kernels::UpPhaseKernels(taps, conv.out, phases.data());
+    }
+    std::vector<float> factors(2 * (end - first) * conv.out);
+    std::vector<kernels::MovedOutput> outputs;
+    for (int64_t k = first; k < end; ++k) {
+      float* const gain = factors.data() + 2 * (k - first) * conv.out;
+      Demodulate(layer, changes[k], gain, gain + conv.out);
+      outputs.push_back(
+          {gain, gain + conv.out, out.data_ptr<float>() + k * pixels * conv.out});
+    }
+    kernels::MoveChannel(
+        {plane.data(), conv.up ? phases.data() : taps, conv.in_side, conv.out, conv.up},
+        Data(folded.output), Data(conv.shift), outputs.data(), end - first, scratch.data());
+    first = end;
   }
-  starts.push_back(count);
-  const float* const energy = Data(conv.energy);
-  const double* const total = folded.energy.data_ptr<double>();
-  at::parallel_for(0, static_cast<int64_t>(starts.size()) - 1, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> plane((conv.in_side + 2) * (conv.in_side + 2));
-    std::vector<float> phases(conv.up ? 36 * conv.out : 0);
-    std::vector<float> scratch(conv.out);
-    for (int64_t run = begin; run < end; ++run) {
-      const int64_t first = starts[run], length = starts[run + 1] - first;
-      const int64_t channel = changes[first].channel;
-      const double old = Data(folded.style)[channel];
-      const float* const taps = Data(conv.taps) + channel * 9 * conv.out;
-      CopyPlane(folded.input, channel, plane.data());
-      if (conv.up) {
-        kernels::UpPhaseKernels(taps, conv.out, phases.data());
-      }
-      std::vector<float> factors(2 * length * conv.out);
-      std::vector<kernels::MovedOutput> outputs;
-      for (int64_t k = 0; k < length; ++k) {
-        float* const gain = factors.data() + 2 * k * conv.out;
-        float* const slope = gain + conv.out;
-        const double value = changes[first + k].value;
-        for (int64_t o = 0; o < conv.out; ++o) {
-          const double moved =
-              total[o] + (value * value - old * old) * energy[o * conv.in + channel];
-          const double d = 1 / std::sqrt(std::max(moved, 0.0) + kDemodulationEpsilon);
-          gain[o] = static_cast<float>(d * std::sqrt(total[o] + kDemodulationEpsilon));
-          slope[o] = static_cast<float>(kSqrt2 * d * (value - old));
-        }
-        outputs.push_back(
-            {gain, slope, out.data_ptr<float>() + (first + k) * pixels * conv.out});
-      }
-      kernels::MoveChannel({plane.data(), conv.up ? phases.data() : taps, conv.in_side, conv.out,
-                            conv.up},
-                           Data(folded.output), Data(conv.shift), outputs.data(), length,
-                           scratch.data());
-    }
-  });
   return out;
+}
+
+// With style s -> s': d' from the sum of squares, gain d' / d, slope sqrt(2) d' (s' - s).
+void VariantSynthesis::Demodulate(int64_t layer, const StyleChange& change, float* gain,
+                                  float* slope) const {
+  const SynthesisPlan::Conv& conv = plan_->convs()[static_cast<size_t>(layer)];
+  const Folded& folded = folded_[static_cast<size_t>(layer)];
+  const float* const energy = Data(conv.energy) + change.channel;
+  const double* const total = folded.energy.data_ptr<double>();
+  const double old = Data(folded.style)[change.channel], value = change.value;
+  for (int64_t o = 0; o < conv.out; ++o) {
+    const double moved = total[o] + (value * value - old * old) * energy[o * conv.in];
+    const double d = 1 / std::sqrt(std::max(moved, 0.0) + kDemodulationEpsilon);
+    gain[o] = static_cast<float>(d * std::sqrt(total[o] + kDemodulationEpsilon));
+    slope[o] = static_cast<float>(kSqrt2 * d * (value - old));
+  }
 }
 
 torch::Tensor VariantSynthesis::Draw(int64_t layer, std::span<const StyleChange> changes) const {

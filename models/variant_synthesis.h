@@ -34,7 +34,7 @@ class SynthesisPlan {
     int64_t in_side = 0, out_side = 0;
     bool up = false;
     torch::Tensor taps;    // [in, 9, out]: scaled weights, tap by tap
-    torch::Tensor weight;  // [out, 3, 3, in] scaled; plain convolutions only
+    torch::Tensor weight;  // the same as [out, 3, 3, in], or up: [9, out, in]
     torch::Tensor energy;  // [out, in]: sum of the squared scaled weights
     torch::Tensor shift;   // [P, out]: sqrt(2) (fixed noise x strength + bias)
   };
@@ -71,7 +71,8 @@ class VariantSynthesis {
   // The image itself, [1, planes, R, R], not clamped.
   torch::Tensor image() const { return ToImages(rgb_.back()); }
   // One image for each change, all of convolution `layer`, [M, planes, R, R], not clamped. Changes
-  // of the same channel next to one another share work. Thread-safe.
+  // of the same channel next to one another share work. Thread-safe; uses one thread, because many
+  // batches side by side are faster than each of them on all cores.
   torch::Tensor Draw(int64_t layer, std::span<const StyleChange> changes) const;
   // Bytes of the largest activation of one variant from `layer` on, to choose a batch by.
   int64_t BytesPerVariant(int64_t layer) const;
@@ -80,7 +81,7 @@ class VariantSynthesis {
   struct Folded {
     torch::Tensor style;     // [in]
     torch::Tensor energy;    // [out], float64: sum of style^2 energy
-    torch::Tensor weight;    // folded: [out, in, 3, 3] channels last, or up: [in, 9 out]
+    torch::Tensor weight;    // [out, in, 3, 3] channels last, or up: [9 out, in, 1, 1]
     torch::Tensor input;     // [in_side, in_side, in]: the image's own
     torch::Tensor output;    // [P, out] before shift and activation
   };
@@ -90,6 +91,7 @@ class VariantSynthesis {
   torch::Tensor Convolve(int64_t layer, const torch::Tensor& x, bool activate) const;
   torch::Tensor DrawRgb(int64_t level, const torch::Tensor& x, const torch::Tensor& below) const;
   torch::Tensor MoveChannels(int64_t layer, std::span<const StyleChange> changes) const;
+  void Demodulate(int64_t layer, const StyleChange& change, float* gain, float* slope) const;
 
   std::shared_ptr<const SynthesisPlan> plan_;
   std::vector<Folded> folded_;
