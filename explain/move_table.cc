@@ -33,7 +33,8 @@ MoveTable::MoveTable(const Stylex& model, const StyleVectors& styles, const Styl
       base_(static_cast<size_t>(images_)),
       predicted_(static_cast<size_t>(images_ * moves_)),
       exact_(predicted_.size()),
-      known_(predicted_.size()) {}
+      known_(predicted_.size()),
+      decided_(static_cast<size_t>(images_)) {}
 
 absl::Status MoveTable::ForEach(
     int64_t count, const std::function<absl::Status(int64_t, const Cancelled&)>& work) {
@@ -79,13 +80,15 @@ absl::Status MoveTable::Predict() {
 
 absl::Status MoveTable::PredictPart(int64_t start, int64_t length) {
   const StyleVectors part = styles_.Narrow(start, length);
-  torch::Tensor gradient, base;
+  torch::Tensor gradient, base, decided;
   {
     const torch::AutoGradMode with_gradients(true);
     const torch::Tensor conv = part.conv.detach().clone().requires_grad_(true);
-    const torch::Tensor logits = model_.LogitsOfStyles({conv, part.rgb.detach()}).select(1, target_);
-    gradient = torch::autograd::grad({logits.sum()}, {conv})[0].to(torch::kCPU);
-    base = logits.detach().to(torch::kCPU).contiguous();
+    const torch::Tensor logits = model_.LogitsOfStyles({conv, part.rgb.detach()});
+    const torch::Tensor of_target = logits.select(1, target_);
+    gradient = torch::autograd::grad({of_target.sum()}, {conv})[0].to(torch::kCPU);
+    base = of_target.detach().to(torch::kCPU).contiguous();
+    decided = logits.argmax(1).to(torch::kCPU);
   }
   const torch::NoGradGuard no_grad;
   const torch::Tensor values = part.conv.detach().to(torch::kCPU);
@@ -95,6 +98,7 @@ absl::Status MoveTable::PredictPart(int64_t start, int64_t length) {
           .contiguous();
   std::copy_n(base.data_ptr<float>(), length, base_.begin() + start);
   std::copy_n(effects.data_ptr<float>(), length * moves_, predicted_.begin() + start * moves_);
+  std::copy_n(decided.data_ptr<int64_t>(), length, decided_.begin() + start);
   evaluations_ += length;
   return absl::OkStatus();
 }

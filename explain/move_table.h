@@ -38,6 +38,8 @@ class MoveTable {
   Coordinate CoordinateOf(int64_t move) const {
     return {move % (moves_ / 2), static_cast<int>(move / (moves_ / 2))};
   }
+  // The decision on the image itself; known after Predict.
+  int64_t decided(int64_t image) const { return decided_[static_cast<size_t>(image)]; }
   // Changes of the target's logit.
   float predicted(int64_t image, int64_t move) const { return predicted_[At(image, move)]; }
   bool known(int64_t image, int64_t move) const { return known_[At(image, move)] != 0; }
@@ -66,6 +68,7 @@ class MoveTable {
   const int64_t images_, moves_;
   std::vector<float> base_, predicted_, exact_;
   std::vector<uint8_t> known_;
+  std::vector<int64_t> decided_;
   std::atomic<int64_t> evaluations_ = 0;
 };
 
