@@ -52,8 +52,8 @@ bool IsOutOfMemory(absl::string_view what) {
 
 }  // namespace
 
-CallRunner::CallRunner(Options options, WorkerPool* pool, const Clock* clock)
-    : options_(std::move(options)), pool_(pool), clock_(clock) {}
+CallRunner::CallRunner(Options options, const Pools& pools, const Clock* clock)
+    : options_(std::move(options)), pools_(pools), clock_(clock) {}
 
 std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
                                                        grpc::CallbackServerContext* context,
@@ -87,28 +87,35 @@ absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) cons
 }
 
 void CallRunner::Start(const std::shared_ptr<Call>& call,
-                       const std::function<absl::StatusOr<bool>()>& prepare) {
+                       const std::function<absl::StatusOr<Effort>()>& prepare) {
   if (refusing_) {
     Finish(call, DrainingError());
     return;
   }
-  bool cheap = false;
+  Effort effort = Effort::kCheap;
   const absl::Status prepared = Guarded([&]() -> absl::Status {
-    const absl::StatusOr<bool> result = prepare();
-    cheap = result.ok() && *result;
+    const absl::StatusOr<Effort> result = prepare();
+    effort = result.value_or(Effort::kCheap);
     return result.status();
   });
   if (!prepared.ok()) {
     Finish(call, prepared);
-  } else if (cheap) {
+  } else if (effort == Effort::kCheap) {
     Execute(call);
-  } else if (!pool_->Submit({.run = [this, call] { Execute(call); },
-                             .wanted = [call] { return !call->cancellation.stopped(); },
-                             .drop =
-                                 [this, call] {
-                                   const absl::Status why = call->cancellation.status();
-                                   Finish(call, why.ok() ? DrainingError() : why);
-                                 }})) {
+  } else {
+    Queue(call, effort);
+  }
+}
+
+void CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort) {
+  WorkerPool* const pool = effort == Effort::kBulk ? pools_.bulk : pools_.interactive;
+  if (!pool->Submit({.run = [this, call] { Execute(call); },
+                     .wanted = [call] { return !call->cancellation.stopped(); },
+                     .drop =
+                         [this, call] {
+                           const absl::Status why = call->cancellation.status();
+                           Finish(call, why.ok() ? DrainingError() : why);
+                         }})) {
     Finish(call, refusing_ ? DrainingError() : QueueFullError());
   }
 }

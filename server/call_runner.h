@@ -1,9 +1,9 @@
 // The one road from a gRPC callback to a worker and back.
 //
 // A handler gives a `prepare` step, which runs at once on gRPC's thread and may only check the
-// request, and gets from it a Work, which runs on the worker pool (or at once, when it is cheap).
-// Whatever goes wrong on the way - a bad request, a full queue, cancellation, a deadline, an
-// exception - ends here, as one status and one line in the log. Thread-safe.
+// request, and gets from it a Work, which runs on the worker pool of its effort (or at once, when
+// it is cheap). Whatever goes wrong on the way - a bad request, a full queue, cancellation, a
+// deadline, an exception - ends here, as one status and one line in the log. Thread-safe.
 #ifndef STYLEX_SERVER_CALL_RUNNER_H_
 #define STYLEX_SERVER_CALL_RUNNER_H_
 
@@ -23,12 +23,18 @@
 
 namespace stylex {
 
+// Where a call's work runs, and whom it may keep waiting.
+enum class Effort {
+  kCheap,        // needs no network: at once on gRPC's thread
+  kInteractive,  // a few passes over one image
+  kBulk,         // a search of many passes
+};
+
 // What a handler wants done for one call.
 template <class Output>
 struct Work {
   std::function<absl::Status(const Cancellation&, Output*)> run;
-  // Needs no network computation: runs at once on gRPC's thread.
-  bool cheap = false;
+  Effort effort = Effort::kInteractive;
 };
 template <class Response>
 using UnaryWork = absl::StatusOr<Work<Response>>;
@@ -44,8 +50,13 @@ class CallRunner {
     std::function<void(const std::string&)> on_exception = [](const std::string&) {};
   };
 
-  // `pool` and `clock` must outlive this, and this every call.
-  CallRunner(Options options, WorkerPool* pool, const Clock* clock);
+  struct Pools {
+    WorkerPool* interactive = nullptr;
+    WorkerPool* bulk = nullptr;
+  };
+
+  // The pools and `clock` must outlive this, and this every call.
+  CallRunner(Options options, const Pools& pools, const Clock* clock);
 
   template <class Response>
   grpc::ServerUnaryReactor* Unary(const char* method, grpc::CallbackServerContext* context,
@@ -88,12 +99,13 @@ class CallRunner {
   absl::Status Guarded(const std::function<absl::Status()>& step) const;
   // Runs or queues the call's work; finishes the call when it can go no further.
   void Start(const std::shared_ptr<Call>& call,
-             const std::function<absl::StatusOr<bool>()>& prepare);
+             const std::function<absl::StatusOr<Effort>()>& prepare);
+  void Queue(const std::shared_ptr<Call>& call, Effort effort);
   void Execute(const std::shared_ptr<Call>& call) const;
   void Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const;
 
   const Options options_;
-  WorkerPool* const pool_;
+  const Pools pools_;
   const Clock* const clock_;
   std::atomic<bool> refusing_ = false;
   std::atomic<bool> abandon_all_ = false;
@@ -119,7 +131,7 @@ grpc::ServerUnaryReactor* CallRunner::Unary(const char* method,
   // gRPC keeps reactor, context and response alive until OnDone, i.e. until `finish` was called.
   auto* reactor = new UnaryReactor<Response>(call);
   call->finish = [reactor](const grpc::Status& status) { reactor->Finish(status); };
-  Start(call, [&]() -> absl::StatusOr<bool> {
+  Start(call, [&]() -> absl::StatusOr<Effort> {
     UnaryWork<Response> work = prepare();
     if (!work.ok()) {
       return work.status();
@@ -127,7 +139,7 @@ grpc::ServerUnaryReactor* CallRunner::Unary(const char* method,
     call->run = [run = std::move(work->run), cancellation = &call->cancellation, response] {
       return run(*cancellation, response);
     };
-    return work->cheap;
+    return work->effort;
   });
   return reactor;
 }
@@ -141,7 +153,7 @@ grpc::ServerWriteReactor<Response>* CallRunner::Stream(
   auto stream =
       StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation));
   call->finish = [stream](const grpc::Status& status) { stream->End(status); };
-  Start(call, [&]() -> absl::StatusOr<bool> {
+  Start(call, [&]() -> absl::StatusOr<Effort> {
     StreamWork<Response> work = prepare();
     if (!work.ok()) {
       return work.status();
@@ -149,7 +161,7 @@ grpc::ServerWriteReactor<Response>* CallRunner::Stream(
     call->run = [run = std::move(work->run), cancellation = &call->cancellation, stream] {
       return run(*cancellation, stream.get());
     };
-    return work->cheap;
+    return work->effort;
   });
   return stream.get();
 }

@@ -28,6 +28,30 @@ CLI::Option* Add(CLI::App* app, const std::string& flag, Value* value, const std
       ->capture_default_str();
 }
 
+void AddScheduling(CLI::App* app, ServerOptions* options) {
+  Add(app, "threads", &options->threads, "Threads of a network pass; 0: the cores there are")
+      ->check(CLI::Range(0, 1024));
+  Add(app, "workers", &options->workers,
+      "Classify, Encode and Reconstruct calls in work at a time: decoding images, waiting for the "
+      "device, encoding images")
+      ->check(CLI::Range(1, 1024));
+  Add(app, "search-workers", &options->search_workers,
+      "FindAttributes, Counterfactual and Traverse calls in work at a time; they take turns on the "
+      "device")
+      ->check(CLI::Range(1, 256));
+  Add(app, "max-queue", &options->max_queue, "Classify, Encode and Reconstruct calls that may wait")
+      ->check(CLI::Range(1, 100000));
+  Add(app, "max-search-queue", &options->max_search_queue,
+      "FindAttributes, Counterfactual and Traverse calls that may wait")
+      ->check(CLI::Range(1, 100000));
+  Add(app, "max-batch", &options->max_batch,
+      "Images of several calls that are computed together; 0: 8 on a CPU, 32 on a GPU")
+      ->check(CLI::Range(0, 1024));
+  Add(app, "max-batch-delay-ms", &options->max_batch_delay_ms,
+      "Milliseconds that an image may wait for others to share its batch")
+      ->check(CLI::Range(0.0, 1000.0));
+}
+
 void AddOptions(CLI::App* app, ServerOptions* options) {
   Add(app, "models", &options->models, "Folder with NAME/VERSION/model.json ...")
       ->required()
@@ -36,12 +60,7 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
   Add(app, "port", &options->port, "Port; 0: any free one, which is printed")
       ->check(CLI::Range(0, 65535));
   Add(app, "device", &options->device, "auto, cpu, cuda or cuda:N");
-  Add(app, "workers", &options->workers, "Requests computed at a time")->check(CLI::Range(1, 256));
-  Add(app, "threads", &options->threads,
-      "Threads of a network pass; 0: the cores there are, shared by the workers")
-      ->check(CLI::Range(0, 1024));
-  Add(app, "max-queue", &options->max_queue, "Requests that may wait for a worker")
-      ->check(CLI::Range(1, 100000));
+  AddScheduling(app, options);
   Add(app, "max-message-mib", &options->max_message_mib, "Greatest request in MiB")
       ->check(CLI::Range(1, 1024));
   Add(app, "max-pixels", &options->max_pixels, "Greatest image in pixels")

@@ -14,9 +14,13 @@ struct ServerOptions {
   std::string host = "0.0.0.0";
   int port = 50051;  // 0: any free one
   std::string device = "auto";
-  int workers = 1;  // requests computed at a time
-  int threads = 0;  // threads a network pass uses; 0: the cores there are, shared by the workers
-  int max_queue = 64;
+  int threads = 0;         // threads a network pass uses; 0: the cores there are
+  int workers = 32;        // interactive calls that are decoded, computed or encoded at a time
+  int search_workers = 4;  // the same for searches, which take turns on the device
+  int max_queue = 256;     // interactive calls that may wait for a worker
+  int max_search_queue = 16;
+  int max_batch = 0;  // requests computed together; 0: 8 on a CPU, 32 on a GPU
+  double max_batch_delay_ms = 0;
   int max_message_mib = 16;
   int64_t max_pixels = 4096 * 4096;
   double default_deadline_s = 60;          // unary calls without a deadline

@@ -90,6 +90,7 @@ absl::StatusOr<LoadedVersion> LoadAndWarmUp(const VersionPath& version,
 
 ServedModel::ServedModel(std::string name, int64_t version, Checkpoint checkpoint)
     : checkpoint_(std::move(checkpoint)),
+      passes_(&checkpoint_.model),
       name_(std::move(name)),
       version_(version),
       shape_(MakeShape(name_, version_, checkpoint_)),

@@ -13,6 +13,7 @@
 #include "models/checkpoint.h"
 #include "models/stylex.h"
 #include "server/model_repository.h"
+#include "server/network_passes.h"
 #include "server/request_checks.h"
 #include "stylex/v1/explanation.pb.h"
 
@@ -25,6 +26,7 @@ class ServedModel {
 
   const std::string& id() const { return shape_.id; }
   const Stylex& model() const { return checkpoint_.model; }
+  const NetworkPasses& passes() const { return passes_; }
   const ModelShape& shape() const { return shape_; }
   const std::optional<v1::AttributeIndex>& attributes() const { return checkpoint_.attributes; }
   // The stored attributes of a class; null when there are none.
@@ -40,7 +42,8 @@ class ServedModel {
   v1::Attribute DescribeAttribute(Coordinate coordinate, int64_t target) const;
 
  private:
-  Checkpoint checkpoint_;
+  const Checkpoint checkpoint_;
+  const NetworkPasses passes_;
   std::string name_;
   int64_t version_;
   ModelShape shape_;

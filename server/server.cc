@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
+#include <omp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -58,8 +59,23 @@ void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       static_cast<int>(std::min(options.default_stream_deadline_s + 10, 86'400.0) * 1000));
 }
 
-int ThreadsPerWorker(const ServerOptions& options) {
-  return options.threads > 0 ? options.threads : std::max(1, AvailableCores() / options.workers);
+// Measured: a CPU gains no more from larger batches, only latency.
+constexpr int kCpuBatch = 8;
+constexpr int kGpuBatch = 32;
+
+DeviceScheduler::Options SchedulerOptions(const ServerOptions& options,
+                                          const torch::Device& device) {
+  const int automatic = device.is_cuda() ? kGpuBatch : kCpuBatch;
+  const int max_batch = options.max_batch > 0 ? options.max_batch : automatic;
+  return {.batches = {.max_batch = static_cast<size_t>(max_batch),
+                      .max_delay = absl::Milliseconds(options.max_batch_delay_ms)}};
+}
+
+// The small sums around a call's passes stay on their own thread: the device's threads own the
+// cores.
+void ComputeOnOneThread() {
+  at::get_num_threads();  // makes LibTorch set this thread up first, or it would later
+  omp_set_num_threads(1);
 }
 
 CallRunner::Options RunnerOptions(const ServerOptions& options, HealthService* health) {
@@ -78,10 +94,17 @@ CallRunner::Options RunnerOptions(const ServerOptions& options, HealthService* h
 Server::Server(const ServerOptions& options, const torch::Device& device)
     : options_(options),
       health_(v1::ExplanationService::service_full_name()),
-      pool_({.workers = options.workers, .max_queue = static_cast<size_t>(options.max_queue)}),
+      device_(SchedulerOptions(options, device), &Clock::Real()),
       models_(RepositoryCallbacks(device)),
-      runner_(RunnerOptions(options, &health_), &pool_, &Clock::Real()),
+      interactive_pool_({.workers = options.workers,
+                         .max_queue = static_cast<size_t>(options.max_queue),
+                         .on_start = ComputeOnOneThread}),
+      bulk_pool_({.workers = options.search_workers,
+                  .max_queue = static_cast<size_t>(options.max_search_queue)}),
+      runner_(RunnerOptions(options, &health_),
+              {.interactive = &interactive_pool_, .bulk = &bulk_pool_}, &Clock::Real()),
       service_({.models = &models_,
+                .device = &device_,
                 .decode_limits = {.max_pixels = options.max_pixels},
                 .clock = &Clock::Real()},
                &runner_) {}
@@ -114,7 +137,7 @@ ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& devi
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ParseDevice(options.device));
-  at::set_num_threads(ThreadsPerWorker(options));
+  at::set_num_threads(options.threads > 0 ? options.threads : AvailableCores());
   std::unique_ptr<Server> server(new Server(options, device));
   STYLEX_RETURN_IF_ERROR(server->Listen());
   server->models_.Start();
@@ -152,11 +175,14 @@ bool Server::Drain(absl::Duration delay) {
   health_.SetLifecycle(Lifecycle::kDraining);
   absl::SleepFor(delay);
   runner_.Refuse();
-  const bool finished = pool_.Drain(absl::Seconds(options_.drain_timeout_s));
+  const absl::Time deadline = absl::Now() + absl::Seconds(options_.drain_timeout_s);
+  const bool bulk_finished = bulk_pool_.Drain(deadline - absl::Now());
+  const bool finished = interactive_pool_.Drain(deadline - absl::Now()) && bulk_finished;
   if (!finished) {
     spdlog::warn("calls still ran after {} s and are stopped", options_.drain_timeout_s);
     runner_.AbandonAll();
-    pool_.Drain(absl::Seconds(5));
+    bulk_pool_.Drain(absl::Seconds(5));
+    interactive_pool_.Drain(absl::Seconds(5));
   }
   health_.EndWatches();
   grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);

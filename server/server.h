@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/call_runner.h"
+#include "server/device_scheduler.h"
 #include "server/health.h"
 #include "server/model_repository.h"
 #include "server/options.h"
@@ -47,8 +48,10 @@ class Server {
 
   const ServerOptions options_;
   HealthService health_;
-  WorkerPool pool_;
+  DeviceScheduler device_;
   ModelRepository models_;
+  WorkerPool interactive_pool_;
+  WorkerPool bulk_pool_;
   CallRunner runner_;
   ExplanationServiceImpl service_;
   std::unique_ptr<grpc::Server> grpc_server_;

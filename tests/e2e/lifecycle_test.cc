@@ -149,7 +149,7 @@ TEST_F(LifecycleTest, TheServersOwnDeadlineStopsTheWork) {
 }
 
 TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
-  Start({"--max-queue", "1"});
+  Start({"--search-workers", "1", "--max-search-queue", "1"});
   RunningSearch search(&server_->stub(), kLong);
   // One of three finds room in the queue.
   grpc::Status statuses[3];
@@ -157,7 +157,15 @@ TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
   std::vector<std::thread> clients;
   for (grpc::Status& status : statuses) {
     clients.emplace_back([&] {
-      status = Classify(&server_->stub());
+      v1::TraverseRequest request;
+      *request.mutable_image() = DarkImage().image();
+      request.mutable_attribute()->set_index(0);
+      grpc::ClientContext context;
+      const auto reader = server_->stub().Traverse(&context, request);
+      v1::TraverseResponse response;
+      while (reader->Read(&response)) {
+      }
+      status = reader->Finish();
       refused += status.ok() ? 0 : 1;
     });
   }
@@ -176,6 +184,20 @@ TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
       EXPECT_TRUE(FindDetail<google::rpc::RetryInfo>(status).has_value());
     }
   }
+}
+
+// Every worker for searches is busy; a single image is answered all the same.
+TEST_F(LifecycleTest, SingleImagesGoBeforeSearches) {
+  Start({"--search-workers", "2"});
+  RunningSearch first(&server_->stub(), kLong);
+  RunningSearch second(&server_->stub(), kLong);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(Classify(&server_->stub()).ok());
+  }
+  first.Cancel();
+  second.Cancel();
+  EXPECT_EQ(first.Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(second.Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(LifecycleTest, SigtermFinishesWhatRunsAndRefusesTheRest) {

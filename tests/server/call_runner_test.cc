@@ -51,8 +51,9 @@ class CallRunnerTest : public ::testing::Test {
  protected:
   CallRunnerTest()
       : pool_({.workers = 1, .max_queue = 1}),
-        runner_({.on_exception = [this](const std::string& what) { exception_ = what; }}, &pool_,
-                &Clock::Real()),
+        bulk_pool_({.workers = 1, .max_queue = 1}),
+        runner_({.on_exception = [this](const std::string& what) { exception_ = what; }},
+                {.interactive = &pool_, .bulk = &bulk_pool_}, &Clock::Real()),
         service_(&runner_) {
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
@@ -86,6 +87,7 @@ class CallRunnerTest : public ::testing::Test {
   std::promise<absl::StatusCode> stopped_;
   std::string exception_;
   WorkerPool pool_;
+  WorkerPool bulk_pool_;
   CallRunner runner_;
   ScriptedService service_;
   std::unique_ptr<grpc::Server> server_;
@@ -118,7 +120,7 @@ TEST_F(CallRunnerTest, CheapWorkNeedsNoWorker) {
                                             worker = std::this_thread::get_id();
                                             return absl::OkStatus();
                                           },
-                                      .cheap = true};
+                                      .effort = Effort::kCheap};
   };
   EXPECT_TRUE(Classify().ok());
   EXPECT_EQ(worker, grpc_thread);
