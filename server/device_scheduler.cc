@@ -12,6 +12,8 @@ namespace {
 // How often one that waits in line looks whether it is still wanted.
 constexpr std::chrono::milliseconds kLookUp(20);
 
+thread_local DeviceScheduler::Usage usage_of_this_thread;
+
 }  // namespace
 
 // A ticket and the thread that waits for it.
@@ -19,6 +21,7 @@ struct DeviceScheduler::Waiter : BatchTicket {
   CondVar done_wake;
   bool done = false;
   bool dropped = false;
+  absl::Time started;
   std::exception_ptr error;
 };
 
@@ -52,6 +55,8 @@ absl::Status DeviceScheduler::Compute(BatchedPass* pass, void* item,
       waiter.done_wake.Wait(&mutex_);
     }
   }
+  usage_of_this_thread.waited += waiter.started - waiter.queued;
+  usage_of_this_thread.computed += clock_->Now() - waiter.started;
   if (waiter.error != nullptr) {
     std::rethrow_exception(waiter.error);
   }
@@ -108,7 +113,7 @@ void DeviceScheduler::Engine() {
       }
     }
     MutexLock lock(&mutex_);
-    Finish(batch);
+    Finish(batch, start);
     Release();
   }
 }
@@ -130,10 +135,11 @@ void DeviceScheduler::RunBatch(std::span<BatchTicket* const> tickets) {
   }
 }
 
-void DeviceScheduler::Finish(const BatchQueue::Batch& batch) {
+void DeviceScheduler::Finish(const BatchQueue::Batch& batch, absl::Time started) {
   // The waiting thread may go, with its ticket, as soon as the mutex is free.
-  const auto wake = [](BatchTicket* ticket, bool dropped) {
+  const auto wake = [started](BatchTicket* ticket, bool dropped) {
     Waiter* const waiter = static_cast<Waiter*>(ticket);
+    waiter->started = started;
     waiter->done = true;
     waiter->dropped = dropped;
     waiter->done_wake.NotifyOne();
@@ -165,11 +171,12 @@ DeviceScheduler::Turn::Turn(DeviceScheduler* scheduler, std::function<bool()> wa
     active_ = Await();
   }
   if (active_ && scheduler_->observer_ != nullptr) {
-    scheduler_->observer_->OnWaited(/*interactive=*/false, scheduler_->clock_->Now() - start);
+    scheduler_->observer_->OnWaited(/*interactive=*/false, since_ - start);
   }
 }
 
 bool DeviceScheduler::Turn::Await() {
+  const absl::Time start = scheduler_->clock_->Now();
   std::deque<const Turn*>& turns = scheduler_->turns_;
   turns.push_back(this);
   bool wanted = wanted_();
@@ -179,6 +186,8 @@ bool DeviceScheduler::Turn::Await() {
     wanted = wanted_();
   }
   turns.erase(std::find(turns.begin(), turns.end(), this));
+  since_ = scheduler_->clock_->Now();
+  usage_of_this_thread.waited += since_ - start;
   if (!wanted) {
     scheduler_->turns_wake_.NotifyAll();
     scheduler_->engine_wake_.NotifyOne();
@@ -198,6 +207,7 @@ bool DeviceScheduler::Turn::Yield() {
     scheduler_->heard_of_ = scheduler_->clock_->Now();
     return wanted_();
   }
+  usage_of_this_thread.computed += scheduler_->clock_->Now() - since_;
   scheduler_->Release();
   active_ = Await();
   return active_;
@@ -206,9 +216,14 @@ bool DeviceScheduler::Turn::Yield() {
 void DeviceScheduler::Turn::End() {
   if (active_) {
     active_ = false;
+    usage_of_this_thread.computed += scheduler_->clock_->Now() - since_;
     MutexLock lock(&scheduler_->mutex_);
     scheduler_->Release();
   }
+}
+
+DeviceScheduler::Usage DeviceScheduler::TakeUsageOfThisThread() {
+  return std::exchange(usage_of_this_thread, {});
 }
 
 absl::Duration DeviceScheduler::Silence() const {

@@ -92,7 +92,15 @@ class DeviceScheduler {
     DeviceScheduler* const scheduler_;
     const std::function<bool()> wanted_;
     bool active_ = false;
+    absl::Time since_;  // when it got the device
   };
+
+  // What the calling thread spent waiting for the device, and having it, since it last asked.
+  struct Usage {
+    absl::Duration waited;
+    absl::Duration computed;
+  };
+  static Usage TakeUsageOfThisThread();
 
   // How long the one that computes has not been heard of; zero when nobody computes.
   absl::Duration Silence() const;
@@ -104,7 +112,8 @@ class DeviceScheduler {
 
   void Engine();
   void RunBatch(std::span<BatchTicket* const> tickets);
-  void Finish(const BatchQueue::Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish(const BatchQueue::Batch& batch, absl::Time started)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool InteractiveIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WaitForBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,23 +1,18 @@
 // stylex-server: see --help.
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "server/options.h"
+#include "server/request_log.h"
 #include "server/server.h"
 #include "server/signals.h"
 
 namespace stylex {
 namespace {
-
-void SetUpLog(const std::string& level) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("stylex-server"));
-  spdlog::set_level(spdlog::level::from_str(level));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
-}
 
 int Run(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
@@ -26,14 +21,23 @@ int Run(const ServerOptions& options) {
     return 1;
   }
   std::printf("listening on %s\n", (*server)->address().c_str());
+  if (const std::string health = (*server)->health_address(); !health.empty()) {
+    std::printf("health on %s\n", health.c_str());
+  }
   std::fflush(stdout);
   const int signal_number = WaitForStopSignal();
   spdlog::info("signal {}: draining; a second one ends at once", signal_number);
   ExitOnNextStopSignal();
   // At a terminal nobody needs time to turn away.
   const double delay_s = signal_number == SIGINT ? 0 : options.drain_delay_s;
-  const bool finished = (*server)->Drain(absl::Seconds(delay_s));
-  spdlog::info(finished ? "all calls finished; end" : "calls were stopped; end");
+  const Server::Ending ending = (*server)->Drain(absl::Seconds(delay_s));
+  if (ending == Server::Ending::kStuck) {
+    spdlog::critical("a computation cannot be stopped; end by force");
+    spdlog::shutdown();
+    std::_Exit(1);
+  }
+  spdlog::info(ending == Server::Ending::kFinished ? "all calls finished; end"
+                                                   : "calls were stopped; end");
   return 0;
 }
 
@@ -46,6 +50,6 @@ int main(int argc, char** argv) {
   if (parsed.exit) {
     return parsed.exit_code;
   }
-  stylex::SetUpLog(parsed.options.log_level);
+  stylex::SetUpLog(parsed.options.log_level, parsed.options.log_format == "json");
   return stylex::Run(parsed.options);
 }

@@ -25,9 +25,18 @@ struct ServerOptions {
   int64_t max_pixels = 4096 * 4096;
   double default_deadline_s = 60;          // unary calls without a deadline
   double default_stream_deadline_s = 600;  // streams without a deadline
+  double max_connection_age_s = 300;
+  double stall_limit_s = 120;
   double drain_delay_s = 0;
   double drain_timeout_s = 30;
+  int health_port = -1;         // health alone, never TLS; -1: none, or 50052 with TLS; 0: any free
+  std::string tls_certificate;  // PEM files; empty: no TLS
+  std::string tls_key;
+  std::string tls_client_ca;  // not empty: clients need a certificate, too
+  std::string token_file;     // not empty: clients need a bearer token
+  std::string audit_log;
   std::string log_level = "info";
+  std::string log_format = "json";
   bool reflection = true;
 };
 
@@ -39,7 +48,7 @@ struct ParsedOptions {
 };
 
 // Every flag --some-flag may also come from the environment as STYLEX_SOME_FLAG; the command line
-// wins.
+// wins. What only makes sense together is checked, too.
 ParsedOptions ParseOptions(int argc, const char* const* argv);
 
 // Cores that this process may use: the scheduler's mask and the container's quota, at least 1.

@@ -99,20 +99,6 @@ TEST_F(LifecycleTest, AnEmptyFolderServesNothingAndSaysSo) {
   EXPECT_EQ(Classify(&server.stub()).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
-// Waits until the log tells of a call's end; that it comes at all is the test.
-std::string AwaitLogLine(const ServerProcess& server, const std::string& start) {
-  for (int i = 0; i < 600; ++i) {
-    const std::string log = server.Log();
-    const size_t at = log.find(start);
-    const size_t end = log.find('\n', at);
-    if (at != std::string::npos && end != std::string::npos) {
-      return log.substr(at, end - at);
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  return "";
-}
-
 TEST_F(LifecycleTest, CancellingStopsTheWork) {
   Start();
   RunningSearch search(&server_->stub(), kLong);
@@ -120,7 +106,8 @@ TEST_F(LifecycleTest, CancellingStopsTheWork) {
   EXPECT_EQ(search.Finish().error_code(), grpc::StatusCode::CANCELLED);
   // The one worker is free again, and the search did not run to its end.
   EXPECT_TRUE(Classify(&server_->stub()).ok());
-  EXPECT_THAT(AwaitLogLine(*server_, "FindAttributes id="), HasSubstr("code=CANCELLED"));
+  EXPECT_THAT(server_->AwaitLogLine("\"method\":\"FindAttributes\""),
+              HasSubstr("\"code\":\"CANCELLED\""));
 }
 
 TEST_F(LifecycleTest, ADeadlineStopsTheWork) {
@@ -133,8 +120,9 @@ TEST_F(LifecycleTest, ADeadlineStopsTheWork) {
   }
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_TRUE(Classify(&server_->stub()).ok());
-  EXPECT_THAT(AwaitLogLine(*server_, "FindAttributes id="),
-              ::testing::AnyOf(HasSubstr("code=DEADLINE_EXCEEDED"), HasSubstr("code=CANCELLED")));
+  EXPECT_THAT(server_->AwaitLogLine("\"method\":\"FindAttributes\""),
+              ::testing::AnyOf(HasSubstr("\"code\":\"DEADLINE_EXCEEDED\""),
+                               HasSubstr("\"code\":\"CANCELLED\"")));
 }
 
 TEST_F(LifecycleTest, TheServersOwnDeadlineStopsTheWork) {
@@ -201,9 +189,9 @@ TEST_F(LifecycleTest, SingleImagesGoBeforeSearches) {
 }
 
 TEST_F(LifecycleTest, SigtermFinishesWhatRunsAndRefusesTheRest) {
-  Start();
+  Start({"--drain-timeout", "200"});
   v1::FindAttributesRequest request = LongSearch();
-  request.mutable_images()->DeleteSubrange(8, request.images_size() - 8);
+  request.mutable_images()->DeleteSubrange(2, request.images_size() - 2);
   request.set_max_attributes(2);
   RunningSearch search(&server_->stub(), kLong, request);
   server_->Signal(SIGTERM);
@@ -230,6 +218,22 @@ TEST_F(LifecycleTest, WhileDrainingNewCallsAreUnavailable) {
   EXPECT_EQ(ReasonOf(status), "DRAINING");
   search.Cancel();
   EXPECT_EQ(server_->Wait(), 0);
+}
+
+TEST_F(LifecycleTest, AStalledComputationMakesTheServerNeitherReadyNorLive) {
+  WriteTinyCheckpoint(models_.path(), {.version = 2, .stalls = true});
+  Start({"--stall-limit", "0.5", "--drain-timeout", "0.1"});
+  EXPECT_EQ(server_->Health("liveness"), HealthCheckResponse::SERVING);
+  while (server_->Health("liveness") == HealthCheckResponse::SERVING) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
+    v1::ClassifyResponse response;
+    EXPECT_FALSE(server_->stub().Classify(&context, DarkImage(), &response).ok());
+  }
+  EXPECT_EQ(server_->Health("readiness"), HealthCheckResponse::NOT_SERVING);
+  EXPECT_THAT(server_->Log(), HasSubstr("no sign of life"));
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 1) << "it ends, although the computation does not";
 }
 
 TEST_F(LifecycleTest, TheDrainGivesUpAfterItsTimeout) {

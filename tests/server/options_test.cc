@@ -62,6 +62,10 @@ TEST_F(OptionsTest, BadValuesEndTheProgram) {
     EXPECT_TRUE(parsed.exit);
     EXPECT_NE(parsed.exit_code, 0);
   }
+  EXPECT_TRUE(Parse({"--models", "/tmp", "--tls-certificate", "/etc/hostname"}).exit)
+      << "a certificate without a key";
+  EXPECT_TRUE(Parse({"--models", "/tmp", "--tls-client-ca", "/etc/hostname"}).exit)
+      << "client certificates without TLS";
   setenv("STYLEX_PORT", "tcp://10.0.0.1:50051", 1);
   EXPECT_TRUE(Parse({"--models", "/tmp"}).exit);
 }
