@@ -24,6 +24,9 @@ int Run(const ServerOptions& options) {
   if (const std::string health = (*server)->health_address(); !health.empty()) {
     std::printf("health on %s\n", health.c_str());
   }
+  if (const std::string metrics = (*server)->metrics_address(); !metrics.empty()) {
+    std::printf("metrics on %s\n", metrics.c_str());
+  }
   std::fflush(stdout);
   const int signal_number = WaitForStopSignal();
   spdlog::info("signal {}: draining; a second one ends at once", signal_number);

@@ -118,6 +118,10 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
       "Seconds that running calls then have until they are stopped")
       ->check(CLI::Range(0.0, 3600.0));
   AddLogging(app, options);
+  Add(app, "metrics-port", &options->metrics_port,
+      "Port of http://HOST:PORT/metrics for Prometheus; -1: none; 0: any free one, which is "
+      "printed")
+      ->check(CLI::Range(-1, 65535));
   app->add_flag("--reflection,!--no-reflection", options->reflection,
                 "Server reflection, for grpcurl and the like (default: on)")
       ->envname(EnvironmentName("reflection"));

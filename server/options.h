@@ -35,6 +35,7 @@ struct ServerOptions {
   std::string tls_client_ca;  // not empty: clients need a certificate, too
   std::string token_file;     // not empty: clients need a bearer token
   std::string audit_log;
+  int metrics_port = -1;  // Prometheus over HTTP; -1: none; 0: any free
   std::string log_level = "info";
   std::string log_format = "json";
   bool reflection = true;

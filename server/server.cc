@@ -91,7 +91,7 @@ Server::Server(const ServerOptions& options, Parts parts)
     : options_(options),
       parts_(std::move(parts)),
       health_(v1::ExplanationService::service_full_name()),
-      device_(SchedulerOptions(options, parts_.device), &Clock::Real()),
+      device_(SchedulerOptions(options, parts_.device), &Clock::Real(), &metrics_),
       watchdog_({.limit = absl::Seconds(options.stall_limit_s),
                  .silence = [this] { return device_.Silence(); },
                  .on_stall =
@@ -120,7 +120,7 @@ CallRunner::Options Server::RunnerOptions() {
       .stream_deadline = absl::Seconds(options_.default_stream_deadline_s),
       .max_message_bytes = static_cast<size_t>(options_.max_message_mib) << 20,
       .tokens = parts_.tokens.get(),
-      .observers = {&request_log_},
+      .observers = {&request_log_, &metrics_},
       .on_exception = [this](const std::string& what) {
         if (IsPersistentDeviceError(what)) {
           spdlog::critical("the device is lost: {}", what);
@@ -134,6 +134,7 @@ CallRunner::Options Server::RunnerOptions() {
 }
 
 Server::~Server() {
+  metrics_.Stop();
   runner_.Refuse();
   runner_.AbandonAll();
   health_.EndWatches();
@@ -148,7 +149,13 @@ Server::~Server() {
 
 ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& device) {
   return {.list = [root = options_.models] { return ListServedVersions(root); },
-          .load = [device](const VersionPath& version) { return LoadServedModel(version, device); },
+          .load =
+              [this, device](const VersionPath& version) {
+                const absl::Time start = absl::Now();
+                absl::StatusOr<LoadedVersion> loaded = LoadServedModel(version, device);
+                metrics_.OnLoaded(version.id(), absl::Now() - start);
+                return loaded;
+              },
           .on_name = [this](const std::string& name, bool ready) { health_.SetModel(name, ready); },
           .on_loaded =
               [this] {
@@ -185,6 +192,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   std::unique_ptr<Server> server(new Server(options, std::move(parts)));
   STYLEX_RETURN_IF_ERROR(server->Listen());
   STYLEX_RETURN_IF_ERROR(server->ListenForHealth());
+  STYLEX_RETURN_IF_ERROR(server->ServeMetrics());
   server->models_.Start();
   return server;
 }
@@ -232,6 +240,27 @@ absl::Status Server::ListenForHealth() {
   if (health_server_ == nullptr || health_port_ == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", AddressOf(port),
                                                " for health: is the port taken? --health-port"));
+  }
+  return absl::OkStatus();
+}
+
+ServerState Server::State() const {
+  ServerState state = {.lifecycle = static_cast<int>(health_.lifecycle()),
+                       .interactive_queue = interactive_pool_.waiting(),
+                       .search_queue = bulk_pool_.waiting()};
+  for (const v1::ModelSummary& model : models_.List()) {
+    const bool ready = model.state() == v1::MODEL_STATE_READY;
+    const bool failed = model.state() == v1::MODEL_STATE_FAILED;
+    state.models.push_back(
+        {model.name(), model.version(), ready ? "ready" : (failed ? "failed" : "loading")});
+  }
+  return state;
+}
+
+absl::Status Server::ServeMetrics() {
+  if (options_.metrics_port >= 0) {
+    STYLEX_ASSIGN_OR_RETURN(metrics_port_, metrics_.Serve(options_.host, options_.metrics_port,
+                                                          [this] { return State(); }));
   }
   return absl::OkStatus();
 }

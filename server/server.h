@@ -16,6 +16,7 @@
 #include "server/call_runner.h"
 #include "server/device_scheduler.h"
 #include "server/health.h"
+#include "server/metrics.h"
 #include "server/model_repository.h"
 #include "server/options.h"
 #include "server/request_log.h"
@@ -38,6 +39,7 @@ class Server {
   // "HOST:PORT", IPv6 hosts in brackets.
   std::string address() const { return AddressOf(port_); }
   // Of the port for health alone; empty when there is none.
+  std::string metrics_address() const { return metrics_port_ == 0 ? "" : AddressOf(metrics_port_); }
   std::string health_address() const { return health_port_ == 0 ? "" : AddressOf(health_port_); }
 
   // Says NOT_SERVING for `delay` while it still takes calls, so that load balancers turn away; then
@@ -62,6 +64,8 @@ class Server {
   static absl::StatusOr<Parts> MakeParts(const ServerOptions& options);
   absl::Status Listen();
   absl::Status ListenForHealth();
+  absl::Status ServeMetrics();
+  ServerState State() const;
   CallRunner::Options RunnerOptions();
   std::string AddressOf(int port) const;
   ModelRepository::Callbacks RepositoryCallbacks(const torch::Device& device);
@@ -69,6 +73,7 @@ class Server {
   const ServerOptions options_;
   const Parts parts_;
   RequestLog request_log_;
+  Metrics metrics_;
   HealthService health_;
   DeviceScheduler device_;
   StallWatchdog watchdog_;
@@ -81,6 +86,7 @@ class Server {
   std::unique_ptr<grpc::Server> health_server_;
   int port_ = 0;
   int health_port_ = 0;
+  int metrics_port_ = 0;
 };
 
 }  // namespace stylex

@@ -3,8 +3,10 @@
 Renders with kustomize where it is installed; otherwise reads the base's files. Exit code 77: skipped.
 """
 
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +67,20 @@ def check_container(container, flags):
         check(set(container["resources"][kind]) >= {"cpu", "memory"}, f"{kind} are incomplete")
 
 
+def check_dashboard(source):
+    """Every metric that the dashboard draws is one that the server has."""
+    dashboard = json.loads((ROOT / "deploy/grafana/stylex-server.json").read_text())
+    known = set(re.findall(r'"((?:stylex|process)_[a-z_]+)"', source))
+    drawn = 0
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            for name in re.findall(r"\b(?:stylex|process)_[a-z_]+", target["expr"]):
+                base = re.sub(r"_(bucket|sum|count)$", "", name)
+                check(base in known, f"panel {panel['title']!r} draws {name}, which there is not")
+                drawn += 1
+    check(drawn >= len(known), "some metrics are not drawn")
+
+
 def main():
     objects = {(o["kind"], o["metadata"]["name"]): o for o in render()}
     pod = objects["Deployment", "stylex"]["spec"]["template"]["spec"]
@@ -81,6 +97,7 @@ def main():
     server = sys.argv[1]
     check(os.path.exists(server), f"{server} is missing")
     check_flags(server, flags, [variable["name"] for variable in container["env"]])
+    check_dashboard((ROOT / "server/metrics.cc").read_text())
     print("manifests agree with the server")
 
 

@@ -17,6 +17,7 @@
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/tiny_checkpoint.h"
 #include "tests/server/error_details.h"
+#include "tests/server/http_metrics.h"
 
 namespace stylex {
 namespace {
@@ -213,6 +214,23 @@ TEST_F(SecurityTest, EveryCallLeavesALineAndNoPicture) {
   const json audited = json::parse(ReadFile(Path("audit")));
   EXPECT_EQ(audited["request_id"], "call-7");
   EXPECT_EQ(audited["request_sha256"].get<std::string>().size(), 64u);
+}
+
+TEST_F(SecurityTest, MetricsTellOfCallsAndModels) {
+  Start({"--metrics-port", "0"});
+  server_->AwaitLoaded();
+  v1::ClassifyRequest request;
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  grpc::ClientContext context;
+  v1::ClassifyResponse response;
+  ASSERT_TRUE(server_->stub().Classify(&context, request, &response).ok());
+  const std::string& address = server_->address("metrics");
+  const std::string text = ReadMetrics(std::stoi(address.substr(address.rfind(':') + 1)));
+  EXPECT_THAT(text, HasSubstr("stylex_requests_total{code=\"OK\",method=\"Classify\"} 1"));
+  EXPECT_THAT(text, HasSubstr("stylex_batch_size_sum{stage=\"classify\"} 1"));
+  EXPECT_THAT(text, HasSubstr("stylex_state 1"));
+  EXPECT_THAT(text, HasSubstr("stylex_model_info{model=\"tiny\",version=\"1\",state=\"ready\"} 1"));
+  EXPECT_THAT(text, HasSubstr("stylex_model_load_seconds{model=\"tiny/1\"}"));
 }
 
 TEST_F(SecurityTest, AnOversizedMessageIsRefusedWithDetails) {
