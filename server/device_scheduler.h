@@ -104,6 +104,7 @@ class DeviceScheduler {
 
   // How long the one that computes has not been heard of; zero when nobody computes.
   absl::Duration Silence() const;
+  size_t max_batch() const { return options_.batches.max_batch; }
   size_t interactive_waiting() const;
   size_t bulk_waiting() const;
 

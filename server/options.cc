@@ -91,6 +91,9 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
   Add(app, "port", &options->port, "Port; 0: any free one, which is printed")
       ->check(CLI::Range(0, 65535));
   Add(app, "device", &options->device, "auto, cpu, cuda or cuda:N");
+  Add(app, "reload-interval", &options->reload_interval_s,
+      "Seconds between looks for new, exchanged and removed model versions; 0: only at the start")
+      ->check(CLI::Range(0.0, 86400.0));
   AddScheduling(app, options);
   Add(app, "max-message-mib", &options->max_message_mib, "Greatest request in MiB")
       ->check(CLI::Range(1, 1024));

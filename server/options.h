@@ -21,6 +21,7 @@ struct ServerOptions {
   int max_search_queue = 16;
   int max_batch = 0;  // requests computed together; 0: 8 on a CPU, 32 on a GPU
   double max_batch_delay_ms = 0;
+  double reload_interval_s = 5;  // the folder of models is looked at so often; 0: once
   int max_message_mib = 16;
   int64_t max_pixels = 4096 * 4096;
   double default_deadline_s = 60;          // unary calls without a deadline

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
+#include <malloc.h>
 #include <omp.h>
 #include <spdlog/spdlog.h>
 
@@ -100,7 +101,9 @@ Server::Server(const ServerOptions& options, Parts parts)
                                         absl::ToDoubleSeconds(silence));
                        health_.SetLifecycle(Lifecycle::kBroken);
                      }}),
-      models_(RepositoryCallbacks(parts_.device)),
+      models_(RepositoryCallbacks(parts_.device), options.reload_interval_s > 0
+                                                      ? absl::Seconds(options.reload_interval_s)
+                                                      : absl::InfiniteDuration()),
       interactive_pool_({.workers = options.workers,
                          .max_queue = static_cast<size_t>(options.max_queue),
                          .on_start = ComputeOnOneThread}),
@@ -152,7 +155,9 @@ ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& devi
           .load =
               [this, device](const VersionPath& version) {
                 const absl::Time start = absl::Now();
-                absl::StatusOr<LoadedVersion> loaded = LoadServedModel(version, device);
+                absl::StatusOr<LoadedVersion> loaded = LoadServedModel(
+                    version, device,
+                    {.device = &device_, .max_batch = static_cast<int64_t>(device_.max_batch())});
                 metrics_.OnLoaded(version.id(), absl::Now() - start);
                 return loaded;
               },
@@ -166,7 +171,9 @@ ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& devi
                 }
                 health_.SetLifecycle(Lifecycle::kServing);
                 spdlog::info("loading is through: {} model versions", models.size());
-              }};
+              },
+          // LibTorch's memory goes back to the system, not only to the allocator.
+          .on_unloaded = [] { malloc_trim(0); }};
 }
 
 absl::StatusOr<Server::Parts> Server::MakeParts(const ServerOptions& options) {

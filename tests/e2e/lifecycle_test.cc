@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "tests/e2e/odd_images.h"
@@ -234,6 +235,29 @@ TEST_F(LifecycleTest, AStalledComputationMakesTheServerNeitherReadyNorLive) {
   EXPECT_THAT(server_->Log(), HasSubstr("no sign of life"));
   server_->Signal(SIGTERM);
   EXPECT_EQ(server_->Wait(), 1) << "it ends, although the computation does not";
+}
+
+TEST_F(LifecycleTest, ANewVersionTakesOverWithoutARestartAndABadOneDoesNot) {
+  Start({"--reload-interval", "0.1"});
+  const auto served = [this] {
+    grpc::ClientContext context;
+    v1::ClassifyResponse response;
+    const grpc::Status status = server_->stub().Classify(&context, DarkImage(), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.model();
+  };
+  EXPECT_EQ(served(), "tiny/1");
+  const std::string bad = models_.path() + "/tiny/3";
+  std::filesystem::create_directory(bad);  // holds nothing
+  WriteTinyCheckpoint(models_.path(), {.version = 2, .seed = 2});
+  while (served() != "tiny/2") {
+  }
+  EXPECT_NE(server_->AwaitLogLine("model tiny/3 failed"), "");
+  EXPECT_EQ(served(), "tiny/2");
+  EXPECT_EQ(server_->Health("model:tiny"), HealthCheckResponse::SERVING);
+  std::filesystem::rename(models_.path() + "/tiny/2", models_.path() + "/tiny/.gone");
+  while (served() != "tiny/1") {
+  }
 }
 
 TEST_F(LifecycleTest, TheDrainGivesUpAfterItsTimeout) {
