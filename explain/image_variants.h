@@ -2,9 +2,9 @@
 // each with a few style coordinates moved.
 //
 // Everything below the lowest moved coordinate's layer is the image's own and comes from one trace;
-// above it, variants of the same layer share a batch, and images of all layers share the
-// classifier's batches. Exact up to rounding, whatever the batch size. Not thread-safe; make one a
-// thread.
+// above it, variants of the same layer share a batch. Single moves on the CPU take the shorter way
+// of models/variant_synthesis.h. Exact up to rounding, whatever the batch size. Not thread-safe; make
+// one a thread.
 #ifndef STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 #define STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 
@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,10 +26,11 @@ namespace stylex {
 using MoveSet = std::vector<Move>;
 
 struct VariantOptions {
-  int64_t batch_size = 32;
-  Cancelled cancelled = nullptr;  // may be empty
-  std::function<void(int64_t count)> classified =
-      nullptr;  // may be empty; after each batch, its size
+  // Variants drawn and classified at once; on the CPU fewer where the activations are large.
+  int64_t batch_size = 64;
+  Cancelled cancelled = nullptr;  // may be empty; called by the caller's thread
+  // After batches, variants done since the last time; called by the caller's thread.
+  std::function<void(int64_t count)> classified = nullptr;  // may be empty
 };
 
 class ImageVariants {
@@ -46,6 +48,19 @@ class ImageVariants {
                                                 double shift) const;
 
  private:
+  // Images with the chosen variants' moves, which begin in `layer`; [count, ...], clamped.
+  torch::Tensor Draw(int64_t layer, std::span<const MoveSet> variants,
+                     std::span<const int64_t> chosen) const;
+  struct Batch {
+    int64_t layer, start, length;
+  };
+  std::vector<Batch> MakeBatches(std::span<const int64_t> order,
+                                 std::span<const int64_t> layers) const;
+  // The value that a move gives to its coordinate.
+  float MovedValue(const Move& move) const;
+  // Variants of `layer` that fit into one generator batch.
+  int64_t BatchFor(int64_t layer) const;
+  const SynthesisTrace& Trace() const;
   // Lowest layer that the moves touch.
   int64_t FirstLayer(const MoveSet& moves) const;
   // Styles of the chosen variants, [count, ...].
@@ -56,7 +71,8 @@ class ImageVariants {
   VariantOptions options_;
   StyleVectors styles_;
   torch::Tensor values_;  // styles_.conv on the CPU, [S]
-  SynthesisTrace trace_;
+  std::optional<VariantSynthesis> singles_;  // on the CPU only
+  mutable std::optional<SynthesisTrace> trace_;  // made when first wanted
 };
 
 }  // namespace stylex

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/folded_mobilenet.h"
 
 namespace stylex {
 namespace {
@@ -15,36 +16,28 @@ double OrOne(double temperature) { return temperature == 0 ? 1 : temperature; }
 
 class MobileNetClassifier : public Classifier {
  public:
-  MobileNetClassifier(MobileNetV2 network, double temperature)
-      : network_(std::move(network)), scale_(1 / OrOne(temperature)) {
-    network_->eval();
-    for (torch::Tensor& parameter : network_->parameters()) {
-      parameter.requires_grad_(false);
+  MobileNetClassifier(const MobileNetV2& network, double temperature)
+      : network_(*network, 1 / OrOne(temperature)) {
+    for (const torch::Tensor& parameter : network->parameters()) {
+      num_parameters_ += parameter.numel();
     }
   }
 
   torch::Tensor Logits(const torch::Tensor& images) const override {
-    return LogitsAndFeatures(images).logits;
+    return network_.Logits(images);
   }
 
   Features LogitsAndFeatures(const torch::Tensor& images) const override {
-    MobileNetV2Impl::Features features = network_.ptr()->ForwardWithFeatures(images);
-    return {features.logits * scale_, std::move(features.taps)};
+    MobileNetV2Impl::Features features = network_.ForwardWithFeatures(images);
+    return {std::move(features.logits), std::move(features.taps)};
   }
 
-  void To(const torch::Device& device) override { network_->to(device); }
-
-  int64_t NumParameters() const override {
-    int64_t count = 0;
-    for (const torch::Tensor& parameter : network_->parameters()) {
-      count += parameter.numel();
-    }
-    return count;
-  }
+  void To(const torch::Device& device) override { network_.To(device); }
+  int64_t NumParameters() const override { return num_parameters_; }
 
  private:
-  MobileNetV2 network_;
-  double scale_;
+  FoldedMobileNet network_;
+  int64_t num_parameters_ = 0;
 };
 
 class TorchScriptClassifier : public Classifier {
@@ -80,8 +73,9 @@ class TorchScriptClassifier : public Classifier {
 
 }  // namespace
 
-std::unique_ptr<Classifier> MakeMobileNetClassifier(MobileNetV2 network, double temperature) {
-  return std::make_unique<MobileNetClassifier>(std::move(network), temperature);
+std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network,
+                                                    double temperature) {
+  return std::make_unique<MobileNetClassifier>(network, temperature);
 }
 
 absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(const std::string& path,

@@ -60,6 +60,20 @@ struct SynthesisTrace {
 
 class GeneratorImpl : public torch::nn::Module {
  public:
+  struct Conv {
+    torch::Tensor weight;          // [out, in, 3, 3]
+    torch::Tensor bias;            // [out]
+    torch::Tensor noise_strength;  // []
+    torch::Tensor noise;           // [1, 1, H, W], the fixed noise
+    EqualLinear affine{nullptr};
+    bool up = false;
+  };
+  struct ToRgb {
+    torch::Tensor weight;  // [image_channels, in, 1, 1]
+    torch::Tensor bias;    // [image_channels]
+    EqualLinear affine{nullptr};
+  };
+
   // `w_size`: latent and condition together.
   GeneratorImpl(const v1::GeneratorConfig& config, int64_t w_size, int64_t resolution,
                 int64_t image_channels);
@@ -81,21 +95,11 @@ class GeneratorImpl : public torch::nn::Module {
   int64_t num_latents() const { return static_cast<int64_t>(layout_.conv.size()) + 1; }
   int64_t w_size() const { return w_size_; }
 
- private:
-  struct Conv {
-    torch::Tensor weight;          // [out, in, 3, 3]
-    torch::Tensor bias;            // [out]
-    torch::Tensor noise_strength;  // []
-    torch::Tensor noise;           // [1, 1, H, W], the fixed noise
-    EqualLinear affine{nullptr};
-    bool up = false;
-  };
-  struct ToRgb {
-    torch::Tensor weight;  // [image_channels, in, 1, 1]
-    torch::Tensor bias;    // [image_channels]
-    EqualLinear affine{nullptr};
-  };
+  const torch::Tensor& constant() const { return const_; }
+  const std::vector<Conv>& convs() const { return convs_; }
+  const std::vector<ToRgb>& to_rgbs() const { return to_rgbs_; }
 
+ private:
   void AddConv(int64_t in, int64_t out, int64_t resolution, bool up, int64_t w_size);
   void AddToRgb(int64_t in, int64_t image_channels, int64_t w_size);
   torch::Tensor ApplyConv(const Conv& conv, const torch::Tensor& x, const torch::Tensor& style,

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -41,6 +42,16 @@ torch::Tensor FirUpsample(const torch::Tensor& x, const torch::Tensor& kernel) {
   // Zero insertion and filtering at once; the kernel is symmetric, so the flip does not matter.
   return torch::conv_transpose2d(x, depthwise, {}, /*stride=*/2, /*padding=*/1,
                                  /*output_padding=*/0, channels);
+}
+
+torch::Tensor InferenceConv2d(const torch::Tensor& x, const torch::Tensor& weight,
+                              const torch::Tensor& bias, int64_t padding) {
+  const std::array<int64_t, 2> pads = {padding, padding}, ones = {1, 1};
+  if (x.is_cpu() && at::hasMKLDNN() && x.scalar_type() == torch::kFloat32) {
+    const auto optional_bias = bias.defined() ? c10::optional<torch::Tensor>(bias) : c10::nullopt;
+    return at::mkldnn_convolution(x, weight, optional_bias, pads, ones, ones, 1);
+  }
+  return torch::conv2d(x, weight, bias, ones, pads, ones, 1);
 }
 
 torch::Tensor AppendMinibatchStddev(const torch::Tensor& x, int64_t group) {

@@ -27,6 +27,12 @@ torch::Tensor FirFilter(const torch::Tensor& x, const torch::Tensor& kernel, int
 // [N, C, 2H, 2W].
 torch::Tensor FirUpsample(const torch::Tensor& x, const torch::Tensor& kernel);
 
+// conv2d of channels-last activations without gradients: oneDNN's on the CPU whatever the size
+// (conv2d itself leaves small batches to a matrix product in a library with threads of its own),
+// conv2d elsewhere. bias may be undefined.
+torch::Tensor InferenceConv2d(const torch::Tensor& x, const torch::Tensor& weight,
+                              const torch::Tensor& bias, int64_t padding);
+
 // One more channel holding the standard deviation over groups of `group` images (algorithms: sample
 // n belongs to subgroup n mod (N / g), g = min(N, group)). N must be divisible by g.
 torch::Tensor AppendMinibatchStddev(const torch::Tensor& x, int64_t group);

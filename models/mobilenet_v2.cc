@@ -49,7 +49,6 @@ constexpr std::array<Stage, 7> kStages = {{{1, 16, 1, 1},
                                            {6, 96, 3, 1},
                                            {6, 160, 3, 2},
                                            {6, 320, 1, 1}}};
-constexpr std::array<size_t, 4> kTaps = {1, 3, 6, 13};
 
 }  // namespace
 
@@ -104,7 +103,7 @@ MobileNetV2Impl::Features MobileNetV2Impl::ForwardWithFeatures(const torch::Tens
   for (size_t f = 0; f < features_->size(); ++f) {
     nn::AnyModule& module = *(features_->begin() + static_cast<int64_t>(f));
     y = module.forward<torch::Tensor>(y);
-    if (std::find(kTaps.begin(), kTaps.end(), f) != kTaps.end()) {
+    if (std::find(kMobileNetTaps.begin(), kMobileNetTaps.end(), f) != kMobileNetTaps.end()) {
       result.taps.push_back(y);
     }
   }

@@ -8,14 +8,20 @@
 #include <torch/nn/pimpl.h>
 #include <torch/types.h>
 
+#include <array>
 #include <vector>
 
 namespace stylex {
+
+// Blocks whose outputs ForwardWithFeatures gives.
+inline constexpr std::array<size_t, 4> kMobileNetTaps = {1, 3, 6, 13};
 
 class InvertedResidualImpl : public torch::nn::Module {
  public:
   InvertedResidualImpl(int64_t in, int64_t out, int64_t stride, int64_t expansion);
   torch::Tensor forward(const torch::Tensor& x);
+  // The input is added to the output.
+  bool residual() const { return residual_; }
 
  private:
   bool residual_;

@@ -80,6 +80,14 @@ void Stylex::To(const torch::Device& device) {
   networks_.To(device);
   classifier_->To(device);
   device_ = device;
+  plan_ = std::make_shared<PlanOnce>();
+}
+
+std::shared_ptr<const SynthesisPlan> Stylex::Plan() const {
+  std::call_once(plan_->once, [this] {
+    plan_->plan = std::make_shared<const SynthesisPlan>(*networks_.generator);
+  });
+  return plan_->plan;
 }
 
 torch::Tensor Stylex::Encode(const torch::Tensor& images, const torch::Tensor& logits) const {

@@ -16,11 +16,13 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "models/classifier.h"
 #include "models/discriminator.h"
 #include "models/generator.h"
+#include "models/variant_synthesis.h"
 #include "stylex/v1/model_config.pb.h"
 
 namespace stylex {
@@ -82,13 +84,23 @@ class Stylex {
   torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                const StyleVectors& styles) const;
 
+  // The generator's weights as the variants of an image want them (models/variant_synthesis.h),
+  // copied at the first call; only for models on the CPU.
+  std::shared_ptr<const SynthesisPlan> Plan() const;
+
   int64_t NumParameters() const;
 
  private:
+  struct PlanOnce {
+    std::once_flag once;
+    std::shared_ptr<const SynthesisPlan> plan;
+  };
+
   v1::ModelConfig config_;
   Networks networks_;
   std::shared_ptr<Classifier> classifier_;
   torch::Device device_ = torch::kCPU;
+  std::shared_ptr<PlanOnce> plan_ = std::make_shared<PlanOnce>();
 };
 
 }  // namespace stylex

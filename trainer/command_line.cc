@@ -125,6 +125,16 @@ int TrainMain(int argc, char** argv) {
                        "validation images whose flips are searched, drawn with the seed; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  evaluate
+      ->add_option("--candidates", evaluate_options.candidates,
+                   "moves an image, ranked by gradients, whose effects are computed exactly")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evaluate
+      ->add_option("--joint-candidates", evaluate_options.joint_candidates,
+                   "of those, how many the joint search tries at every step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
   evaluate->callback([&] { run = [&] { return EvaluateCommand(common, evaluate_options); }; });
 

@@ -103,6 +103,8 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
   FlipOptions flip_options;
   flip_options.images = options.flip_images;
   flip_options.seed = common.seed;
+  flip_options.candidates = options.candidates;
+  flip_options.joint_candidates = options.joint_candidates;
   flip_options.workers = device.is_cpu() ? torch::get_num_threads() : 1;
   STYLEX_ASSIGN_OR_RETURN(const FlipFigures flips,
                           EvaluateFlips(checkpoint, *dataset, flip_options, run.get()));

@@ -187,8 +187,9 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
   torch::Tensor loss = adversarial * weights.adversarial();
   Record(metrics, drawn.from_encoder ? "loss_g" : "loss_g_mapping", adversarial);
   const double kl_weight = drawn.from_encoder ? weights.kl() : weights.kl_mapping();
+  const bool wants_perceptual = drawn.from_encoder && weights.perceptual() > 0;
   Classifier::Features fake;
-  if (kl_weight > 0 || drawn.from_encoder) {
+  if (kl_weight > 0 || wants_perceptual) {
     fake = classifier_->LogitsAndFeatures(drawn.images);
     const torch::Tensor kl = KlLoss(real.logits, fake.logits);
     loss = loss + kl * kl_weight;
@@ -198,7 +199,7 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     const torch::Tensor l1 = L1Loss(drawn.images, real.images);
     loss = loss + l1 * weights.l1();
     Record(metrics, "loss_l1", l1);
-    if (weights.perceptual() > 0 && !fake.taps.empty()) {
+    if (wants_perceptual && !fake.taps.empty()) {
       const torch::Tensor perceptual = PerceptualLoss(real.taps, fake.taps);
       loss = loss + perceptual * weights.perceptual();
       Record(metrics, "loss_perceptual", perceptual);
@@ -314,7 +315,13 @@ TrainingState StylexTraining::State() {
                       {"encoder", encoder_optimizer_.get()},
                       {"discriminator", discriminator_optimizer_.get()}};
   state.counters["step"] = step_;
-  state.fingerprint = config_.ShortDebugString() + " seed " + std::to_string(seed_);
+  // A run may be made longer or shorter when it is resumed, and saved or looked at more often; what
+  // else decides its steps must stay.
+  v1::TrainConfig fixed = config_;
+  fixed.mutable_stylex()->clear_images();
+  fixed.mutable_stylex()->clear_save_interval_images();
+  fixed.mutable_stylex()->clear_sample_interval_images();
+  state.fingerprint = fixed.ShortDebugString() + " seed " + std::to_string(seed_);
   return state;
 }
 
