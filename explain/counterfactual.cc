@@ -48,6 +48,9 @@ class Search {
   // Decided as the target, with the probability asked for. logits: [K].
   bool Reached(const torch::Tensor& logits) const;
 
+  // What is tried next, the image standing at `styles`.
+  std::vector<Coordinate> Shortlist(const StyleVectors& styles,
+                                    const std::vector<Coordinate>& candidates);
   // Each fills moves_ until the target is reached; returns why it stopped.
   absl::StatusOr<CounterfactualOutcome> AddJointly(std::vector<Coordinate> candidates);
   absl::StatusOr<CounterfactualOutcome> AddBySingleEffect(std::span<const Coordinate> candidates);
@@ -93,14 +96,14 @@ CounterfactualOutcome Search::Unreached(CounterfactualOutcome why,
   return IsTarget(logits) ? CounterfactualOutcome::kProbabilityNotReached : why;
 }
 
-std::vector<Coordinate> Best(std::span<const Coordinate> candidates, const torch::Tensor& scores,
-                             int64_t count) {
-  const torch::Tensor order = std::get<1>(scores.topk(std::min(count, scores.size(0)), /*dim=*/0));
-  std::vector<Coordinate> best;
-  for (int64_t i = 0; i < order.size(0); ++i) {
-    best.push_back(candidates[order[i].item<int64_t>()]);
+std::vector<Coordinate> Search::Shortlist(const StyleVectors& styles,
+                                          const std::vector<Coordinate>& candidates) {
+  if (options_.shortlist <= 0 || static_cast<int64_t>(candidates.size()) <= options_.shortlist) {
+    return candidates;
   }
-  return best;
+  ++evaluations_;
+  return RankByGradient(model_, styles, ranges_, candidates, options_.target, options_.shift,
+                        options_.shortlist);
 }
 
 absl::StatusOr<CounterfactualOutcome> Search::AddJointly(std::vector<Coordinate> candidates) {
@@ -110,26 +113,24 @@ absl::StatusOr<CounterfactualOutcome> Search::AddJointly(std::vector<Coordinate>
       return Unreached(CounterfactualOutcome::kNoImprovement, logits);
     }
     // A trace of the image with all moves so far: each candidate is computed from its own layer on.
+    const StyleVectors styles = ApplyMoves(styles_, ranges_, moves_);
     std::optional<ImageVariants> moved;
     if (!moves_.empty()) {
-      moved.emplace(model_, ranges_, ApplyMoves(styles_, ranges_, moves_), Batches());
+      moved.emplace(model_, ranges_, styles, Batches());
     }
-    STYLEX_ASSIGN_OR_RETURN(
-        const torch::Tensor joint,
-        (moved ? *moved : variants_).LogitsOfSingles(candidates, options_.shift));
+    const std::vector<Coordinate> tried = Shortlist(styles, candidates);
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor joint,
+                            (moved ? *moved : variants_).LogitsOfSingles(tried, options_.shift));
     const torch::Tensor margins = Margin(joint);
     const int64_t best = margins.argmax().item<int64_t>();
     if (margins[best].item<float>() <= Margin(logits).item<float>()) {
       return Unreached(CounterfactualOutcome::kNoImprovement, logits);
     }
-    const Coordinate chosen = candidates[best];
+    const Coordinate chosen = tried[static_cast<size_t>(best)];
     moves_.push_back({chosen, options_.shift});
     logits = joint[best];
     if (Reached(logits)) {
       return CounterfactualOutcome::kFlipped;
-    }
-    if (moves_.size() == 1 && options_.shortlist > 0) {
-      candidates = Best(candidates, margins, options_.shortlist);
     }
     std::erase_if(candidates, [&](Coordinate c) { return c.index == chosen.index; });
   }

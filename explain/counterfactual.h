@@ -24,10 +24,10 @@ struct CounterfactualOptions {
   // its strength. With up to six moves every subset is tried and the smallest that flips remains;
   // with more, moves are dropped one at a time, so that none can be left out on its own.
   bool minimal = true;
-  // Joint greedy (each step exact over all candidates) or the strongest single effects in order.
+  // Joint greedy (each step the best by exact effect) or the strongest single effects in order.
   bool joint = true;
-  // Joint greedy: after the first step, which tries all candidates, only this many go on: those
-  // that were best on their own. 0: all of them. A cheaper search, whose later steps are not exact.
+  // Joint greedy: at each step only this many of the candidates are tried, those that gradients at
+  // the image with all moves so far rank highest. 0: all of them, without gradients.
   int64_t shortlist = 0;
   int64_t batch_size = 32;
   Cancelled cancelled = nullptr;
@@ -52,11 +52,12 @@ struct CounterfactualResult {
   torch::Tensor base_logits;         // [K] of the reconstruction
   std::vector<AppliedMove> applied;  // the best attempt when not flipped
   torch::Tensor logits;              // [K] of the counterfactual
-  int64_t evaluations = 0;           // classifier calls
+  int64_t evaluations = 0;           // classifier calls, those for gradients among them
 };
 
 // styles: one image, [1, ...]. `candidates`: what may be moved; a coordinate is moved at most once.
-// Moves are chosen by what a flip needs: logit(target) - greatest other logit. Tensors of the
+// Moves are chosen by what a flip needs: logit(target) - greatest other logit. With a shortlist, it
+// must not be called in LibTorch's inference mode. Tensors of the
 // result are on the CPU. CANCELLED when told so; not flipping is a result, not an error.
 // Thread-safe.
 absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
@@ -64,6 +65,13 @@ absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
                                                         const StyleRanges& ranges,
                                                         std::span<const Coordinate> candidates,
                                                         const CounterfactualOptions& options);
+
+// The `count` of `among` that the first-order effect on logit(target) - greatest other logit ranks
+// highest, best first: gradient x shift x distance to the extreme. One forward and backward pass.
+// Thread-safe; must not be called in LibTorch's inference mode.
+std::vector<Coordinate> RankByGradient(const Stylex& model, const StyleVectors& styles,
+                                       const StyleRanges& ranges, std::span<const Coordinate> among,
+                                       int64_t target, double shift, int64_t count);
 
 // The `count` moves that first-order effects rank highest for raising logit(target) - greatest
 // other logit, best first: gradient x shift x distance to the extreme, where the gradient is the

@@ -27,12 +27,7 @@ absl::StatusOr<StyleEffects> ComputeEffects(const Stylex& model, const StyleVect
   torch::NoGradGuard no_grad;
   const int64_t images = styles.conv.size(0);
   const int64_t size = ranges.size();
-  std::vector<Coordinate> coordinates;
-  for (int direction = 0; direction < 2; ++direction) {
-    for (int64_t index = 0; index < size; ++index) {
-      coordinates.push_back({index, direction});
-    }
-  }
+  const std::vector<Coordinate> coordinates = AllMoves(size);
   StyleEffects effects{torch::empty({images, model.num_classes()}),
                        torch::empty({images, 2, size, model.num_classes()})};
   int64_t done = 0;

@@ -61,20 +61,19 @@ int64_t ImageVariants::BatchFor(int64_t layer) const {
   return std::clamp<int64_t>(fitting, 1, options_.batch_size);
 }
 
-torch::Tensor ImageVariants::Draw(int64_t layer, std::span<const MoveSet> variants,
+torch::Tensor ImageVariants::Draw(const Batch& batch, std::span<const MoveSet> variants,
                                   std::span<const int64_t> chosen) const {
-  const bool single = std::all_of(chosen.begin(), chosen.end(),
-                                  [&](int64_t v) { return variants[v].size() == 1; });
-  if (!singles_ || !single) {
-    return model_.SynthesizeFrom(layer, Trace(), StylesOf(variants, chosen));
+  if (!batch.single) {
+    return model_.SynthesizeFrom(batch.layer, *trace_, StylesOf(variants, chosen));
   }
-  const int64_t offset = model_.layout().Offset(layer);
+  const StyleLayout& layout = model_.layout();
   std::vector<StyleChange> changes;
   for (const int64_t v : chosen) {
     const Move& move = variants[v][0];
-    changes.push_back({move.coordinate.index - offset, MovedValue(move)});
+    const int64_t layer = layout.LayerOf(move.coordinate.index);
+    changes.push_back({layer, move.coordinate.index - layout.Offset(layer), MovedValue(move)});
   }
-  return singles_->Draw(layer, changes).clamp(-1, 1);
+  return singles_->Draw(changes).clamp(-1, 1);
 }
 
 int64_t ImageVariants::FirstLayer(const MoveSet& moves) const {
@@ -110,22 +109,10 @@ StyleVectors ImageVariants::StylesOf(std::span<const MoveSet> variants,
 absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> variants) const {
   torch::NoGradGuard no_grad;
   const int64_t count = static_cast<int64_t>(variants.size());
-  std::vector<int64_t> layers(count);
-  std::transform(variants.begin(), variants.end(), layers.begin(),
-                 [this](const MoveSet& moves) { return FirstLayer(moves); });
   std::vector<int64_t> order(count);
   std::iota(order.begin(), order.end(), 0);
-  // Both directions of a coordinate next to one another: they share work.
-  const auto key = [&](int64_t v) {
-    return std::pair(layers[v], variants[v].size() == 1 ? variants[v][0].coordinate.index : -1);
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return key(a) < key(b); });
-
-  const std::vector<Batch> batches = MakeBatches(order, layers);
-  const bool needs_trace = !singles_ || std::any_of(variants.begin(), variants.end(),
-                                                    [](const MoveSet& m) { return m.size() != 1; });
-  if (needs_trace && count > 0) {
+  const std::vector<Batch> batches = MakeBatches(variants, &order);
+  if (std::any_of(batches.begin(), batches.end(), [](const Batch& b) { return !b.single; })) {
     Trace();
   }
   torch::Tensor logits = torch::empty({count, model_.num_classes()});
@@ -142,7 +129,7 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
         return;
       }
       const std::span<const int64_t> chosen(&order[batches[i].start], batches[i].length);
-      const torch::Tensor part = model_.Logits(Draw(batches[i].layer, variants, chosen));
+      const torch::Tensor part = model_.Logits(Draw(batches[i], variants, chosen));
       const torch::Tensor rows = torch::tensor(at::ArrayRef<int64_t>(chosen.data(), chosen.size()));
       logits.index_copy_(0, rows, part.to(torch::kCPU));  // rows of no other batch
       unreported += static_cast<int64_t>(chosen.size());
@@ -166,22 +153,39 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   return logits;
 }
 
-// Variants of one layer, in order, as many as a batch may have; where there are few, fewer a batch,
-// so that each core gets some.
-std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(
-    std::span<const int64_t> order, std::span<const int64_t> layers) const {
-  const int64_t count = static_cast<int64_t>(order.size());
+// Sorts `order` so that what shares work stands together: single moves by coordinate, both directions
+// of it next to one another, and the others by layer. Cuts it into batches; where there are few
+// variants, smaller ones, so that each core gets some.
+std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(std::span<const MoveSet> variants,
+                                                             std::vector<int64_t>* order) const {
+  struct Key {
+    bool several;
+    int64_t layer, coordinate;
+    auto operator<=>(const Key&) const = default;
+  };
+  std::vector<Key> keys;
+  for (const MoveSet& moves : variants) {
+    const bool single = singles_ && moves.size() == 1;
+    keys.push_back({!single, FirstLayer(moves), single ? moves[0].coordinate.index : 0});
+  }
+  std::stable_sort(order->begin(), order->end(),
+                   [&](int64_t a, int64_t b) { return keys[a] < keys[b]; });
+  const int64_t count = static_cast<int64_t>(order->size());
   const int64_t cores = singles_ ? at::get_num_threads() : 1;
   const int64_t fair = std::max<int64_t>(1, (count + cores - 1) / cores);
   std::vector<Batch> batches;
   for (int64_t start = 0; start < count;) {
-    const int64_t layer = layers[order[start]];
-    const int64_t most = std::min(BatchFor(layer), fair);
+    const Key& key = keys[(*order)[start]];
+    const int64_t most = std::min(BatchFor(key.layer), fair);
+    // Single moves of different layers run together; others start from one layer.
+    const auto fits = [&](const Key& other) {
+      return other.several == key.several && (!key.several || other.layer == key.layer);
+    };
     int64_t end = start;
-    while (end < count && end - start < most && layers[order[end]] == layer) {
+    while (end < count && end - start < most && fits(keys[(*order)[end]])) {
       ++end;
     }
-    batches.push_back({layer, start, end - start});
+    batches.push_back({!key.several, key.layer, start, end - start});
     start = end;
   }
   return batches;

@@ -48,14 +48,16 @@ class ImageVariants {
                                                 double shift) const;
 
  private:
-  // Images with the chosen variants' moves, which begin in `layer`; [count, ...], clamped.
-  torch::Tensor Draw(int64_t layer, std::span<const MoveSet> variants,
-                     std::span<const int64_t> chosen) const;
   struct Batch {
-    int64_t layer, start, length;
+    bool single;  // every variant is one move, on the CPU
+    int64_t layer;  // lowest that is moved
+    int64_t start, length;
   };
-  std::vector<Batch> MakeBatches(std::span<const int64_t> order,
-                                 std::span<const int64_t> layers) const;
+  std::vector<Batch> MakeBatches(std::span<const MoveSet> variants,
+                                 std::vector<int64_t>* order) const;
+  // Images of the chosen variants, [count, ...], clamped.
+  torch::Tensor Draw(const Batch& batch, std::span<const MoveSet> variants,
+                     std::span<const int64_t> chosen) const;
   // The value that a move gives to its coordinate.
   float MovedValue(const Move& move) const;
   // Variants of `layer` that fit into one generator batch.

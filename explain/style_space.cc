@@ -61,6 +61,17 @@ void RangesToIndex(const StyleRanges& ranges, v1::AttributeIndex* index) {
   index->set_range_images(static_cast<int32_t>(ranges.images));
 }
 
+std::vector<Coordinate> AllMoves(int64_t size) {
+  std::vector<Coordinate> moves;
+  moves.reserve(static_cast<size_t>(2 * size));
+  for (int direction = 0; direction < 2; ++direction) {
+    for (int64_t index = 0; index < size; ++index) {
+      moves.push_back({index, direction});
+    }
+  }
+  return moves;
+}
+
 v1::Direction ToProto(int direction) {
   return direction == 0 ? v1::DIRECTION_TO_MIN : v1::DIRECTION_TO_MAX;
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 #include <vector>
+#include <vector>
 
 #include "models/generator.h"
 #include "stylex/v1/attribute_index.pb.h"
@@ -22,6 +23,8 @@ struct Coordinate {
 
   bool operator==(const Coordinate&) const = default;
 };
+// Every coordinate of a space of `size`, first all towards min, then all towards max.
+std::vector<Coordinate> AllMoves(int64_t size);
 v1::Direction ToProto(int direction);
 int DirectionFromProto(v1::Direction direction);  // unspecified: towards max
 

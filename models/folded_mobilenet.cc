@@ -115,6 +115,18 @@ int64_t FoldedMobileNet::BytesPerImage(int64_t height, int64_t width) const {
   return most * static_cast<int64_t>(sizeof(float));
 }
 
+int64_t FoldedMobileNet::MultiplyAdds(int64_t height, int64_t width) const {
+  int64_t sum = 0;
+  for (const Block& block : blocks_) {
+    for (const Conv& conv : block.convs) {
+      height = (height + conv.stride - 1) / conv.stride;
+      width = (width + conv.stride - 1) / conv.stride;
+      sum += height * width * conv.weight.numel();
+    }
+  }
+  return sum;
+}
+
 torch::Tensor FoldedMobileNet::Logits(const torch::Tensor& x) const {
   const bool wants_gradients = torch::GradMode::is_enabled() && x.requires_grad();
   if (wants_gradients || !x.is_cpu() || x.scalar_type() != torch::kFloat32) {

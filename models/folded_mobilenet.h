@@ -26,6 +26,9 @@ class FoldedMobileNet {
 
   void To(const torch::Device& device);
 
+  // Multiplications of the convolutions for one image of this size.
+  int64_t MultiplyAdds(int64_t height, int64_t width) const;
+
  private:
   // y = conv(x, weight) + bias, then relu6 where the network has it.
   struct Conv {

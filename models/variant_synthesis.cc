@@ -166,8 +166,7 @@ torch::Tensor VariantSynthesis::DrawRgb(int64_t level, const torch::Tensor& x,
   torch::Tensor out = torch::empty({count, side, side, planes});
   const float* const weight = Data(rgb_weights_[static_cast<size_t>(level)]);
   const float* const bias = Data(plan_->to_rgbs()[static_cast<size_t>(level)].bias);
-  // One image below all of them, or one each.
-  const int64_t below_step = below.defined() && below.size(0) > 1 ? below[0].numel() : 0;
+  const int64_t below_step = below.defined() ? below.numel() / count : 0;
   for (int64_t i = 0; i < count; ++i) {
     kernels::ToRgb(Data(x) + i * side * side * channels, weight, bias,
                    below.defined() ? Data(below) + i * below_step : nullptr, side, channels, planes,
@@ -176,8 +175,8 @@ torch::Tensor VariantSynthesis::DrawRgb(int64_t level, const torch::Tensor& x,
   return out;
 }
 
-torch::Tensor VariantSynthesis::MoveChannels(int64_t layer,
-                                             std::span<const StyleChange> changes) const {
+torch::Tensor VariantSynthesis::MoveChannels(std::span<const StyleChange> changes) const {
+  const int64_t layer = changes[0].layer;
   const SynthesisPlan::Conv& conv = plan_->convs()[static_cast<size_t>(layer)];
   const Folded& folded = folded_[static_cast<size_t>(layer)];
   const int64_t count = static_cast<int64_t>(changes.size());
@@ -201,7 +200,7 @@ torch::Tensor VariantSynthesis::MoveChannels(int64_t layer,
     std::vector<kernels::MovedOutput> outputs;
     for (int64_t k = first; k < end; ++k) {
       float* const gain = factors.data() + 2 * (k - first) * conv.out;
-      Demodulate(layer, changes[k], gain, gain + conv.out);
+      Demodulate(changes[k], gain, gain + conv.out);
       outputs.push_back(
           {gain, gain + conv.out, out.data_ptr<float>() + k * pixels * conv.out});
     }
@@ -214,10 +213,9 @@ torch::Tensor VariantSynthesis::MoveChannels(int64_t layer,
 }
 
 // With style s -> s': d' from the sum of squares, gain d' / d, slope sqrt(2) d' (s' - s).
-void VariantSynthesis::Demodulate(int64_t layer, const StyleChange& change, float* gain,
-                                  float* slope) const {
-  const SynthesisPlan::Conv& conv = plan_->convs()[static_cast<size_t>(layer)];
-  const Folded& folded = folded_[static_cast<size_t>(layer)];
+void VariantSynthesis::Demodulate(const StyleChange& change, float* gain, float* slope) const {
+  const SynthesisPlan::Conv& conv = plan_->convs()[static_cast<size_t>(change.layer)];
+  const Folded& folded = folded_[static_cast<size_t>(change.layer)];
   const float* const energy = Data(conv.energy) + change.channel;
   const double* const total = folded.energy.data_ptr<double>();
   const double old = Data(folded.style)[change.channel], value = change.value;
@@ -229,21 +227,35 @@ void VariantSynthesis::Demodulate(int64_t layer, const StyleChange& change, floa
   }
 }
 
-torch::Tensor VariantSynthesis::Draw(int64_t layer, std::span<const StyleChange> changes) const {
+torch::Tensor VariantSynthesis::Draw(std::span<const StyleChange> changes) const {
   torch::NoGradGuard no_grad;
+  TORCH_CHECK(!changes.empty(), "nothing to draw");
   const int64_t layers = static_cast<int64_t>(plan_->convs().size());
-  TORCH_CHECK(layer >= 0 && layer < layers, "convolution ", layer, " of ", layers);
-  torch::Tensor x = MoveChannels(layer, changes);
-  const int64_t images_done = (layer + 1) / 2;
-  torch::Tensor rgb = images_done == 0 ? torch::Tensor() : rgb_[images_done - 1];
-  for (int64_t l = layer; l < layers; ++l) {
-    if (l > layer) {
+  torch::Tensor x, rgb;  // of the variants that have begun
+  size_t begun = 0;
+  for (int64_t l = changes[0].layer; l < layers; ++l) {
+    if (begun > 0) {
       x = Convolve(l, x, /*activate=*/true);
+    }
+    size_t end = begun;
+    while (end < changes.size() && changes[end].layer == l) {
+      ++end;
+    }
+    if (end > begun) {
+      const torch::Tensor moved = MoveChannels(changes.subspan(begun, end - begun));
+      x = begun > 0 ? torch::cat({x, moved}) : moved;
+      if (const int64_t images_done = (l + 1) / 2; images_done > 0) {
+        const torch::Tensor below =
+            rgb_[images_done - 1].expand({static_cast<int64_t>(end - begun), -1, -1, -1});
+        rgb = begun > 0 ? torch::cat({rgb, below}) : below.contiguous();
+      }
+      begun = end;
     }
     if (l % 2 == 0) {
       rgb = DrawRgb(l / 2, x, rgb);
     }
   }
+  TORCH_CHECK(begun == changes.size(), "changes out of order, or of a layer that there is not");
   return ToImages(rgb);
 }
 

@@ -59,6 +59,7 @@ class SynthesisPlan {
 
 // A new value of one channel's style in some convolution.
 struct StyleChange {
+  int64_t layer = 0;
   int64_t channel = 0;
   float value = 0;
 };
@@ -70,10 +71,11 @@ class VariantSynthesis {
 
   // The image itself, [1, planes, R, R], not clamped.
   torch::Tensor image() const { return ToImages(rgb_.back()); }
-  // One image for each change, all of convolution `layer`, [M, planes, R, R], not clamped. Changes
-  // of the same channel next to one another share work. Thread-safe; uses one thread, because many
-  // batches side by side are faster than each of them on all cores.
-  torch::Tensor Draw(int64_t layer, std::span<const StyleChange> changes) const;
+  // One image for each change, [M, planes, R, R], not clamped. Layers must not decrease from change
+  // to change; all variants run through the layers together, each from its own on. Changes of the
+  // same channel next to one another share work. Thread-safe; uses one thread, because many batches
+  // side by side are faster than each of them on all cores.
+  torch::Tensor Draw(std::span<const StyleChange> changes) const;
   // Bytes of the largest activation of one variant from `layer` on, to choose a batch by.
   int64_t BytesPerVariant(int64_t layer) const;
 
@@ -90,8 +92,9 @@ class VariantSynthesis {
   // x: [M, in_side, in_side, in] -> [M, out_side, out_side, out] before shift and activation.
   torch::Tensor Convolve(int64_t layer, const torch::Tensor& x, bool activate) const;
   torch::Tensor DrawRgb(int64_t level, const torch::Tensor& x, const torch::Tensor& below) const;
-  torch::Tensor MoveChannels(int64_t layer, std::span<const StyleChange> changes) const;
-  void Demodulate(int64_t layer, const StyleChange& change, float* gain, float* slope) const;
+  // The moved layer's outputs of changes that are all of the same layer: [M, side, side, out].
+  torch::Tensor MoveChannels(std::span<const StyleChange> changes) const;
+  void Demodulate(const StyleChange& change, float* gain, float* slope) const;
 
   std::shared_ptr<const SynthesisPlan> plan_;
   std::vector<Folded> folded_;

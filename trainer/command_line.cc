@@ -127,12 +127,12 @@ int TrainMain(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   evaluate
       ->add_option("--candidates", evaluate_options.candidates,
-                   "moves an image, ranked by gradients, whose effects are computed exactly")
+                   "strongest singles: moves an image, ranked by gradients, that are computed exactly")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate
       ->add_option("--joint-candidates", evaluate_options.joint_candidates,
-                   "of those, how many the joint search tries at every step")
+                   "joint search: moves, ranked by gradients, that each step tries")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");

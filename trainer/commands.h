@@ -51,7 +51,7 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
 struct EvaluateOptions {
   std::string checkpoint;
   int64_t flip_images = 0;  // validation images whose flips are searched; 0: all
-  // Moves per image, ranked by gradients, that are evaluated exactly; those the joint search keeps.
+  // See FlipOptions.
   int64_t candidates = 96;
   int64_t joint_candidates = 32;
   bool record = true;       // write the figures into the checkpoint

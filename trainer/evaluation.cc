@@ -129,13 +129,14 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const S
                      target));
   STYLEX_ASSIGN_OR_RETURN(outcome.flipped[Choice::kStrongestSingles],
                           FlipByOrder(variants, order, target));
-  order.resize(std::min(order.size(), static_cast<size_t>(options.joint_candidates)));
   CounterfactualOptions search;
   search.target = target;
   search.max_attributes = kMostAttributes;
   search.minimal = false;
-  STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult found,
-                          FindCounterfactual(model, styles, ranges, order, search));
+  search.shortlist = options.joint_candidates;
+  STYLEX_ASSIGN_OR_RETURN(
+      const CounterfactualResult found,
+      FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search));
   Flipped& joint = outcome.flipped[Choice::kJointGreedy];
   joint.fill(false);
   if (found.outcome == CounterfactualOutcome::kFlipped) {

@@ -46,9 +46,9 @@ struct FlipOptions {
   int64_t images = 0;  // 0: the whole split; else that many, drawn with the seed
   uint64_t seed = 1;
   int workers = 1;
-  // Moves per image whose effects are computed exactly, chosen among all by gradients.
+  // Strongest singles: moves an image, ranked by gradients, whose effects are computed exactly.
   int64_t candidates = 96;
-  // Of those, how many the joint search goes on with after its first step.
+  // Joint search: moves tried at each step, ranked by gradients at the image as moved so far.
   int64_t joint_candidates = 32;
 };
 

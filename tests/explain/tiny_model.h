@@ -5,6 +5,7 @@
 
 #include <torch/torch.h>
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -37,7 +38,7 @@ class TinyClassifier : public Classifier {
 
  private:
   torch::Tensor hidden_, output_;
-  mutable int64_t images_ = 0;
+  mutable std::atomic<int64_t> images_ = 0;  // batches are classified side by side
 };
 
 struct TinyModel {

@@ -63,16 +63,33 @@ TEST_P(VariantSynthesisTest, DrawsWhatTheGeneratorDraws) {
     for (int64_t channel = 0; channel < layout.conv[layer]; ++channel) {
       for (const float value : {-2.5f + static_cast<float>(channel), 0.f}) {
         moved.conv[static_cast<int64_t>(changes.size())][layout.Offset(layer) + channel] = value;
-        changes.push_back({channel, value});
+        changes.push_back({layer, channel, value});
       }
     }
     const torch::Tensor expected = generator->synthesize(moved, Noise::kFixed);
-    const torch::Tensor drawn = variants.Draw(layer, changes);
+    const torch::Tensor drawn = variants.Draw(changes);
     EXPECT_LT((drawn - expected).abs().max().item<double>(),
               2e-5 * expected.abs().max().item<double>())
         << "layer " << layer;
     EXPECT_GT((drawn - image).abs().max().item<double>(), 1e-2 * scale) << "nothing has moved";
   }
+}
+
+TEST(VariantSynthesisTest, LayersRunTogether) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(7);
+  Generator generator = MakeGenerator(3, {16, 12, 8});
+  const StyleVectors styles = generator->styles(torch::randn({1, 10}));
+  const VariantSynthesis variants(std::make_shared<const SynthesisPlan>(*generator), styles);
+  const std::vector<StyleChange> changes = {{0, 2, 3.f}, {0, 5, -1.f}, {2, 0, 2.f},
+                                            {3, 1, 2.f}, {3, 1, -2.f}, {4, 7, 4.f}};
+  const torch::Tensor together = variants.Draw(changes);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const torch::Tensor alone = variants.Draw(std::span(changes).subspan(i, 1));
+    EXPECT_LT((alone[0] - together[static_cast<int64_t>(i)]).abs().max().item<double>(), 1e-5);
+  }
+  const std::vector<StyleChange> backwards = {changes[3], changes[0]};
+  EXPECT_THROW(variants.Draw(backwards), c10::Error);
 }
 
 TEST(VariantSynthesisTest, AnUnmovedCoordinateGivesTheImageItself) {
@@ -81,8 +98,8 @@ TEST(VariantSynthesisTest, AnUnmovedCoordinateGivesTheImageItself) {
   Generator generator = MakeGenerator(1, {8, 8, 8});
   const StyleVectors styles = generator->styles(torch::randn({1, 10}));
   const VariantSynthesis variants(std::make_shared<const SynthesisPlan>(*generator), styles);
-  const std::array<StyleChange, 1> same = {{{3, styles.conv[0][3].item<float>()}}};
-  EXPECT_LT((variants.Draw(0, same) - variants.image()).abs().max().item<double>(), 1e-5);
+  const std::array<StyleChange, 1> same = {{{0, 3, styles.conv[0][3].item<float>()}}};
+  EXPECT_LT((variants.Draw(same) - variants.image()).abs().max().item<double>(), 1e-5);
 }
 
 TEST(VariantSynthesisTest, TheNumberOfThreadsAndTheCompanyDoNotMatter) {
@@ -93,13 +110,13 @@ TEST(VariantSynthesisTest, TheNumberOfThreadsAndTheCompanyDoNotMatter) {
   const VariantSynthesis variants(std::make_shared<const SynthesisPlan>(*generator), styles);
   std::vector<StyleChange> changes;
   for (int64_t channel = 0; channel < 32; ++channel) {
-    changes.push_back({channel, 2.f});
+    changes.push_back({1, channel, 2.f});
   }
-  const torch::Tensor together = variants.Draw(1, changes);
+  const torch::Tensor together = variants.Draw(changes);
   const int threads = torch::get_num_threads();
   torch::set_num_threads(1);
   for (size_t i = 0; i < changes.size(); i += 7) {
-    const torch::Tensor alone = variants.Draw(1, std::span(changes).subspan(i, 1));
+    const torch::Tensor alone = variants.Draw(std::span(changes).subspan(i, 1));
     EXPECT_LT((alone[0] - together[static_cast<int64_t>(i)]).abs().max().item<double>(), 1e-5);
   }
   torch::set_num_threads(threads);

@@ -105,6 +105,26 @@ TEST(TrainConfigTest, OverridesReplaceThePresetsValues) {
   EXPECT_EQ(config->stylex().path_length_interval(), 0);
 }
 
+// Where 0 means something, it is not taken for "unset".
+TEST(TrainConfigTest, ZeroAndFalseCanBeSaid) {
+  const auto config = ResolveConfig(FromText(R"({
+    "model": {"discriminator": {"conditional": false, "minibatchStddevGroup": 0},
+              "generator": {"mappingLayers": 0}},
+    "classifier": {"weightDecay": 0, "shiftPixels": 0},
+    "stylex": {"r1Gamma": 0, "emaHalfLifeImages": 0, "emaRamp": 0, "saveIntervalImages": 0,
+               "mappingInterval": 0, "lrDecayShare": 0}})"));
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->model().discriminator().conditional());
+  EXPECT_EQ(config->model().discriminator().minibatch_stddev_group(), 0);
+  EXPECT_EQ(config->model().generator().mapping_layers(), 0);
+  EXPECT_EQ(config->classifier().weight_decay(), 0);
+  EXPECT_EQ(config->classifier().shift_pixels(), 0);
+  EXPECT_EQ(config->stylex().r1_gamma(), 0);
+  EXPECT_EQ(config->stylex().ema_half_life_images(), 0);
+  EXPECT_EQ(config->stylex().ema_ramp(), 0);
+  EXPECT_EQ(config->stylex().save_interval_images(), 0);
+}
+
 struct Fault {
   std::string field;
   std::function<void(v1::TrainConfig*)> make;

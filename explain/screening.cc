@@ -1,0 +1,424 @@
+#include "explain/screening.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numbers>
+#include <numeric>
+#include <random>
+#include <span>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "explain/move_table.h"
+
+namespace stylex {
+namespace {
+
+// Evaluations an image that the pilot may take, and its images of each group.
+constexpr double kPilotBudget = 14;
+constexpr size_t kPilotImages = 2;
+// A move's own spread of errors counts as much as the common one once so many errors are known.
+constexpr double kPriorErrors = 6;
+
+double Positive(float value) { return std::max(0.0, static_cast<double>(value)); }
+
+double UpperTail(double deviations) { return 0.5 * std::erfc(deviations / std::numbers::sqrt2); }
+
+// What is known of the predictions' errors. The error (exact - predicted) of move m on an image of
+// group g (the images that are decided alike: where a move is stronger than its gradient says, it is
+// so for whole classes of images) is scale[m] * (mean + b[m, g] + e), with b and e of these
+// variances.
+struct ErrorModel {
+  std::vector<double> scale;  // [moves]
+  double mean = 0, between = 0, within = 0;
+};
+
+// The posterior of a move's mean effect over a set of images.
+struct Estimate {
+  double mean = -1, variance = 0;
+  std::vector<double> group_variance;  // what each group of images adds to it
+
+  double deviation() const { return std::sqrt(variance); }
+};
+
+// One search. Effects count where they raise the target: max(0, change), as in SelectAttributes.
+class Search {
+ public:
+  Search(MoveTable* table, const ScreeningOptions& options)
+      : table_(*table), options_(options), random_(options.seed) {}
+
+  absl::StatusOr<ScreenedSelection> Run();
+
+ private:
+  // Images by their decision, each group in a random order.
+  void GroupImages();
+  // A random share of the moves on all images.
+  absl::Status Audit();
+  // The moves that are predicted to be strongest, on a few images of each group.
+  absl::Status Pilot();
+  void LearnErrors();
+  double Error(int64_t image, int64_t move) const {
+    return Positive(table_.exact(image, move)) - Positive(table_.predicted(image, move));
+  }
+  // Over the images that are not explained. Blind: as if the move had never been evaluated.
+  Estimate EstimateMove(int64_t move, bool blind) const;
+  // The move with the greatest mean effect on the unexplained images; -1 when none raises the target.
+  absl::StatusOr<int64_t> Best();
+  // Unexplained images to evaluate `open` on next: of the groups that add most to the doubt.
+  std::vector<int64_t> NextImages(const std::vector<int64_t>& open,
+                                  const std::vector<Estimate>& estimates) const;
+  void CountAudit(int64_t best, double best_mean);
+  void Progress();
+  SelectedAttribute Describe(int64_t move) const;
+
+  MoveTable& table_;
+  const ScreeningOptions& options_;
+  std::mt19937_64 random_;
+  std::vector<std::vector<int64_t>> groups_;
+  std::vector<int64_t> images_;  // all
+  std::vector<int64_t> audited_;
+  std::vector<bool> unexplained_;         // images
+  std::vector<bool> available_, doubtful_;  // moves; doubtful_: kept without having been seen
+  ErrorModel errors_;
+  double risk_ = 0;
+  int64_t unexplained_count_ = 0, steps_ = 0, missed_ = 0;
+};
+
+void Search::GroupImages() {
+  std::map<int64_t, std::vector<int64_t>> by_decision;
+  for (int64_t i = 0; i < table_.images(); ++i) {
+    by_decision[table_.decided(i)].push_back(i);
+    images_.push_back(i);
+  }
+  for (auto& [decision, group] : by_decision) {
+    std::shuffle(group.begin(), group.end(), random_);
+    groups_.push_back(std::move(group));
+  }
+}
+
+void Search::Progress() {
+  if (options_.progress) {
+    // What has been spent for the attributes found, for all of them.
+    const double share = static_cast<double>(steps_ + 1) /
+                         static_cast<double>(std::max<int64_t>(options_.max_attributes, 1) + 1);
+    const int64_t done = table_.evaluations();
+    options_.progress(done, static_cast<int64_t>(static_cast<double>(done) / share));
+  }
+}
+
+absl::Status Search::Audit() {
+  std::vector<int64_t> moves(static_cast<size_t>(table_.moves()));
+  std::iota(moves.begin(), moves.end(), int64_t{0});
+  std::shuffle(moves.begin(), moves.end(), random_);
+  // Enough to learn from, in a small network too.
+  const double share = std::ceil(options_.audit_share * static_cast<double>(table_.moves()));
+  moves.resize(std::min(moves.size(), static_cast<size_t>(std::max(8.0, share))));
+  audited_ = std::move(moves);
+  return table_.Evaluate(images_, audited_);
+}
+
+absl::Status Search::Pilot() {
+  std::vector<int64_t> pilot;
+  for (const std::vector<int64_t>& group : groups_) {
+    pilot.insert(pilot.end(), group.begin(),
+                 group.begin() + static_cast<std::ptrdiff_t>(std::min(group.size(), kPilotImages)));
+  }
+  std::vector<std::pair<double, int64_t>> front;
+  for (int64_t m = 0; m < table_.moves(); ++m) {
+    double sum = 0;
+    for (const int64_t i : images_) {
+      sum += Positive(table_.predicted(i, m));
+    }
+    front.emplace_back(-sum, m);
+  }
+  std::sort(front.begin(), front.end());
+  const double budget = kPilotBudget * static_cast<double>(table_.images());
+  front.resize(std::min(front.size(),
+                        static_cast<size_t>(budget / static_cast<double>(pilot.size()))));
+  std::vector<int64_t> moves;
+  for (const auto& [score, move] : front) {
+    moves.push_back(move);
+  }
+  return table_.Evaluate(pilot, moves);
+}
+
+void Search::LearnErrors() {
+  const size_t moves = static_cast<size_t>(table_.moves());
+  // The size of errors grows with that of predictions, as a power of it: least squares of the
+  // logarithms, moves weighted by how often they have been evaluated.
+  std::vector<double> size(moves);
+  double weights = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+  for (size_t m = 0; m < moves; ++m) {
+    double squares = 0, errors = 0, known = 0;
+    for (const int64_t i : images_) {
+      const auto move = static_cast<int64_t>(m);
+      squares += std::pow(static_cast<double>(table_.predicted(i, move)), 2);
+      if (table_.known(i, move)) {
+        errors += std::pow(Error(i, move), 2);
+        ++known;
+      }
+    }
+    size[m] = std::sqrt(squares / static_cast<double>(images_.size())) + 1e-9;
+    if (known < 3) {
+      continue;
+    }
+    const double x = std::log(size[m]), y = std::log(std::sqrt(errors / known) + 1e-9);
+    const double weight = std::min(known, 20.0);
+    weights += weight, sx += weight * x, sy += weight * y;
+    sxx += weight * x * x, sxy += weight * x * y;
+  }
+  const double variance = weights > 0 ? sxx - sx * sx / weights : 0;
+  const double power =
+      variance > 1e-9 ? std::clamp((sxy - sx * sy / weights) / variance, 1.0, 2.0) : 1.0;
+  errors_.scale.resize(moves);
+  std::transform(size.begin(), size.end(), errors_.scale.begin(),
+                 [power](double value) { return std::pow(value, power); });
+
+  // Within groups: from the audited moves, which are known on all images.
+  double within = 0, degrees = 0, sum = 0, squares = 0, count = 0;
+  for (const std::vector<int64_t>& group : groups_) {
+    for (const int64_t m : audited_) {
+      double mean = 0, square = 0;
+      for (const int64_t i : group) {
+        const double error = Error(i, m) / errors_.scale[static_cast<size_t>(m)];
+        mean += error;
+        square += error * error;
+      }
+      const auto n = static_cast<double>(group.size());
+      within += square - mean * mean / n;
+      degrees += n - 1;
+    }
+  }
+  errors_.within = within / std::max(degrees, 1.0) + 1e-12;
+  // All that differs: from everything known.
+  for (size_t m = 0; m < moves; ++m) {
+    for (const int64_t i : images_) {
+      if (table_.known(i, static_cast<int64_t>(m))) {
+        const double error = Error(i, static_cast<int64_t>(m)) / errors_.scale[m];
+        sum += error;
+        squares += error * error;
+        ++count;
+      }
+    }
+  }
+  errors_.mean = sum / count;
+  errors_.between = std::max(squares / count - errors_.mean * errors_.mean - errors_.within,
+                             0.05 * errors_.within);
+}
+
+Estimate Search::EstimateMove(int64_t move, bool blind) const {
+  const double scale = errors_.scale[static_cast<size_t>(move)];
+  struct Group {
+    double known = 0, sum = 0, missing = 0, predicted = 0;
+  };
+  std::vector<Group> groups(groups_.size());
+  double scatter = 0, degrees = 0, exact = 0;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    Group& group = groups[g];
+    double squares = 0;
+    for (const int64_t i : groups_[g]) {
+      const bool known = !blind && table_.known(i, move);
+      const bool counts = unexplained_[static_cast<size_t>(i)];
+      if (known) {
+        const double error = Error(i, move) / scale;
+        ++group.known;
+        group.sum += error;
+        squares += error * error;
+        exact += counts ? Positive(table_.exact(i, move)) : 0;
+      } else if (counts) {
+        ++group.missing;
+      }
+    }
+    if (group.known > 0) {
+      scatter += squares - group.sum * group.sum / group.known;
+      degrees += group.known - 1;
+    }
+  }
+  const double within = (scatter + kPriorErrors * errors_.within) / (degrees + kPriorErrors);
+  Estimate estimate;
+  const auto n = static_cast<double>(unexplained_count_);
+  double sum = exact;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    const Group& group = groups[g];
+    const double posterior = 1 / (1 / errors_.between + group.known / within);
+    const double own = posterior * (group.sum - group.known * errors_.mean) / within;
+    for (const int64_t i : groups_[g]) {
+      if (unexplained_[static_cast<size_t>(i)] && (blind || !table_.known(i, move))) {
+        sum += std::max(0.0, Positive(table_.predicted(i, move)) + scale * (errors_.mean + own));
+      }
+    }
+    estimate.group_variance.push_back(
+        scale * scale * group.missing * (group.missing * posterior + within) / (n * n));
+    estimate.variance += estimate.group_variance.back();
+  }
+  estimate.mean = sum / n;
+  return estimate;
+}
+
+std::vector<int64_t> Search::NextImages(const std::vector<int64_t>& open,
+                                        const std::vector<Estimate>& estimates) const {
+  struct Candidates {
+    double doubt = 0;
+    std::vector<std::pair<int64_t, int64_t>> images;  // (moves not known, image), most first
+  };
+  std::vector<Candidates> groups(groups_.size());
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    for (const int64_t m : open) {
+      groups[g].doubt += estimates[static_cast<size_t>(m)].group_variance[g];
+    }
+    for (const int64_t i : groups_[g]) {
+      const int64_t missing = unexplained_[static_cast<size_t>(i)]
+                                  ? std::count_if(open.begin(), open.end(),
+                                                  [&](int64_t m) { return !table_.known(i, m); })
+                                  : 0;
+      if (missing > 0) {
+        groups[g].images.emplace_back(missing, i);
+      }
+    }
+    // Taken from the back.
+    std::stable_sort(groups[g].images.begin(), groups[g].images.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+  }
+  const int64_t block = std::max<int64_t>(4, unexplained_count_ / 16);
+  std::vector<int64_t> next;
+  while (static_cast<int64_t>(next.size()) < block) {
+    Candidates* most = nullptr;
+    for (Candidates& group : groups) {
+      if (!group.images.empty() && (most == nullptr || group.doubt > most->doubt)) {
+        most = &group;
+      }
+    }
+    if (most == nullptr) {
+      break;
+    }
+    next.push_back(most->images.back().second);
+    most->images.pop_back();
+    most->doubt *= 0.7;
+  }
+  return next;
+}
+
+absl::StatusOr<int64_t> Search::Best() {
+  std::vector<Estimate> estimates(available_.size());
+  while (true) {
+    size_t best = 0;
+    for (size_t m = 0; m < available_.size(); ++m) {
+      estimates[m] =
+          available_[m] ? EstimateMove(static_cast<int64_t>(m), /*blind=*/false) : Estimate();
+      best = estimates[m].mean > estimates[best].mean ? m : best;
+    }
+    std::vector<int64_t> open;  // may still be the best, and are not known everywhere
+    double risk = 0;
+    for (size_t m = 0; m < available_.size(); ++m) {
+      if (!available_[m]) {
+        continue;
+      }
+      const double spread = std::sqrt(estimates[m].variance + estimates[best].variance);
+      const double behind = estimates[best].mean - estimates[m].mean;
+      if (m == best || behind <= options_.deviations * spread) {
+        if (estimates[m].variance > 0) {
+          open.push_back(static_cast<int64_t>(m));
+        }
+      } else if (spread > 0) {
+        risk += UpperTail(behind / spread);
+      }
+    }
+    if (open.empty()) {
+      risk_ += risk;
+      CountAudit(static_cast<int64_t>(best), estimates[best].mean);
+      return estimates[best].mean > 0 ? static_cast<int64_t>(best) : -1;
+    }
+    STYLEX_RETURN_IF_ERROR(table_.Evaluate(NextImages(open, estimates), open));
+    Progress();
+  }
+}
+
+void Search::CountAudit(int64_t best, double best_mean) {
+  for (const int64_t m : audited_) {
+    const size_t at = static_cast<size_t>(m);
+    if (!available_[at]) {
+      continue;
+    }
+    const Estimate blind = EstimateMove(m, /*blind=*/true);
+    const bool kept = best_mean - blind.mean <= options_.deviations * blind.deviation();
+    doubtful_[at] = doubtful_[at] || kept;
+    missed_ += m == best && !kept ? 1 : 0;
+  }
+}
+
+SelectedAttribute Search::Describe(int64_t move) const {
+  double sum = 0, flips = 0;
+  for (const int64_t i : images_) {
+    sum += table_.exact(i, move);
+    flips += table_.flips(i, move) ? 1 : 0;
+  }
+  const auto n = static_cast<double>(images_.size());
+  return {table_.CoordinateOf(move), sum / n, flips / n};
+}
+
+absl::StatusOr<ScreenedSelection> Search::Run() {
+  ScreenedSelection result;
+  available_.assign(static_cast<size_t>(table_.moves()), true);
+  doubtful_.assign(static_cast<size_t>(table_.moves()), false);
+  STYLEX_RETURN_IF_ERROR(table_.Predict());
+  GroupImages();
+  STYLEX_RETURN_IF_ERROR(Audit());
+  STYLEX_RETURN_IF_ERROR(Pilot());
+  Progress();
+  LearnErrors();
+  std::vector<double> explained(images_.size());
+  while (static_cast<int64_t>(result.attributes.size()) < options_.max_attributes) {
+    unexplained_.assign(images_.size(), true);
+    unexplained_count_ = static_cast<int64_t>(images_.size());
+    for (size_t i = 0; i < images_.size(); ++i) {
+      if (options_.explained_at > 0 && explained[i] >= options_.explained_at) {
+        unexplained_[i] = false;
+        --unexplained_count_;
+      }
+    }
+    if (unexplained_count_ == 0) {
+      break;
+    }
+    STYLEX_ASSIGN_OR_RETURN(const int64_t best, Best());
+    if (best < 0) {
+      break;
+    }
+    STYLEX_RETURN_IF_ERROR(table_.Evaluate(images_, std::span(&best, 1)));
+    result.attributes.push_back(Describe(best));
+    const int64_t half = table_.moves() / 2;
+    available_[static_cast<size_t>(best % half)] = false;
+    available_[static_cast<size_t>(best % half + half)] = false;
+    for (size_t i = 0; i < images_.size(); ++i) {
+      explained[i] += Positive(table_.exact(static_cast<int64_t>(i), best));
+    }
+    ++steps_;
+    Progress();
+  }
+  result.classifier_calls = table_.evaluations();
+  result.confidence = std::max(0.0, 1 - risk_);
+  result.audited = std::count_if(audited_.begin(), audited_.end(), [this](int64_t m) {
+    return !doubtful_[static_cast<size_t>(m)];
+  });
+  result.audit_misses = missed_;
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
+                                                           const StyleVectors& styles,
+                                                           const StyleRanges& ranges,
+                                                           int64_t target,
+                                                           const ScreeningOptions& options) {
+  if (styles.conv.size(0) == 0) {
+    ScreenedSelection nothing;
+    nothing.confidence = 1;
+    return nothing;
+  }
+  MoveTable table(model, styles, ranges, target,
+                  {options.shift, options.batch_size, options.cancelled});
+  return Search(&table, options).Run();
+}
+
+}  // namespace stylex
