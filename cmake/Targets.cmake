@@ -26,13 +26,17 @@ endfunction()
 # TORCH in its call. It is built once, in models/.
 function(stylex_use_torch target)
   target_include_directories(${target} SYSTEM PUBLIC ${TORCH_INCLUDE_DIRS})
-  target_link_libraries(${target} PUBLIC ${TORCH_LIBRARIES})
+  # Without OpenMP in the compiler, at::parallel_for in our code would silently run on one thread.
+  target_link_libraries(${target} PUBLIC ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   if(NOT TARGET stylex_torch_pch)
-    file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cc "")
+    if(NOT EXISTS ${CMAKE_BINARY_DIR}/torch_pch.cc)  # writing it again would build it again
+      file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cc "")
+    endif()
     add_library(stylex_torch_pch OBJECT ${CMAKE_BINARY_DIR}/torch_pch.cc)
     target_link_libraries(stylex_torch_pch PUBLIC stylex_warnings)
     target_include_directories(stylex_torch_pch SYSTEM PUBLIC ${TORCH_INCLUDE_DIRS})
-    target_link_libraries(stylex_torch_pch PUBLIC ${TORCH_LIBRARIES} Threads::Threads)
+    target_link_libraries(stylex_torch_pch PUBLIC ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX
+      Threads::Threads)
     target_precompile_headers(stylex_torch_pch PRIVATE <torch/torch.h> <absl/status/statusor.h>
       <absl/strings/str_cat.h> <string> <vector> <memory>)
   endif()

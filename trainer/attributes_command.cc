@@ -1,7 +1,8 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <set>
+#include <filesystem>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -14,11 +15,14 @@
 #include "trainer/model_card.h"
 #include "trainer/run.h"
 #include "trainer/session.h"
+#include "trainer/training_state.h"
 
 namespace stylex {
 namespace {
 
 constexpr int64_t kEncodeBatch = 128;
+constexpr int64_t kSaveImages = 8;  // searched between two saved states
+constexpr char kStateFile[] = "attributes_state";
 
 StyleVectors EncodeStyles(const Stylex& model, const torch::Tensor& images) {
   const torch::Tensor x = images.to(model.device());
@@ -61,6 +65,95 @@ absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& da
     rgb.push_back(styles.rgb);
   }
   return StyleVectors{torch::cat(conv), torch::cat(rgb)};
+}
+
+// What a search has found so far, in a file, so that a killed run goes on where it was.
+class SearchState {
+ public:
+  SearchState(const Stylex& model, const StyleVectors& styles, const std::string& fingerprint) {
+    const int64_t images = styles.conv.size(0), size = styles.conv.size(1);
+    effects_ = {torch::zeros({images, model.num_classes()}),
+                torch::zeros({images, 2, size, model.num_classes()})};
+    for (torch::Tensor* tensor : {&ranges_.min, &ranges_.max, &ranges_.mean, &ranges_.std}) {
+      *tensor = torch::zeros({size});
+    }
+    state_.tensors = {{"min", ranges_.min},      {"max", ranges_.max},
+                      {"mean", ranges_.mean},    {"std", ranges_.std},
+                      {"base", effects_.base},   {"effect", effects_.effect}};
+    state_.counters = {{"range_images", 0}, {"searched", 0}};
+    state_.fingerprint = fingerprint;
+  }
+
+  // Starts over where the file is of another search.
+  absl::Status Load(Run* run) {
+    const absl::Status status = LoadTrainingState(run->Path(kStateFile), &state_);
+    if (absl::IsFailedPrecondition(status)) {
+      run->Warn(absl::StrCat(status.message(), "; starting over"));
+      return absl::OkStatus();
+    }
+    ranges_.images = state_.counters["range_images"];
+    return absl::IsNotFound(status) ? absl::OkStatus() : status;
+  }
+  absl::Status Save(const Run& run) const {
+    return SaveTrainingState(state_, run.Path(kStateFile));
+  }
+
+  const StyleRanges& ranges() const { return ranges_; }
+  void SetRanges(const StyleRanges& ranges) {
+    ranges_.min.copy_(ranges.min);
+    ranges_.max.copy_(ranges.max);
+    ranges_.mean.copy_(ranges.mean);
+    ranges_.std.copy_(ranges.std);
+    ranges_.images = state_.counters["range_images"] = ranges.images;
+  }
+  const StyleEffects& effects() const { return effects_; }
+  int64_t searched() const { return state_.counters.at("searched"); }
+  void Add(const StyleEffects& part) {
+    const int64_t length = part.base.size(0);
+    effects_.base.narrow(0, searched(), length).copy_(part.base);
+    effects_.effect.narrow(0, searched(), length).copy_(part.effect);
+    state_.counters["searched"] += length;
+  }
+
+ private:
+  StyleRanges ranges_;
+  StyleEffects effects_;
+  TrainingState state_;  // its tensors are the ones above
+};
+
+// Fills in what `state` lacks, saving as it goes.
+absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double shift, Run* run,
+                         SearchState* state) {
+  EffectOptions search;
+  search.shift = shift;
+  const int64_t images = styles.conv.size(0), moves = 2 * state->ranges().size();
+  run->StartProgress("attributes", state->searched() * moves, images * moves);
+  while (state->searched() < images) {
+    const int64_t start = state->searched();
+    search.progress = [&](int64_t done, int64_t) { run->Progress(start * moves + done, ""); };
+    STYLEX_ASSIGN_OR_RETURN(
+        const StyleEffects part,
+        ComputeEffects(model, styles.Narrow(start, std::min(kSaveImages, images - start)),
+                       state->ranges(), search));
+    state->Add(part);
+    STYLEX_RETURN_IF_ERROR(state->Save(*run));
+  }
+  run->EndProgress();
+  return absl::OkStatus();
+}
+
+// Everything that the effects depend on.
+std::string Fingerprint(const v1::ModelConfig& config, const CommonOptions& common,
+                        const AttributesOptions& options) {
+  std::string text = absl::StrCat("seed ", common.seed, " images ", options.images, " ranges ",
+                                  options.range_images, " shift ", options.shift, " data ",
+                                  common.data);
+  for (const v1::FileHash& file : config.files()) {
+    if (file.name() != kAttributesFile) {
+      absl::StrAppend(&text, " ", file.ShortDebugString());
+    }
+  }
+  return text;
 }
 
 v1::Attribute ToAttribute(const SelectedAttribute& selected, const StyleLayout& layout) {
@@ -122,20 +215,22 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(model.config(), common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, "attributes_state", /*resume=*/true));
-  STYLEX_ASSIGN_OR_RETURN(const StyleRanges ranges,
-                          RangesOverTraining(model, *dataset, options.range_images, run.get()));
+                          Run::Open(common.work_directory, kStateFile, /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(
       const StyleVectors styles,
       SearchStyles(model, *dataset, options.images, common.seed, run.get()));
-  EffectOptions search;
-  search.shift = options.shift;
-  const int64_t evaluations = styles.conv.size(0) * 2 * ranges.size();
-  run->StartProgress("attributes", 0, evaluations);
-  search.progress = [&run](int64_t done, int64_t) { run->Progress(done, ""); };
-  STYLEX_ASSIGN_OR_RETURN(const StyleEffects effects,
-                          ComputeEffects(model, styles, ranges, search));
-  run->EndProgress();
+  SearchState state(model, styles, Fingerprint(model.config(), common, options));
+  STYLEX_RETURN_IF_ERROR(state.Load(run.get()));
+  if (state.ranges().images == 0) {
+    STYLEX_ASSIGN_OR_RETURN(
+        const StyleRanges over_training,
+        RangesOverTraining(model, *dataset, options.range_images, run.get()));
+    state.SetRanges(over_training);
+    STYLEX_RETURN_IF_ERROR(state.Save(*run));
+  }
+  const StyleRanges& ranges = state.ranges();
+  STYLEX_RETURN_IF_ERROR(FindEffects(model, styles, options.shift, run.get(), &state));
+  const StyleEffects& effects = state.effects();
   v1::AttributeIndex index;
   index.set_schema_version(1);
   index.set_search_images(static_cast<int>(styles.conv.size(0)));
@@ -154,6 +249,7 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   STYLEX_RETURN_IF_ERROR(UpdateVersion(
       options.checkpoint, config,
       {{kAttributesFile, json}, {kCardFile, ModelCard(config, index)}}));
+  std::filesystem::remove(run->Path(kStateFile));
   std::printf("wrote %s/%s\n", options.checkpoint.c_str(), kAttributesFile);
   return absl::OkStatus();
 }

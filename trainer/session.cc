@@ -2,6 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -12,9 +15,10 @@
 namespace stylex {
 
 absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads) {
-  if (threads > 0) {
-    torch::set_num_threads(threads);
-  }
+  // LibTorch's own default is the number of physical cores, which it underestimates on some virtual
+  // machines.
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  torch::set_num_threads(threads > 0 ? threads : std::max(1, cores));
   if (device == "cpu" || (device == "auto" && !torch::cuda::is_available())) {
     return torch::Device(torch::kCPU);
   }

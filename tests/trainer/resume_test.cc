@@ -23,6 +23,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // 60 steps, a state every 4 of them; every loss and regulariser has its turns.
 constexpr char kConfig[] = R"({
@@ -211,6 +212,34 @@ TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
   EXPECT_LE(metrics.at("agreement"), 1);
   EXPECT_TRUE(metrics.contains("classifier_accuracy"));
   EXPECT_EQ(nlohmann::json::parse(Bytes(Path("whole/evaluation.json"))).at("images"), 8);
+}
+
+TEST_F(ResumeTest, KilledAttributesEqualNeverStopped) {
+  const std::string checkpoint = Path("models/whole/1");
+  const auto arguments = [&](const std::string& work) {
+    return With(Common("attributes", work), {"--checkpoint", checkpoint, "--images", "24"});
+  };
+  ASSERT_EQ(Run(arguments("attributes")), 0) << said_;
+  const std::string expected = Bytes(checkpoint + "/attributes.json");
+  EXPECT_FALSE(std::filesystem::exists(Path("attributes/attributes_state")));
+
+  const std::string state = Path("killed_attributes/attributes_state");
+  {
+    TrainerProcess process(arguments("killed_attributes"), Path("output"));
+    process.AwaitWritten(state, 2);  // the ranges, and some images
+    process.Signal(SIGKILL);
+    ASSERT_EQ(process.Wait(), -SIGKILL) << process.Output();
+  }
+  ASSERT_TRUE(std::filesystem::exists(state));
+  std::filesystem::copy_file(state, Path("state_of_killed"));
+  ASSERT_EQ(Run(arguments("killed_attributes")), 0) << said_;
+  EXPECT_THAT(said_, Not(HasSubstr("starting over")));
+  EXPECT_EQ(Bytes(checkpoint + "/attributes.json"), expected);
+
+  // Of another search: said, and not used.
+  std::filesystem::copy_file(Path("state_of_killed"), state);
+  ASSERT_EQ(Run(With(arguments("killed_attributes"), {"--shift", "0.5"})), 0) << said_;
+  EXPECT_THAT(said_, HasSubstr("starting over"));
 }
 
 // A file system of its own that is too small for two states.
