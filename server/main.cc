@@ -16,8 +16,8 @@ namespace stylex {
 namespace {
 
 // Threads of a network pass that wait for each other by spinning lose a whole time slice, thousands
-// of times a pass, as soon as anything else wants a core: passes take 30 times as long. OpenMP reads
-// its environment before main, so the program starts itself again with the setting.
+// of times a pass, as soon as anything else wants a core: passes take 30 times as long. OpenMP
+// reads its environment before main, so the program starts itself again with the setting.
 void WaitWithoutSpinning(char** argv) {
   if (getenv("OMP_WAIT_POLICY") == nullptr) {
     setenv("OMP_WAIT_POLICY", "passive", 1);

@@ -33,9 +33,11 @@ double GeneratorMacs(const v1::GeneratorConfig& config) {
   return macs;
 }
 
-// A chunk of a search is what an Encode may have to wait for, so on a CPU it should take little longer
-// than an Encode does. Measured (2 cores, the shipped checkpoint, bench/serving): p99 of Encode beside
-// a search is 1.6 times the idle one with 4e8, 4.3 times with 2e9; the search itself is as fast.
+// A chunk of a search is what an Encode may have to wait for, so on a CPU it should take little
+// longer than an Encode does. Measured on 2 cores with bench/serving: p99 of Encode beside a search
+// is 1.4 to 1.8 times the idle one with 4e8 (2.7 to 5.2 times with 2e9) while a search computes on
+// one thread, and 3.7 times where a search's other threads compute on while its caller lets Encode
+// go first.
 int64_t SearchBatch(const Stylex& model) {
   if (model.device().is_cuda()) {
     return kMaxSearchBatch;
