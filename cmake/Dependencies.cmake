@@ -12,6 +12,7 @@ if(STYLEX_SERVING)
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(Spdlog REQUIRED IMPORTED_TARGET spdlog)
   find_package(gRPC CONFIG REQUIRED)
+  find_package(prometheus-cpp CONFIG REQUIRED)
   # pkg-config's -pthread defines _REENTRANT, which the precompiled header is built without; glibc
   # needs neither.
   set_property(TARGET re2::re2 PROPERTY INTERFACE_COMPILE_OPTIONS "")

@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "explain/attfind.h"
 #include "explain/counterfactual.h"
+#include "server/device_scheduler.h"
 #include "server/handlers.h"
 #include "server/pictures.h"
 #include "server/request_checks.h"
@@ -102,7 +103,13 @@ class Search {
   absl::Status Run(Sink* sink) {
     SearchProgressReporter progress(context_.clock, sink,
                                     request_.images_size() * moves_per_image());
-    STYLEX_RETURN_IF_ERROR(ReadImages(&progress));
+    STYLEX_ASSIGN_OR_RETURN(const std::vector<torch::Tensor> images, ReadImages(&progress));
+    turn_.emplace(context_.device, [this] { return !cancellation_.stopped(); });
+    for (const torch::Tensor& image : images) {
+      progress.Update(0, 0);
+      STYLEX_RETURN_IF_ERROR(NextChunk());
+      Keep(image.to(model_.device()));
+    }
     progress.Expect(num_images() * moves_per_image());
     v1::FindAttributesResponse response;
     v1::AttributeSearchResult* result = response.mutable_result();
@@ -127,16 +134,19 @@ class Search {
   }
   int64_t num_images() const { return static_cast<int64_t>(kept_.size()); }
 
-  // Decodes and encodes every image, keeps those that the search is about. Every broken image is
-  // reported, not only the first.
-  absl::Status ReadImages(SearchProgressReporter* progress);
-  absl::Status Keep(const torch::Tensor& image);
-  EffectOptions MakeEffectOptions(SearchProgressReporter* progress) const;
-  absl::StatusOr<StyleEffects> Screen(const StyleVectors& styles,
-                                      SearchProgressReporter* progress) const;
+  // Every broken image is reported, not only the first.
+  absl::StatusOr<std::vector<torch::Tensor>> ReadImages(SearchProgressReporter* progress) const;
+  // Encodes an image, and keeps it if the search is about it.
+  void Keep(const torch::Tensor& image);
+  // Lets others compute first, if somebody waits.
+  absl::Status NextChunk() {
+    return turn_->Yield() ? absl::OkStatus() : absl::CancelledError("the search was cancelled");
+  }
+  EffectOptions MakeEffectOptions(SearchProgressReporter* progress);
+  absl::StatusOr<StyleEffects> Screen(const StyleVectors& styles, SearchProgressReporter* progress);
   absl::StatusOr<std::vector<SelectedAttribute>> Select(const StyleVectors& styles,
                                                         const StyleEffects& effects,
-                                                        SearchProgressReporter* progress) const;
+                                                        SearchProgressReporter* progress);
   absl::Status FindBest(SearchProgressReporter* progress, v1::AttributeSearchResult* result);
 
   const ServedModel& served_;
@@ -145,10 +155,13 @@ class Search {
   const Plan& plan_;
   const HandlerContext& context_;
   const Cancellation& cancellation_;
-  std::vector<StyleVectors> kept_;  // styles [1, ...] of the images that stay
+  std::optional<DeviceScheduler::Turn> turn_;  // from the first computation on
+  std::vector<StyleVectors> kept_;             // styles [1, ...] of the images that stay
 };
 
-absl::Status Search::ReadImages(SearchProgressReporter* progress) {
+absl::StatusOr<std::vector<torch::Tensor>> Search::ReadImages(
+    SearchProgressReporter* progress) const {
+  std::vector<torch::Tensor> images;
   std::vector<Fault> faults;
   for (int i = 0; i < request_.images_size(); ++i) {
     STYLEX_RETURN_IF_ERROR(cancellation_.status());
@@ -157,45 +170,47 @@ absl::Status Search::ReadImages(SearchProgressReporter* progress) {
     const absl::StatusOr<torch::Tensor> image =
         DecodePicture(request_.images(i), served_, context_.decode_limits);
     if (image.ok()) {
-      STYLEX_RETURN_IF_ERROR(Keep(*image));
+      images.push_back(*image);
     } else if (absl::IsResourceExhausted(image.status())) {
       return TooLargeError({field, std::string(image.status().message())});
     } else {
       faults.push_back({field, std::string(image.status().message())});
     }
   }
-  return faults.empty() ? absl::OkStatus() : InvalidRequestError(faults);
+  if (!faults.empty()) {
+    return InvalidRequestError(faults);
+  }
+  return images;
 }
 
 // An image stays when it is decided as the source class (or as any but the target), and its
 // reconstruction is not decided as the target: there nothing is left to raise.
-absl::Status Search::Keep(const torch::Tensor& image) {
+void Search::Keep(const torch::Tensor& image) {
   const torch::Tensor logits = model_.Logits(image);
   const int64_t decided = logits.argmax(1).item<int64_t>();
   if (decided == plan_.target || (plan_.source.has_value() && decided != *plan_.source)) {
-    return absl::OkStatus();
+    return;
   }
   StyleVectors styles = model_.Styles(model_.Encode(image, logits));
   if (model_.LogitsOfStyles(styles).argmax(1).item<int64_t>() != plan_.target) {
     kept_.push_back(std::move(styles));
   }
-  return absl::OkStatus();
 }
 
-EffectOptions Search::MakeEffectOptions(SearchProgressReporter* progress) const {
+EffectOptions Search::MakeEffectOptions(SearchProgressReporter* progress) {
   return {.shift = plan_.shift,
           .batch_size = served_.search_batch(),
-          .cancelled = [this] { return cancellation_.stopped(); },
+          .cancelled = [this] { return !turn_->Yield(); },
           .progress = [progress](int64_t done, int64_t total) { progress->Update(done, total); }};
 }
 
 // Effects of the coordinates that some image's gradients choose; those of all others are left 0, so
 // that no selection takes them.
 absl::StatusOr<StyleEffects> Search::Screen(const StyleVectors& styles,
-                                            SearchProgressReporter* progress) const {
+                                            SearchProgressReporter* progress) {
   std::vector<Coordinate> chosen;
   for (const StyleVectors& image : kept_) {
-    STYLEX_RETURN_IF_ERROR(cancellation_.status());
+    STYLEX_RETURN_IF_ERROR(NextChunk());
     for (const Coordinate& coordinate : GradientCandidates(
              model_, image, served_.ranges(), plan_.target, plan_.shift, kScreenedCoordinates)) {
       if (std::find(chosen.begin(), chosen.end(), coordinate) == chosen.end()) {
@@ -224,9 +239,9 @@ absl::StatusOr<StyleEffects> Search::Screen(const StyleVectors& styles,
   return effects;
 }
 
-absl::StatusOr<std::vector<SelectedAttribute>> Search::Select(
-    const StyleVectors& styles, const StyleEffects& effects,
-    SearchProgressReporter* progress) const {
+absl::StatusOr<std::vector<SelectedAttribute>> Search::Select(const StyleVectors& styles,
+                                                              const StyleEffects& effects,
+                                                              SearchProgressReporter* progress) {
   if (!joint()) {
     SelectionOptions options = {.max_attributes = plan_.max_attributes};
     if (plan_.threshold > 0) {
@@ -289,13 +304,13 @@ StreamWork<v1::FindAttributesResponse> FindAttributes(const HandlerContext& cont
       AnswerFromIndex(*model, plan, *stored, sink);
       return absl::OkStatus();
     };
-    return Work<Sink>{.run = std::move(answer), .cheap = true};
+    return Work<Sink>{.run = std::move(answer), .effort = Effort::kCheap};
   }
   auto run = [model, &request, plan, &context](const Cancellation& cancellation, Sink* sink) {
     const torch::NoGradGuard no_grad;
     return Search(*model, request, plan, context, cancellation).Run(sink);
   };
-  return Work<Sink>{.run = std::move(run)};
+  return Work<Sink>{.run = std::move(run), .effort = Effort::kBulk};
 }
 
 }  // namespace stylex

@@ -9,8 +9,8 @@
 
 #include "absl/random/random.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/device_scheduler.h"
 
 namespace stylex {
 namespace {
@@ -23,20 +23,6 @@ std::string RandomRequestId() {
   return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(generator), absl::kZeroPad16));
 }
 
-// The client's own id, if it is fit for a line of the log.
-std::string RequestId(const grpc::CallbackServerContext& context) {
-  const auto found = context.client_metadata().find(kRequestIdKey);
-  if (found == context.client_metadata().end()) {
-    return RandomRequestId();
-  }
-  const absl::string_view id(found->second.data(), found->second.size());
-  const bool printable = std::all_of(id.begin(), id.end(), [](char c) {
-    return absl::ascii_isgraph(static_cast<unsigned char>(c));
-  });
-  return !id.empty() && id.size() <= kMaxRequestIdBytes && printable ? std::string(id)
-                                                                     : RandomRequestId();
-}
-
 absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Time now,
                     absl::Duration default_deadline) {
   const absl::Time deadline = absl::FromChrono(context.deadline());
@@ -44,27 +30,87 @@ absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Time now,
   return deadline > now + absl::Hours(24 * 365) ? now + default_deadline : deadline;
 }
 
-bool IsOutOfMemory(absl::string_view what) {
-  return absl::StrContains(what, "out of memory") ||
-         absl::StrContains(what, "can't allocate memory") ||
-         absl::StrContains(what, "not enough memory");
+// The field `model` that most requests have.
+std::string ModelOf(const google::protobuf::Message& request) {
+  const google::protobuf::FieldDescriptor* field =
+      request.GetDescriptor()->FindFieldByName("model");
+  return field == nullptr ? "" : request.GetReflection()->GetString(request, field).substr(0, 200);
+}
+
+absl::string_view MetadataValue(const grpc::CallbackServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  return found == context.client_metadata().end()
+             ? absl::string_view()
+             : absl::string_view(found->second.data(), found->second.size());
+}
+
+// The client's own id, if it is fit for a line of the log.
+std::string RequestId(const grpc::CallbackServerContext& context) {
+  const absl::string_view id = MetadataValue(context, kRequestIdKey);
+  const bool printable = std::all_of(id.begin(), id.end(), [](char c) {
+    return absl::ascii_isgraph(static_cast<unsigned char>(c));
+  });
+  return !id.empty() && id.size() <= kMaxRequestIdBytes && printable ? std::string(id)
+                                                                     : RandomRequestId();
+}
+
+// https://www.w3.org/TR/trace-context: version-trace-parent-flags; empty when it is none.
+std::string TraceParent(const grpc::CallbackServerContext& context) {
+  constexpr absl::string_view kShape = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+  const absl::string_view value = MetadataValue(context, "traceparent");
+  if (value.size() != kShape.size()) {
+    return "";
+  }
+  for (size_t i = 0; i < value.size(); ++i) {
+    const bool fits = kShape[i] == '-' ? value[i] == '-'
+                                       : absl::ascii_isxdigit(static_cast<unsigned char>(value[i]));
+    if (!fits) {
+      return "";
+    }
+  }
+  return std::string(value);
 }
 
 }  // namespace
 
-CallRunner::CallRunner(Options options, WorkerPool* pool, const Clock* clock)
-    : options_(std::move(options)), pool_(pool), clock_(clock) {}
+CallRunner::CallRunner(Options options, const Pools& pools, const Clock* clock)
+    : options_(std::move(options)), pools_(pools), clock_(clock) {}
 
 std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
                                                        grpc::CallbackServerContext* context,
+                                                       const google::protobuf::Message& request,
                                                        absl::Duration default_deadline) const {
   const absl::Time now = clock_->Now();
-  auto call = std::make_shared<Call>(method, context, clock_,
-                                     Deadline(*context, now, default_deadline), &abandon_all_);
+  auto call = std::make_shared<Call>(context, clock_, Deadline(*context, now, default_deadline),
+                                     &abandon_all_);
   call->start = now;
-  call->request_id = RequestId(*context);
-  context->AddInitialMetadata(kRequestIdKey, call->request_id);
+  CallRecord& record = call->record;
+  record.method = method;
+  record.request_id = RequestId(*context);
+  record.model = ModelOf(request);
+  record.traceparent = TraceParent(*context);
+  record.peer = context->peer();
+  record.request_bytes = static_cast<int64_t>(request.ByteSizeLong());
+  record.request = &request;
+  context->AddInitialMetadata(kRequestIdKey, record.request_id);
+  for (CallObserver* observer : options_.observers) {
+    observer->OnStarted(method);
+  }
   return call;
+}
+
+absl::Status CallRunner::Admit(const Call& call) const {
+  if (options_.tokens != nullptr &&
+      !options_.tokens->Allows(MetadataValue(*call.context, "authorization"))) {
+    return UnauthenticatedError();
+  }
+  if (refusing_) {
+    return DrainingError();
+  }
+  const auto bytes = static_cast<size_t>(call.record.request_bytes);
+  return bytes > options_.max_message_bytes
+             ? MessageTooLargeError(bytes, options_.max_message_bytes)
+             : absl::OkStatus();
 }
 
 absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) const {
@@ -87,54 +133,64 @@ absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) cons
 }
 
 void CallRunner::Start(const std::shared_ptr<Call>& call,
-                       const std::function<absl::StatusOr<bool>()>& prepare) {
-  if (refusing_) {
-    Finish(call, DrainingError());
+                       const std::function<absl::StatusOr<Effort>()>& prepare) {
+  if (const absl::Status admitted = Admit(*call); !admitted.ok()) {
+    Finish(call, admitted);
     return;
   }
-  bool cheap = false;
+  Effort effort = Effort::kCheap;
   const absl::Status prepared = Guarded([&]() -> absl::Status {
-    const absl::StatusOr<bool> result = prepare();
-    cheap = result.ok() && *result;
+    const absl::StatusOr<Effort> result = prepare();
+    effort = result.value_or(Effort::kCheap);
     return result.status();
   });
   if (!prepared.ok()) {
     Finish(call, prepared);
-  } else if (cheap) {
+  } else if (effort == Effort::kCheap) {
     Execute(call);
-  } else if (!pool_->Submit({.run = [this, call] { Execute(call); },
-                             .wanted = [call] { return !call->cancellation.stopped(); },
-                             .drop =
-                                 [this, call] {
-                                   const absl::Status why = call->cancellation.status();
-                                   Finish(call, why.ok() ? DrainingError() : why);
-                                 }})) {
+  } else {
+    Queue(call, effort);
+  }
+}
+
+void CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort) {
+  WorkerPool* const pool = effort == Effort::kBulk ? pools_.bulk : pools_.interactive;
+  if (!pool->Submit({.run = [this, call] { Execute(call); },
+                     .wanted = [call] { return !call->cancellation.stopped(); },
+                     .drop =
+                         [this, call] {
+                           const absl::Status why = call->cancellation.status();
+                           call->record.queued = clock_->Now() - call->start;
+                           Finish(call, why.ok() ? DrainingError() : why);
+                         }})) {
     Finish(call, refusing_ ? DrainingError() : QueueFullError());
   }
 }
 
 void CallRunner::Execute(const std::shared_ptr<Call>& call) const {
+  DeviceScheduler::TakeUsageOfThisThread();
+  const absl::Duration waited = clock_->Now() - call->start;
   absl::Status status = Guarded(call->run);
   if (absl::IsCancelled(status)) {
     // The work only knows that it was told to stop; the call knows why.
     const absl::Status why = call->cancellation.status();
     status = why.ok() ? status : why;
   }
+  const DeviceScheduler::Usage usage = DeviceScheduler::TakeUsageOfThisThread();
+  call->record.queued = waited + usage.waited;
+  call->record.computed = usage.computed;
   Finish(call, status);
 }
 
 void CallRunner::Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const {
-  const grpc::Status told = ToGrpcStatus(status, call->request_id);
-  const double elapsed_ms = absl::ToDoubleMilliseconds(clock_->Now() - call->start);
-  const std::string line = absl::StrCat(call->method, " id=", call->request_id,
-                                        " code=", absl::StatusCodeToString(status.code()),
-                                        " ms=", absl::SixDigits(elapsed_ms));
-  if (IsServerFault(status)) {
-    spdlog::error("{} cause={}", line, std::string(status.message()));
-  } else if (!status.ok()) {
-    spdlog::info("{} message={}", line, Quoted(status.message(), kMaxMessageBytes));
-  } else {
-    spdlog::info("{}", line);
+  CallRecord& record = call->record;
+  const grpc::Status told = ToGrpcStatus(status, record.request_id);
+  record.status = status;
+  record.reason = ReasonOfError(status);
+  record.response_bytes = call->response_bytes();
+  record.total = clock_->Now() - call->start;
+  for (CallObserver* observer : options_.observers) {
+    observer->OnFinished(record);
   }
   if (const std::optional<absl::Duration> delay = RetryDelay(status)) {
     call->context->AddTrailingMetadata("grpc-retry-pushback-ms",
@@ -142,6 +198,7 @@ void CallRunner::Finish(const std::shared_ptr<Call>& call, const absl::Status& s
   }
   const auto finish = std::exchange(call->finish, nullptr);
   call->run = nullptr;
+  call->response_bytes = nullptr;
   finish(told);
 }
 

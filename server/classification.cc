@@ -1,10 +1,11 @@
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <memory>
 #include <utility>
 
 #include "base/status_macros.h"
 #include "server/handlers.h"
+#include "server/network_passes.h"
 #include "server/pictures.h"
 #include "server/request_checks.h"
 #include "server/served_model.h"
@@ -18,12 +19,13 @@ UnaryWork<v1::ClassifyResponse> Classify(const HandlerContext& context,
   RequestChecks checks(model->shape());
   checks.Image("image", request.has_image(), request.image());
   STYLEX_RETURN_IF_ERROR(checks.Status());
-  auto run = [model, &request, limits = context.decode_limits](
-                 const Cancellation&, v1::ClassifyResponse* response) -> absl::Status {
-    const torch::NoGradGuard no_grad;
+  auto run = [model, &request, &context](const Cancellation& cancellation,
+                                         v1::ClassifyResponse* response) -> absl::Status {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
-                            ReadPicture(request.image(), "image", *model, limits));
-    *response->mutable_prediction() = ToPrediction(model->model().Logits(image), *model);
+                            ReadPicture(request.image(), "image", *model, context.decode_limits));
+    SharedNetworks networks(model->passes(), context.device, cancellation);
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, networks.Logits(image));
+    *response->mutable_prediction() = ToPrediction(logits, *model);
     response->set_model(model->id());
     return absl::OkStatus();
   };
@@ -36,17 +38,15 @@ UnaryWork<v1::EncodeResponse> Encode(const HandlerContext& context,
   RequestChecks checks(model->shape());
   checks.Image("image", request.has_image(), request.image());
   STYLEX_RETURN_IF_ERROR(checks.Status());
-  auto run = [model, &request, limits = context.decode_limits](
-                 const Cancellation& cancellation, v1::EncodeResponse* response) -> absl::Status {
-    const torch::NoGradGuard no_grad;
+  auto run = [model, &request, &context](const Cancellation& cancellation,
+                                         v1::EncodeResponse* response) -> absl::Status {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
-                            ReadPicture(request.image(), "image", *model, limits));
-    const torch::Tensor logits = model->model().Logits(image);
-    STYLEX_RETURN_IF_ERROR(cancellation.status());
-    const torch::Tensor w = model->model().Encode(image, logits);
-    *response->mutable_latent() = ToLatent(w, model->id());
-    *response->mutable_styles() = ToStyles(model->model().Styles(w), model->id());
-    *response->mutable_prediction() = ToPrediction(logits, *model);
+                            ReadPicture(request.image(), "image", *model, context.decode_limits));
+    SharedNetworks networks(model->passes(), context.device, cancellation);
+    STYLEX_ASSIGN_OR_RETURN(const EncodedImage encoded, networks.Encode(image));
+    *response->mutable_latent() = ToLatent(encoded.w, model->id());
+    *response->mutable_styles() = ToStyles(encoded.styles, model->id());
+    *response->mutable_prediction() = ToPrediction(encoded.logits, *model);
     return absl::OkStatus();
   };
   return Work<v1::EncodeResponse>{.run = std::move(run)};

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/device_scheduler.h"
 #include "server/handlers.h"
 #include "server/pictures.h"
 #include "server/request_checks.h"
@@ -68,23 +69,32 @@ class Explanation {
         writer_(request.output_format(), served.id()),
         response_(*response) {}
 
-  absl::Status Run(const DecodeLimits& limits) {
-    STYLEX_RETURN_IF_ERROR(ReadImage(limits));
+  absl::Status Run(const HandlerContext& context) {
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
+                            ReadPicture(request_.image(), "image", served_, context.decode_limits));
+    turn_.emplace(context.device, [this] { return !cancellation_.stopped(); });
+    STYLEX_RETURN_IF_ERROR(NextChunk());
+    Reconstruct(image.to(model_.device()));
     STYLEX_RETURN_IF_ERROR(Search());
-    return Draw();
+    STYLEX_RETURN_IF_ERROR(Draw());
+    turn_->End();
+    return Write();
   }
 
  private:
-  absl::Status ReadImage(const DecodeLimits& limits);
+  // Lets others compute first, if somebody waits.
+  absl::Status NextChunk() {
+    return turn_->Yield() ? absl::OkStatus() : absl::CancelledError("the search was cancelled");
+  }
+  void Reconstruct(const torch::Tensor& image);
   // The class to aim at: the request's, or the one that comes second.
   int64_t Target() const;
   std::vector<Coordinate> Candidates() const;
   absl::Status Search();
   void Tell(const CounterfactualResult& result);
   absl::Status Draw();
-  // Images with the first 1, 2, ... of the applied moves.
-  absl::Status DrawSteps();
-  absl::Status DrawDifference(const torch::Tensor& changed);
+  // Puts the images into the answer.
+  absl::Status Write();
   void SetReason(v1::CounterfactualReason code);
   std::string ReasonText(v1::CounterfactualReason code) const;
 
@@ -93,6 +103,7 @@ class Explanation {
   const v1::CounterfactualRequest& request_;
   const Plan& plan_;
   const Cancellation& cancellation_;
+  std::optional<DeviceScheduler::Turn> turn_;  // while it computes
   const PictureWriter writer_;
   v1::CounterfactualResponse& response_;
 
@@ -102,11 +113,11 @@ class Explanation {
   torch::Tensor reconstruction_;         // [1, C, R, R]
   torch::Tensor reconstruction_logits_;  // [1, K]
   std::vector<Move> moves_;
+  torch::Tensor changed_;             // [1, C, R, R]
+  std::vector<torch::Tensor> steps_;  // with the first 1, 2, ... of the moves
 };
 
-absl::Status Explanation::ReadImage(const DecodeLimits& limits) {
-  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
-                          ReadPicture(request_.image(), "image", served_, limits));
+void Explanation::Reconstruct(const torch::Tensor& image) {
   logits_ = model_.Logits(image);
   target_ = Target();
   styles_ = model_.Styles(model_.Encode(image, logits_));
@@ -120,7 +131,6 @@ absl::Status Explanation::ReadImage(const DecodeLimits& limits) {
   *response_.mutable_quality() =
       CompareImages(image, reconstruction_, logits_, reconstruction_logits_);
   response_.set_evaluations(2);
-  return cancellation_.status();
 }
 
 int64_t Explanation::Target() const {
@@ -157,7 +167,7 @@ absl::Status Explanation::Search() {
   }
   CounterfactualOptions options = plan_.options;
   options.target = target_;
-  options.cancelled = [this] { return cancellation_.stopped(); };
+  options.cancelled = [this] { return !turn_->Yield(); };
   STYLEX_ASSIGN_OR_RETURN(
       const CounterfactualResult result,
       FindCounterfactual(model_, styles_, served_.ranges(), Candidates(), options));
@@ -198,35 +208,33 @@ void Explanation::Tell(const CounterfactualResult& result) {
 
 absl::Status Explanation::Draw() {
   const StyleVectors changed_styles = ApplyMoves(styles_, served_.ranges(), moves_);
-  const torch::Tensor changed = model_.Synthesize(changed_styles);
-  const torch::Tensor changed_logits = model_.Logits(changed);
-  STYLEX_RETURN_IF_ERROR(CheckDrawable(changed, changed_logits, "shift"));
+  changed_ = model_.Synthesize(changed_styles);
+  const torch::Tensor changed_logits = model_.Logits(changed_);
+  STYLEX_RETURN_IF_ERROR(CheckDrawable(changed_, changed_logits, "shift"));
   *response_.mutable_counterfactual_prediction() = ToPrediction(changed_logits, served_);
   for (v1::AppliedAttribute& applied : *response_.mutable_applied()) {
     const int64_t index = applied.attribute().index();
     applied.set_value_before(styles_.conv[0][index].item<float>());
     applied.set_value_after(changed_styles.conv[0][index].item<float>());
   }
-  STYLEX_ASSIGN_OR_RETURN(*response_.mutable_reconstruction(), writer_.Write(reconstruction_));
-  STYLEX_ASSIGN_OR_RETURN(*response_.mutable_counterfactual(), writer_.Write(changed));
-  if (request_.include_steps()) {
-    STYLEX_RETURN_IF_ERROR(DrawSteps());
-  }
-  return request_.include_difference() ? DrawDifference(changed) : absl::OkStatus();
-}
-
-absl::Status Explanation::DrawSteps() {
-  for (size_t count = 1; count <= moves_.size(); ++count) {
-    STYLEX_RETURN_IF_ERROR(cancellation_.status());
-    const torch::Tensor step = model_.Synthesize(
-        ApplyMoves(styles_, served_.ranges(), std::span<const Move>(moves_).first(count)));
-    STYLEX_ASSIGN_OR_RETURN(*response_.add_steps(), writer_.Write(step));
+  for (size_t count = 1; request_.include_steps() && count <= moves_.size(); ++count) {
+    STYLEX_RETURN_IF_ERROR(NextChunk());
+    steps_.push_back(model_.Synthesize(
+        ApplyMoves(styles_, served_.ranges(), std::span<const Move>(moves_).first(count))));
   }
   return absl::OkStatus();
 }
 
-absl::Status Explanation::DrawDifference(const torch::Tensor& changed) {
-  const torch::Tensor difference = changed - reconstruction_;
+absl::Status Explanation::Write() {
+  STYLEX_ASSIGN_OR_RETURN(*response_.mutable_reconstruction(), writer_.Write(reconstruction_));
+  STYLEX_ASSIGN_OR_RETURN(*response_.mutable_counterfactual(), writer_.Write(changed_));
+  for (const torch::Tensor& step : steps_) {
+    STYLEX_ASSIGN_OR_RETURN(*response_.add_steps(), writer_.Write(step));
+  }
+  if (!request_.include_difference()) {
+    return absl::OkStatus();
+  }
+  const torch::Tensor difference = changed_ - reconstruction_;
   const double greatest = difference.abs().max().item<double>();
   const double gain = greatest > 0 ? std::min(kMaxDifferenceGain, 1 / greatest) : 1;
   STYLEX_ASSIGN_OR_RETURN(*response_.mutable_difference(), writer_.Write(difference * gain));
@@ -265,12 +273,12 @@ UnaryWork<v1::CounterfactualResponse> Counterfactual(const HandlerContext& conte
                                                      const v1::CounterfactualRequest& request) {
   STYLEX_ASSIGN_OR_RETURN(auto model, context.models->Find(request.model()));
   STYLEX_ASSIGN_OR_RETURN(const Plan plan, MakePlan(request, *model));
-  auto run = [model, &request, plan, limits = context.decode_limits](
-                 const Cancellation& cancellation, v1::CounterfactualResponse* response) {
+  auto run = [model, &request, plan, &context](const Cancellation& cancellation,
+                                               v1::CounterfactualResponse* response) {
     const torch::NoGradGuard no_grad;
-    return Explanation(*model, request, plan, cancellation, response).Run(limits);
+    return Explanation(*model, request, plan, cancellation, response).Run(context);
   };
-  return Work<v1::CounterfactualResponse>{.run = std::move(run)};
+  return Work<v1::CounterfactualResponse>{.run = std::move(run), .effort = Effort::kBulk};
 }
 
 }  // namespace stylex

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "google/rpc/error_details.pb.h"
@@ -198,6 +199,39 @@ absl::Status QueueFullError() {
 absl::Status DrainingError() {
   return UnavailableError("DRAINING", "the server is shutting down; ask another one",
                           absl::Seconds(1));
+}
+
+absl::Status UnauthenticatedError() {
+  absl::Status status = absl::UnauthenticatedError(
+      "the call needs metadata authorization: Bearer TOKEN with a token that the server knows");
+  AttachInfo("UNAUTHENTICATED", {}, &status);
+  return status;
+}
+
+absl::Status MessageTooLargeError(size_t bytes, size_t limit) {
+  absl::Status status = absl::ResourceExhaustedError(
+      absl::StrCat("the request has ", bytes, " bytes; at most ", limit, " are allowed"));
+  AttachInfo("MESSAGE_TOO_LARGE", {{"bytes", absl::StrCat(bytes)}, {"limit", absl::StrCat(limit)}},
+             &status);
+  return status;
+}
+
+std::string ReasonOfError(const absl::Status& status) {
+  if (status.ok()) {
+    return "";
+  }
+  const auto info = Detail<google::rpc::ErrorInfo>(status);
+  return info.has_value() ? info->reason() : absl::StatusCodeToString(status.code());
+}
+
+bool IsOutOfMemory(absl::string_view what) {
+  return absl::StrContains(what, "out of memory") ||
+         absl::StrContains(what, "can't allocate memory") ||
+         absl::StrContains(what, "not enough memory");
+}
+
+bool IsPersistentDeviceError(absl::string_view what) {
+  return absl::StrContains(what, "CUDA error") && !IsOutOfMemory(what);
 }
 
 std::optional<absl::Duration> RetryDelay(const absl::Status& status) {

@@ -53,6 +53,21 @@ absl::Status UnavailableError(absl::string_view reason, absl::string_view messag
 absl::Status QueueFullError();
 absl::Status DrainingError();
 
+// UNAUTHENTICATED: the call showed no token, or none that is known.
+absl::Status UnauthenticatedError();
+
+// RESOURCE_EXHAUSTED about a whole request.
+absl::Status MessageTooLargeError(size_t bytes, size_t limit);
+
+// ErrorInfo's reason; every error has one in the end, an OK status none.
+std::string ReasonOfError(const absl::Status& status);
+
+// Whether an exception's text tells of a device that answers nothing any more: after such an error
+// only a new process helps.
+bool IsPersistentDeviceError(absl::string_view what);
+// Whether it tells of too little memory, which may be enough for the next call.
+bool IsOutOfMemory(absl::string_view what);
+
 // The delay of UnavailableError's RetryInfo, if any.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status);
 

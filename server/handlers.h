@@ -6,6 +6,7 @@
 
 #include "image/codec.h"
 #include "server/call_runner.h"
+#include "server/device_scheduler.h"
 #include "server/model_repository.h"
 #include "stylex/v1/explanation.pb.h"
 
@@ -14,6 +15,7 @@ namespace stylex {
 // What handlers need beside the request.
 struct HandlerContext {
   const ModelRepository* models = nullptr;
+  DeviceScheduler* device = nullptr;
   DecodeLimits decode_limits;
   const Clock* clock = nullptr;
 };

@@ -1,22 +1,28 @@
 // stylex-server: see --help.
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "server/options.h"
+#include "server/request_log.h"
 #include "server/server.h"
 #include "server/signals.h"
 
 namespace stylex {
 namespace {
 
-void SetUpLog(const std::string& level) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("stylex-server"));
-  spdlog::set_level(spdlog::level::from_str(level));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+// Threads of a network pass that wait for each other by spinning lose a whole time slice, thousands
+// of times a pass, as soon as anything else wants a core: passes take 30 times as long. OpenMP
+// reads its environment before main, so the program starts itself again with the setting.
+void WaitWithoutSpinning(char** argv) {
+  if (getenv("OMP_WAIT_POLICY") == nullptr) {
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    execv("/proc/self/exe", argv);  // if that fails, slowly is better than not at all
+  }
 }
 
 int Run(const ServerOptions& options) {
@@ -26,14 +32,26 @@ int Run(const ServerOptions& options) {
     return 1;
   }
   std::printf("listening on %s\n", (*server)->address().c_str());
+  if (const std::string health = (*server)->health_address(); !health.empty()) {
+    std::printf("health on %s\n", health.c_str());
+  }
+  if (const std::string metrics = (*server)->metrics_address(); !metrics.empty()) {
+    std::printf("metrics on %s\n", metrics.c_str());
+  }
   std::fflush(stdout);
   const int signal_number = WaitForStopSignal();
   spdlog::info("signal {}: draining; a second one ends at once", signal_number);
   ExitOnNextStopSignal();
   // At a terminal nobody needs time to turn away.
   const double delay_s = signal_number == SIGINT ? 0 : options.drain_delay_s;
-  const bool finished = (*server)->Drain(absl::Seconds(delay_s));
-  spdlog::info(finished ? "all calls finished; end" : "calls were stopped; end");
+  const Server::Ending ending = (*server)->Drain(absl::Seconds(delay_s));
+  if (ending == Server::Ending::kStuck) {
+    spdlog::critical("a computation cannot be stopped; end by force");
+    spdlog::shutdown();
+    std::_Exit(1);
+  }
+  spdlog::info(ending == Server::Ending::kFinished ? "all calls finished; end"
+                                                   : "calls were stopped; end");
   return 0;
 }
 
@@ -41,11 +59,12 @@ int Run(const ServerOptions& options) {
 }  // namespace stylex
 
 int main(int argc, char** argv) {
+  stylex::WaitWithoutSpinning(argv);
   stylex::BlockStopSignals();
   const stylex::ParsedOptions parsed = stylex::ParseOptions(argc, argv);
   if (parsed.exit) {
     return parsed.exit_code;
   }
-  stylex::SetUpLog(parsed.options.log_level);
+  stylex::SetUpLog(parsed.options.log_level, parsed.options.log_format == "json");
   return stylex::Run(parsed.options);
 }

@@ -84,7 +84,7 @@ UnaryWork<v1::ListModelsResponse> ListModels(const HandlerContext& context,
     }
     return absl::OkStatus();
   };
-  return Work<v1::ListModelsResponse>{.run = std::move(run), .cheap = true};
+  return Work<v1::ListModelsResponse>{.run = std::move(run), .effort = Effort::kCheap};
 }
 
 UnaryWork<v1::GetModelResponse> GetModel(const HandlerContext& context,
@@ -98,7 +98,7 @@ UnaryWork<v1::GetModelResponse> GetModel(const HandlerContext& context,
     }
     return absl::OkStatus();
   };
-  return Work<v1::GetModelResponse>{.run = std::move(run), .cheap = true};
+  return Work<v1::GetModelResponse>{.run = std::move(run), .effort = Effort::kCheap};
 }
 
 }  // namespace stylex

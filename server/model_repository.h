@@ -1,13 +1,14 @@
-// The models of a folder ROOT/NAME/VERSION/..., loaded in the background.
+// The models of a folder ROOT/NAME/VERSION/..., loaded in the background and kept up to date.
 //
 // Every version there is gets listed at once (LOADING), then loaded one after the other, the newest
-// version of each name first. One that fails is kept with its reason; the others serve. A handle
-// pins its model, whatever becomes of the entry. Thread-safe. How a version is loaded is handed in,
-// so this knows neither LibTorch nor the format of a checkpoint.
+// version of each name first. One that fails is kept with its reason; the others serve. The folder
+// is looked at again and again: a version that appeared is loaded, one that was exchanged is loaded
+// anew, and serves only once that went well (a bad one leaves the old one in service), one that
+// vanished is let go. A handle pins its model, whatever becomes of the entry. Thread-safe. How a
+// version is loaded is handed in, so this knows neither LibTorch nor the format of a checkpoint.
 #ifndef STYLEX_SERVER_MODEL_REPOSITORY_H_
 #define STYLEX_SERVER_MODEL_REPOSITORY_H_
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/mutex.h"
 #include "stylex/v1/explanation.pb.h"
 
@@ -28,6 +30,7 @@ struct VersionPath {
   std::string name;
   int64_t version = 0;
   std::string path;
+  std::string signature = "";  // changes when the version is exchanged for another
 
   std::string id() const;  // NAME/VERSION
 };
@@ -46,11 +49,14 @@ class ModelRepository {
     std::function<absl::StatusOr<LoadedVersion>(const VersionPath&)> load;
     // A name became ready or was found not to be. Called on the loading thread.
     std::function<void(const std::string& name, bool ready)> on_name;
-    // Every version is loaded or has failed. Called on the loading thread.
+    // Every version is loaded or has failed: the first time only. Called on the loading thread.
     std::function<void()> on_loaded;
+    // Versions were let go or exchanged; their memory is free unless handles pin it. May be empty.
+    std::function<void()> on_unloaded = nullptr;
   };
 
-  explicit ModelRepository(Callbacks callbacks);
+  // The folder is looked at every `interval`; infinite: once.
+  explicit ModelRepository(Callbacks callbacks, absl::Duration interval = absl::InfiniteDuration());
   // Waits for the version that is being loaded.
   ~ModelRepository();
   ModelRepository(const ModelRepository&) = delete;
@@ -68,6 +74,7 @@ class ModelRepository {
   struct Entry {
     v1::ModelSummary summary;
     std::shared_ptr<const ServedModel> model;
+    std::string signature = "";
   };
   absl::StatusOr<Entry> Describe(const std::string& model) const;
 
@@ -77,8 +84,15 @@ class ModelRepository {
  private:
   using Versions = std::map<int64_t, Entry, std::greater<>>;
 
-  void LoadAll();
+  void Work();
+  // Brings the entries in line with the folder.
+  void Refresh();
+  // Marks what is new as LOADING; what has to be loaded, newest versions of all names first.
+  std::vector<VersionPath> FindChanges(const std::vector<VersionPath>& versions);
+  // Lets go of what is not in the folder any more.
+  void Forget(const std::vector<VersionPath>& versions);
   void LoadOne(const VersionPath& version);
+  bool WaitForNextLook();
   // The name that "" stands for.
   absl::StatusOr<std::string> OnlyName() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Entry> FindEntry(const std::string& model) const
@@ -88,10 +102,12 @@ class ModelRepository {
   static const Entry& Best(const Versions& versions);
 
   const Callbacks callbacks_;
+  const absl::Duration interval_;
   mutable Mutex mutex_;
+  CondVar stopped_;
   std::map<std::string, Versions> models_ ABSL_GUARDED_BY(mutex_);
   bool listed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::atomic<bool> stop_ = false;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

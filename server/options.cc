@@ -28,6 +28,61 @@ CLI::Option* Add(CLI::App* app, const std::string& flag, Value* value, const std
       ->capture_default_str();
 }
 
+void AddScheduling(CLI::App* app, ServerOptions* options) {
+  Add(app, "threads", &options->threads, "Threads of a network pass; 0: the cores there are")
+      ->check(CLI::Range(0, 1024));
+  Add(app, "workers", &options->workers,
+      "Classify, Encode and Reconstruct calls in work at a time: decoding images, waiting for the "
+      "device, encoding images")
+      ->check(CLI::Range(1, 1024));
+  Add(app, "search-workers", &options->search_workers,
+      "FindAttributes, Counterfactual and Traverse calls in work at a time; they take turns on the "
+      "device")
+      ->check(CLI::Range(1, 256));
+  Add(app, "max-queue", &options->max_queue, "Classify, Encode and Reconstruct calls that may wait")
+      ->check(CLI::Range(1, 100000));
+  Add(app, "max-search-queue", &options->max_search_queue,
+      "FindAttributes, Counterfactual and Traverse calls that may wait")
+      ->check(CLI::Range(1, 100000));
+  Add(app, "max-batch", &options->max_batch,
+      "Images of several calls that are computed together; 0: 8 on a CPU, 32 on a GPU")
+      ->check(CLI::Range(0, 1024));
+  Add(app, "max-batch-delay-ms", &options->max_batch_delay_ms,
+      "Milliseconds that an image may wait for others to share its batch")
+      ->check(CLI::Range(0.0, 1000.0));
+}
+
+void AddSecurity(CLI::App* app, ServerOptions* options) {
+  CLI::Option* certificate =
+      Add(app, "tls-certificate", &options->tls_certificate,
+          "Certificate chain (PEM): turns TLS on; read again when it changes")
+          ->check(CLI::ExistingFile);
+  CLI::Option* key = Add(app, "tls-key", &options->tls_key, "Its private key (PEM)")
+                         ->check(CLI::ExistingFile)
+                         ->needs(certificate);
+  certificate->needs(key);
+  Add(app, "tls-client-ca", &options->tls_client_ca,
+      "Certificate (PEM) that must have signed the clients': turns mutual TLS on")
+      ->check(CLI::ExistingFile)
+      ->needs(certificate);
+  Add(app, "token-file", &options->token_file,
+      "File with one bearer token a line, of which a call needs one; read again when it changes")
+      ->check(CLI::ExistingFile);
+  Add(app, "health-port", &options->health_port,
+      "Second port, without TLS, for health alone; -1: none, or 50052 with TLS; 0: any free one, "
+      "which is printed")
+      ->check(CLI::Range(-1, 65535));
+}
+
+void AddLogging(CLI::App* app, ServerOptions* options) {
+  Add(app, "log-level", &options->log_level, "trace, debug, info, warning, error or off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
+  Add(app, "log-format", &options->log_format, "json or text")
+      ->check(CLI::IsMember({"json", "text"}));
+  Add(app, "audit-log", &options->audit_log,
+      "File to which a line is appended for each call, with digests of request and answer");
+}
+
 void AddOptions(CLI::App* app, ServerOptions* options) {
   Add(app, "models", &options->models, "Folder with NAME/VERSION/model.json ...")
       ->required()
@@ -36,12 +91,10 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
   Add(app, "port", &options->port, "Port; 0: any free one, which is printed")
       ->check(CLI::Range(0, 65535));
   Add(app, "device", &options->device, "auto, cpu, cuda or cuda:N");
-  Add(app, "workers", &options->workers, "Requests computed at a time")->check(CLI::Range(1, 256));
-  Add(app, "threads", &options->threads,
-      "Threads of a network pass; 0: the cores there are, shared by the workers")
-      ->check(CLI::Range(0, 1024));
-  Add(app, "max-queue", &options->max_queue, "Requests that may wait for a worker")
-      ->check(CLI::Range(1, 100000));
+  Add(app, "reload-interval", &options->reload_interval_s,
+      "Seconds between looks for new, exchanged and removed model versions; 0: only at the start")
+      ->check(CLI::Range(0.0, 86400.0));
+  AddScheduling(app, options);
   Add(app, "max-message-mib", &options->max_message_mib, "Greatest request in MiB")
       ->check(CLI::Range(1, 1024));
   Add(app, "max-pixels", &options->max_pixels, "Greatest image in pixels")
@@ -52,14 +105,26 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
   Add(app, "default-stream-deadline", &options->default_stream_deadline_s,
       "The same for FindAttributes and Traverse")
       ->check(CLI::Range(0.001, 86400.0));
+  Add(app, "max-connection-age", &options->max_connection_age_s,
+      "Seconds after which a connection is to be made anew, so that clients spread over new "
+      "servers")
+      ->check(CLI::Range(1.0, 86400.0));
+  Add(app, "stall-limit", &options->stall_limit_s,
+      "Seconds without a sign of life of a computation after which the server is neither ready nor "
+      "live")
+      ->check(CLI::Range(0.1, 86400.0));
+  AddSecurity(app, options);
   Add(app, "drain-delay", &options->drain_delay_s,
       "Seconds after SIGTERM in which new calls are still taken, not ready already")
       ->check(CLI::Range(0.0, 3600.0));
   Add(app, "drain-timeout", &options->drain_timeout_s,
       "Seconds that running calls then have until they are stopped")
       ->check(CLI::Range(0.0, 3600.0));
-  Add(app, "log-level", &options->log_level, "trace, debug, info, warning, error or off")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
+  AddLogging(app, options);
+  Add(app, "metrics-port", &options->metrics_port,
+      "Port of http://HOST:PORT/metrics for Prometheus; -1: none; 0: any free one, which is "
+      "printed")
+      ->check(CLI::Range(-1, 65535));
   app->add_flag("--reflection,!--no-reflection", options->reflection,
                 "Server reflection, for grpcurl and the like (default: on)")
       ->envname(EnvironmentName("reflection"));

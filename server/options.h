@@ -14,16 +14,31 @@ struct ServerOptions {
   std::string host = "0.0.0.0";
   int port = 50051;  // 0: any free one
   std::string device = "auto";
-  int workers = 1;  // requests computed at a time
-  int threads = 0;  // threads a network pass uses; 0: the cores there are, shared by the workers
-  int max_queue = 64;
+  int threads = 0;         // threads a network pass uses; 0: the cores there are
+  int workers = 32;        // interactive calls that are decoded, computed or encoded at a time
+  int search_workers = 4;  // the same for searches, which take turns on the device
+  int max_queue = 256;     // interactive calls that may wait for a worker
+  int max_search_queue = 16;
+  int max_batch = 0;  // requests computed together; 0: 8 on a CPU, 32 on a GPU
+  double max_batch_delay_ms = 0;
+  double reload_interval_s = 5;  // the folder of models is looked at so often; 0: once
   int max_message_mib = 16;
   int64_t max_pixels = 4096 * 4096;
   double default_deadline_s = 60;          // unary calls without a deadline
   double default_stream_deadline_s = 600;  // streams without a deadline
+  double max_connection_age_s = 300;
+  double stall_limit_s = 120;
   double drain_delay_s = 0;
   double drain_timeout_s = 30;
+  int health_port = -1;         // health alone, never TLS; -1: none, or 50052 with TLS; 0: any free
+  std::string tls_certificate;  // PEM files; empty: no TLS
+  std::string tls_key;
+  std::string tls_client_ca;  // not empty: clients need a certificate, too
+  std::string token_file;     // not empty: clients need a bearer token
+  std::string audit_log;
+  int metrics_port = -1;  // Prometheus over HTTP; -1: none; 0: any free
   std::string log_level = "info";
+  std::string log_format = "json";
   bool reflection = true;
 };
 
@@ -35,7 +50,7 @@ struct ParsedOptions {
 };
 
 // Every flag --some-flag may also come from the environment as STYLEX_SOME_FLAG; the command line
-// wins.
+// wins. What only makes sense together is checked, too.
 ParsedOptions ParseOptions(int argc, const char* const* argv);
 
 // Cores that this process may use: the scheduler's mask and the container's quota, at least 1.

@@ -29,7 +29,7 @@ absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const Served
   const v1::ModelConfig& config = model.model().config();
   const Bitmap prepared = PrepareImage(bitmap, config.resolution(), config.image_channels(),
                                        config.preprocessing().crop() == "stretch");
-  return BitmapToTensor(prepared).to(model.model().device());
+  return BitmapToTensor(prepared);
 }
 
 absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,

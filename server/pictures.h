@@ -13,7 +13,7 @@
 
 namespace stylex {
 
-// Decodes, orients, crops and resizes: [1, C, R, R] in [-1, 1] on the model's device. Errors are
+// Decodes, orients, crops and resizes: [1, C, R, R] in [-1, 1] on the CPU. Errors are
 // DecodeImage's.
 absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
                                             const DecodeLimits& limits);

@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "server/handlers.h"
+#include "server/network_passes.h"
 #include "server/pictures.h"
 #include "server/request_checks.h"
 #include "server/served_model.h"
@@ -43,42 +44,43 @@ struct Given {
 
 absl::StatusOr<StyleVectors> StylesOfSource(const ServedModel& served,
                                             const v1::ReconstructRequest& request,
-                                            const DecodeLimits& limits, Given* given) {
-  const Stylex& model = served.model();
+                                            const DecodeLimits& limits, SharedNetworks* networks,
+                                            Given* given) {
   if (request.has_latent()) {
-    return model.Styles(FromLatent(request.latent(), model.device()));
+    return networks->Styles(FromLatent(request.latent(), torch::kCPU));
   }
   if (request.has_styles()) {
-    return FromStyles(request.styles(), model.device());
+    return FromStyles(request.styles(), torch::kCPU);
   }
   STYLEX_ASSIGN_OR_RETURN(given->image, ReadPicture(request.image(), "image", served, limits));
-  given->logits = model.Logits(given->image);
-  return model.Styles(model.Encode(given->image, given->logits));
+  STYLEX_ASSIGN_OR_RETURN(const EncodedImage encoded, networks->Encode(given->image));
+  given->logits = encoded.logits;
+  return encoded.styles;
 }
 
 absl::Status Draw(const ServedModel& served, const v1::ReconstructRequest& request,
-                  const DecodeLimits& limits, const Cancellation& cancellation,
+                  const HandlerContext& context, const Cancellation& cancellation,
                   v1::ReconstructResponse* response) {
   const torch::NoGradGuard no_grad;
-  const Stylex& model = served.model();
+  SharedNetworks networks(served.passes(), context.device, cancellation);
   Given given;
-  STYLEX_ASSIGN_OR_RETURN(StyleVectors styles, StylesOfSource(served, request, limits, &given));
-  STYLEX_RETURN_IF_ERROR(cancellation.status());
+  STYLEX_ASSIGN_OR_RETURN(
+      StyleVectors styles,
+      StylesOfSource(served, request, context.decode_limits, &networks, &given));
   if (!request.edits().empty()) {
     styles = ApplyMoves(styles, served.ranges(), ToMoves(request.edits()));
   }
-  const torch::Tensor drawn = model.Synthesize(styles);
-  const torch::Tensor logits = model.Logits(drawn);
+  STYLEX_ASSIGN_OR_RETURN(const DrawnImage drawn, networks.Synthesize(styles));
   STYLEX_RETURN_IF_ERROR(CheckDrawable(
-      drawn, logits,
+      drawn.image, drawn.logits,
       request.has_latent() ? "latent.values" : (request.has_styles() ? "styles.values" : "edits")));
-  STYLEX_RETURN_IF_ERROR(cancellation.status());
   const PictureWriter writer(request.output_format(), served.id());
-  STYLEX_ASSIGN_OR_RETURN(*response->mutable_image(), writer.Write(drawn));
-  *response->mutable_reconstruction() = ToPrediction(logits, served);
+  STYLEX_ASSIGN_OR_RETURN(*response->mutable_image(), writer.Write(drawn.image));
+  *response->mutable_reconstruction() = ToPrediction(drawn.logits, served);
   if (given.image.defined()) {
     *response->mutable_original() = ToPrediction(given.logits, served);
-    *response->mutable_quality() = CompareImages(given.image, drawn, given.logits, logits);
+    *response->mutable_quality() =
+        CompareImages(given.image, drawn.image, given.logits, drawn.logits);
   }
   response->set_model(served.id());
   return absl::OkStatus();
@@ -90,9 +92,9 @@ UnaryWork<v1::ReconstructResponse> Reconstruct(const HandlerContext& context,
                                                const v1::ReconstructRequest& request) {
   STYLEX_ASSIGN_OR_RETURN(auto model, context.models->Find(request.model()));
   STYLEX_RETURN_IF_ERROR(CheckRequest(request, model->shape()));
-  auto run = [model, &request, limits = context.decode_limits](const Cancellation& cancellation,
-                                                               v1::ReconstructResponse* response) {
-    return Draw(*model, request, limits, cancellation, response);
+  auto run = [model, &request, &context](const Cancellation& cancellation,
+                                         v1::ReconstructResponse* response) {
+    return Draw(*model, request, context, cancellation, response);
   };
   return Work<v1::ReconstructResponse>{.run = std::move(run)};
 }

@@ -12,7 +12,9 @@
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
 #include "models/stylex.h"
+#include "server/device_scheduler.h"
 #include "server/model_repository.h"
+#include "server/network_passes.h"
 #include "server/request_checks.h"
 #include "stylex/v1/explanation.pb.h"
 
@@ -25,6 +27,7 @@ class ServedModel {
 
   const std::string& id() const { return shape_.id; }
   const Stylex& model() const { return checkpoint_.model; }
+  const NetworkPasses& passes() const { return passes_; }
   const ModelShape& shape() const { return shape_; }
   const std::optional<v1::AttributeIndex>& attributes() const { return checkpoint_.attributes; }
   // The stored attributes of a class; null when there are none.
@@ -40,7 +43,8 @@ class ServedModel {
   v1::Attribute DescribeAttribute(Coordinate coordinate, int64_t target) const;
 
  private:
-  Checkpoint checkpoint_;
+  const Checkpoint checkpoint_;
+  const NetworkPasses passes_;
   std::string name_;
   int64_t version_;
   ModelShape shape_;
@@ -48,10 +52,17 @@ class ServedModel {
   int64_t search_batch_;
 };
 
-// Loads a version, puts it on the device and warms it up: a trial pass through every network, whose
-// numbers must be finite. Exceptions of LibTorch become INTERNAL with their text.
+struct WarmUpOptions {
+  DeviceScheduler* device = nullptr;
+  int64_t max_batch = 1;  // the largest batch that calls may share
+};
+
+// Loads a version, puts it on the device, and warms it up with batches of every size that calls may
+// share: the numbers must be finite, and the same whatever the batch. Exceptions of LibTorch become
+// INTERNAL with their text.
 absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
-                                              const torch::Device& device);
+                                              const torch::Device& device,
+                                              const WarmUpOptions& warm_up);
 
 // Every NAME/VERSION under `root`; see models/version_directory.h.
 absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root);

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
+#include <malloc.h>
+#include <omp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -16,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "server/served_model.h"
+#include "server/transport_security.h"
 
 namespace stylex {
 namespace {
@@ -24,6 +27,10 @@ constexpr int kBufferBytes = 512 << 20;  // of all messages that are being recei
 constexpr int kMaxConcurrentStreams = 256;
 // What is left to finish after the drain, e.g. answers on their way to a slow client.
 constexpr std::chrono::milliseconds kLastWords(500);
+// In which calls that are told to stop do so, unless they are stuck.
+constexpr absl::Duration kStopTime = absl::Seconds(2);
+// Of health alone, when the other port speaks TLS.
+constexpr int kTlsHealthPort = 50052;
 
 // The reflection library, once linked, turns reflection on for every server of the process; this
 // takes it out again.
@@ -39,7 +46,8 @@ class WithoutReflection : public grpc::ServerBuilderOption {
 
 void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   const int message_bytes = options.max_message_mib << 20;
-  builder->SetMaxReceiveMessageSize(message_bytes);
+  // gRPC's own refusal carries no details: up to twice the limit the refusal is ours.
+  builder->SetMaxReceiveMessageSize(2 * message_bytes);
   builder->SetMaxSendMessageSize(message_bytes);
   builder->SetResourceQuota(
       grpc::ResourceQuota("stylex").Resize(std::max(kBufferBytes, 4 * message_bytes)));
@@ -52,41 +60,84 @@ void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 30'000);
   // Connections end after a while, so that clients spread over servers that were added since.
-  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 300'000);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                              static_cast<int>(options.max_connection_age_s * 1000));
   builder->AddChannelArgument(
       GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
       static_cast<int>(std::min(options.default_stream_deadline_s + 10, 86'400.0) * 1000));
 }
 
-int ThreadsPerWorker(const ServerOptions& options) {
-  return options.threads > 0 ? options.threads : std::max(1, AvailableCores() / options.workers);
+// Measured: a CPU gains no more from larger batches, only latency.
+constexpr int kCpuBatch = 8;
+constexpr int kGpuBatch = 32;
+
+DeviceScheduler::Options SchedulerOptions(const ServerOptions& options,
+                                          const torch::Device& device) {
+  const int automatic = device.is_cuda() ? kGpuBatch : kCpuBatch;
+  const int max_batch = options.max_batch > 0 ? options.max_batch : automatic;
+  return {.batches = {.max_batch = static_cast<size_t>(max_batch),
+                      .max_delay = absl::Milliseconds(options.max_batch_delay_ms)}};
 }
 
-CallRunner::Options RunnerOptions(const ServerOptions& options, HealthService* health) {
-  return {.unary_deadline = absl::Seconds(options.default_deadline_s),
-          .stream_deadline = absl::Seconds(options.default_stream_deadline_s),
-          .on_exception = [health](const std::string& what) {
-            // After such an error every later call of this process fails too: only a restart helps.
-            if (absl::StrContains(what, "CUDA error")) {
-              health->SetLifecycle(Lifecycle::kBroken);
-            }
-          }};
+// The small sums around a call's passes stay on their own thread: the device's threads own the
+// cores.
+void ComputeOnOneThread() {
+  at::get_num_threads();  // makes LibTorch set this thread up first, or it would later
+  omp_set_num_threads(1);
 }
 
 }  // namespace
 
-Server::Server(const ServerOptions& options, const torch::Device& device)
+Server::Server(const ServerOptions& options, Parts parts)
     : options_(options),
+      parts_(std::move(parts)),
       health_(v1::ExplanationService::service_full_name()),
-      pool_({.workers = options.workers, .max_queue = static_cast<size_t>(options.max_queue)}),
-      models_(RepositoryCallbacks(device)),
-      runner_(RunnerOptions(options, &health_), &pool_, &Clock::Real()),
+      device_(SchedulerOptions(options, parts_.device), &Clock::Real(), &metrics_),
+      watchdog_({.limit = absl::Seconds(options.stall_limit_s),
+                 .silence = [this] { return device_.Silence(); },
+                 .on_stall =
+                     [this](absl::Duration silence) {
+                       spdlog::critical("a computation gave no sign of life for {} s",
+                                        absl::ToDoubleSeconds(silence));
+                       health_.SetLifecycle(Lifecycle::kBroken);
+                     }}),
+      models_(RepositoryCallbacks(parts_.device), options.reload_interval_s > 0
+                                                      ? absl::Seconds(options.reload_interval_s)
+                                                      : absl::InfiniteDuration()),
+      interactive_pool_({.workers = options.workers,
+                         .max_queue = static_cast<size_t>(options.max_queue),
+                         .on_start = ComputeOnOneThread}),
+      bulk_pool_({.workers = options.search_workers,
+                  .max_queue = static_cast<size_t>(options.max_search_queue)}),
+      runner_(RunnerOptions(), {.interactive = &interactive_pool_, .bulk = &bulk_pool_},
+              &Clock::Real()),
       service_({.models = &models_,
+                .device = &device_,
                 .decode_limits = {.max_pixels = options.max_pixels},
                 .clock = &Clock::Real()},
                &runner_) {}
 
+CallRunner::Options Server::RunnerOptions() {
+  CallRunner::Options runner = {
+      .unary_deadline = absl::Seconds(options_.default_deadline_s),
+      .stream_deadline = absl::Seconds(options_.default_stream_deadline_s),
+      .max_message_bytes = static_cast<size_t>(options_.max_message_mib) << 20,
+      .tokens = parts_.tokens.get(),
+      .observers = {&request_log_, &metrics_},
+      .on_exception = [this](const std::string& what) {
+        if (IsPersistentDeviceError(what)) {
+          spdlog::critical("the device is lost: {}", what);
+          health_.SetLifecycle(Lifecycle::kBroken);
+        }
+      }};
+  if (parts_.audit_log != nullptr) {
+    runner.observers.push_back(parts_.audit_log.get());
+  }
+  return runner;
+}
+
 Server::~Server() {
+  metrics_.Stop();
   runner_.Refuse();
   runner_.AbandonAll();
   health_.EndWatches();
@@ -94,11 +145,22 @@ Server::~Server() {
     grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
     grpc_server_->Wait();
   }
+  if (health_server_ != nullptr) {
+    health_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
+  }
 }
 
 ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& device) {
   return {.list = [root = options_.models] { return ListServedVersions(root); },
-          .load = [device](const VersionPath& version) { return LoadServedModel(version, device); },
+          .load =
+              [this, device](const VersionPath& version) {
+                const absl::Time start = absl::Now();
+                absl::StatusOr<LoadedVersion> loaded = LoadServedModel(
+                    version, device,
+                    {.device = &device_, .max_batch = static_cast<int64_t>(device_.max_batch())});
+                metrics_.OnLoaded(version.id(), absl::Now() - start);
+                return loaded;
+              },
           .on_name = [this](const std::string& name, bool ready) { health_.SetModel(name, ready); },
           .on_loaded =
               [this] {
@@ -109,22 +171,43 @@ ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& devi
                 }
                 health_.SetLifecycle(Lifecycle::kServing);
                 spdlog::info("loading is through: {} model versions", models.size());
-              }};
+              },
+          // LibTorch's memory goes back to the system, not only to the allocator.
+          .on_unloaded = [] { malloc_trim(0); }};
+}
+
+absl::StatusOr<Server::Parts> Server::MakeParts(const ServerOptions& options) {
+  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ParseDevice(options.device));
+  Parts parts = {.device = device, .credentials = nullptr, .tokens = nullptr, .audit_log = nullptr};
+  const TlsFiles tls = {options.tls_certificate, options.tls_key, options.tls_client_ca};
+  STYLEX_ASSIGN_OR_RETURN(parts.credentials, MakeServerCredentials(tls));
+  if (!options.token_file.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(parts.tokens, AccessTokens::Open(options.token_file, &Clock::Real()));
+    if (!tls.enabled()) {
+      spdlog::warn("tokens without TLS: whoever sees the traffic has them");
+    }
+  }
+  if (!options.audit_log.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(parts.audit_log, AuditLog::Open(options.audit_log));
+  }
+  return parts;
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
-  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ParseDevice(options.device));
-  at::set_num_threads(ThreadsPerWorker(options));
-  std::unique_ptr<Server> server(new Server(options, device));
+  STYLEX_ASSIGN_OR_RETURN(Parts parts, MakeParts(options));
+  at::set_num_threads(options.threads > 0 ? options.threads : AvailableCores());
+  std::unique_ptr<Server> server(new Server(options, std::move(parts)));
   STYLEX_RETURN_IF_ERROR(server->Listen());
+  STYLEX_RETURN_IF_ERROR(server->ListenForHealth());
+  STYLEX_RETURN_IF_ERROR(server->ServeMetrics());
   server->models_.Start();
   return server;
 }
 
-std::string Server::address() const {
+std::string Server::AddressOf(int port) const {
   const bool is_ipv6 = absl::StrContains(options_.host, ':') && options_.host.front() != '[';
-  return is_ipv6 ? absl::StrCat("[", options_.host, "]:", port_)
-                 : absl::StrCat(options_.host, ":", port_);
+  return is_ipv6 ? absl::StrCat("[", options_.host, "]:", port)
+                 : absl::StrCat(options_.host, ":", port);
 }
 
 absl::Status Server::Listen() {
@@ -136,7 +219,7 @@ absl::Status Server::Listen() {
   } else {
     builder.SetOption(std::make_unique<WithoutReflection>());
   }
-  builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort(address(), parts_.credentials, &port_);
   builder.RegisterService(&service_);
   builder.RegisterService(&health_);
   grpc_server_ = builder.BuildAndStart();
@@ -148,19 +231,66 @@ absl::Status Server::Listen() {
   return absl::OkStatus();
 }
 
-bool Server::Drain(absl::Duration delay) {
+// Probes of container platforms speak no TLS.
+absl::Status Server::ListenForHealth() {
+  const bool wanted = options_.health_port >= 0 || !options_.tls_certificate.empty();
+  if (!wanted) {
+    return absl::OkStatus();
+  }
+  const int port = options_.health_port >= 0 ? options_.health_port : kTlsHealthPort;
+  grpc::ServerBuilder builder;
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetOption(std::make_unique<WithoutReflection>());
+  builder.AddListeningPort(AddressOf(port), grpc::InsecureServerCredentials(), &health_port_);
+  builder.RegisterService(&health_);
+  health_server_ = builder.BuildAndStart();
+  if (health_server_ == nullptr || health_port_ == 0) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", AddressOf(port),
+                                               " for health: is the port taken? --health-port"));
+  }
+  return absl::OkStatus();
+}
+
+ServerState Server::State() const {
+  ServerState state = {.lifecycle = static_cast<int>(health_.lifecycle()),
+                       .interactive_queue = interactive_pool_.waiting(),
+                       .search_queue = bulk_pool_.waiting()};
+  for (const v1::ModelSummary& model : models_.List()) {
+    const bool ready = model.state() == v1::MODEL_STATE_READY;
+    const bool failed = model.state() == v1::MODEL_STATE_FAILED;
+    state.models.push_back(
+        {model.name(), model.version(), ready ? "ready" : (failed ? "failed" : "loading")});
+  }
+  return state;
+}
+
+absl::Status Server::ServeMetrics() {
+  if (options_.metrics_port >= 0) {
+    STYLEX_ASSIGN_OR_RETURN(metrics_port_, metrics_.Serve(options_.host, options_.metrics_port,
+                                                          [this] { return State(); }));
+  }
+  return absl::OkStatus();
+}
+
+Server::Ending Server::Drain(absl::Duration delay) {
   health_.SetLifecycle(Lifecycle::kDraining);
   absl::SleepFor(delay);
   runner_.Refuse();
-  const bool finished = pool_.Drain(absl::Seconds(options_.drain_timeout_s));
-  if (!finished) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(options_.drain_timeout_s);
+  const bool bulk_finished = bulk_pool_.Drain(deadline - absl::Now());
+  Ending ending = Ending::kFinished;
+  if (!interactive_pool_.Drain(deadline - absl::Now()) || !bulk_finished) {
     spdlog::warn("calls still ran after {} s and are stopped", options_.drain_timeout_s);
     runner_.AbandonAll();
-    pool_.Drain(absl::Seconds(5));
+    const bool stopped = bulk_pool_.Drain(kStopTime) && interactive_pool_.Drain(kStopTime);
+    if (!stopped) {
+      return Ending::kStuck;  // gRPC's shutdown would wait for the stuck call
+    }
+    ending = Ending::kStopped;
   }
   health_.EndWatches();
   grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
-  return finished;
+  return ending;
 }
 
 }  // namespace stylex

@@ -14,10 +14,14 @@
 
 #include "absl/status/statusor.h"
 #include "server/call_runner.h"
+#include "server/device_scheduler.h"
 #include "server/health.h"
+#include "server/metrics.h"
 #include "server/model_repository.h"
 #include "server/options.h"
+#include "server/request_log.h"
 #include "server/service.h"
+#include "server/stall_watchdog.h"
 #include "server/worker_pool.h"
 
 namespace stylex {
@@ -33,26 +37,56 @@ class Server {
 
   int port() const { return port_; }
   // "HOST:PORT", IPv6 hosts in brackets.
-  std::string address() const;
+  std::string address() const { return AddressOf(port_); }
+  // Of the port for health alone; empty when there is none.
+  std::string metrics_address() const { return metrics_port_ == 0 ? "" : AddressOf(metrics_port_); }
+  std::string health_address() const { return health_port_ == 0 ? "" : AddressOf(health_port_); }
 
   // Says NOT_SERVING for `delay` while it still takes calls, so that load balancers turn away; then
   // refuses new calls with UNAVAILABLE and finishes those it has, at most for `drain_timeout`.
-  // True when all were finished.
-  bool Drain(absl::Duration delay);
+  enum class Ending {
+    kFinished,  // every call was
+    kStopped,   // some were told to stop, and did
+    kStuck,     // some did not: the process cannot end but by force
+  };
+  Ending Drain(absl::Duration delay);
 
  private:
-  Server(const ServerOptions& options, const torch::Device& device);
+  // What else may turn out wrong with the options' files.
+  struct Parts {
+    torch::Device device;
+    std::shared_ptr<grpc::ServerCredentials> credentials;
+    std::unique_ptr<AccessTokens> tokens;  // may be null
+    std::unique_ptr<AuditLog> audit_log;   // may be null
+  };
+
+  Server(const ServerOptions& options, Parts parts);
+  static absl::StatusOr<Parts> MakeParts(const ServerOptions& options);
   absl::Status Listen();
+  absl::Status ListenForHealth();
+  absl::Status ServeMetrics();
+  ServerState State() const;
+  CallRunner::Options RunnerOptions();
+  std::string AddressOf(int port) const;
   ModelRepository::Callbacks RepositoryCallbacks(const torch::Device& device);
 
   const ServerOptions options_;
+  const Parts parts_;
+  RequestLog request_log_;
+  Metrics metrics_;
   HealthService health_;
-  WorkerPool pool_;
+  DeviceScheduler device_;
+  StallWatchdog watchdog_;
   ModelRepository models_;
+  WorkerPool interactive_pool_;
+  WorkerPool bulk_pool_;
   CallRunner runner_;
   ExplanationServiceImpl service_;
   std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<grpc::Server> health_server_;
   int port_ = 0;
+  int health_port_ = 0;
+  int metrics_port_ = 0;
 };
 
 }  // namespace stylex

@@ -41,6 +41,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
 
   void Write(Response response) override {
     MutexLock lock(&mutex_);
+    queued_bytes_ += static_cast<int64_t>(response.ByteSizeLong());
     queue_.push_back(std::move(response));
     WriteNext();
   }
@@ -60,6 +61,12 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
       latest_.reset();
     }
     WriteNext();
+  }
+
+  // Of all messages that were handed over by Write.
+  int64_t queued_bytes() {
+    MutexLock lock(&mutex_);
+    return queued_bytes_;
   }
 
   void OnWriteDone(bool ok) override {
@@ -108,6 +115,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
   std::deque<Response> queue_ ABSL_GUARDED_BY(mutex_);
   std::optional<Response> latest_ ABSL_GUARDED_BY(mutex_);
   std::optional<grpc::Status> status_ ABSL_GUARDED_BY(mutex_);
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   Response current_;  // the one being written
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;

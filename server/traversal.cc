@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "server/device_scheduler.h"
 #include "server/handlers.h"
+#include "server/network_passes.h"
 #include "server/pictures.h"
 #include "server/request_checks.h"
 #include "server/served_model.h"
@@ -61,14 +63,17 @@ absl::StatusOr<Plan> MakePlan(const v1::TraverseRequest& request, const ModelSha
 
 absl::StatusOr<StyleVectors> StylesOfSource(const ServedModel& served,
                                             const v1::TraverseRequest& request,
-                                            const DecodeLimits& limits) {
-  const Stylex& model = served.model();
+                                            const HandlerContext& context,
+                                            const Cancellation& cancellation) {
   if (request.has_styles()) {
-    return FromStyles(request.styles(), model.device());
+    return FromStyles(request.styles(), served.model().device());
   }
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
-                          ReadPicture(request.image(), "image", served, limits));
-  return model.Styles(model.Encode(image, model.Logits(image)));
+                          ReadPicture(request.image(), "image", served, context.decode_limits));
+  SharedNetworks networks(served.passes(), context.device, cancellation);
+  STYLEX_ASSIGN_OR_RETURN(const EncodedImage encoded, networks.Encode(image));
+  return StyleVectors{encoded.styles.conv.to(served.model().device()),
+                      encoded.styles.rgb.to(served.model().device())};
 }
 
 // Styles of frames first to first + count - 1.
@@ -83,17 +88,23 @@ StyleVectors StylesOfFrames(const StyleVectors& styles, const StyleRanges& range
 }
 
 absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request, const Plan& plan,
-                  const DecodeLimits& limits, const Cancellation& cancellation,
+                  const HandlerContext& context, const Cancellation& cancellation,
                   StreamSink<v1::TraverseResponse>* sink) {
   const torch::NoGradGuard no_grad;
-  STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles, StylesOfSource(served, request, limits));
+  STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,
+                          StylesOfSource(served, request, context, cancellation));
   const PictureWriter writer(request.output_format(), served.id());
   for (int64_t first = 0; first < plan.frames; first += served.search_batch()) {
-    STYLEX_RETURN_IF_ERROR(cancellation.status());
     const int64_t count = std::min(served.search_batch(), plan.frames - first);
+    // A turn of its own for each chunk: while its files are written, others compute.
+    DeviceScheduler::Turn turn(context.device, [&] { return !cancellation.stopped(); });
+    if (!turn.active()) {
+      return absl::CancelledError("the traversal was cancelled");
+    }
     const torch::Tensor drawn =
         served.model().Synthesize(StylesOfFrames(styles, served.ranges(), plan, first, count));
     const torch::Tensor logits = served.model().Logits(drawn);
+    turn.End();
     STYLEX_RETURN_IF_ERROR(CheckDrawable(drawn, logits, "styles.values"));
     for (int64_t i = 0; i < count; ++i) {
       v1::TraverseResponse frame;
@@ -113,11 +124,11 @@ StreamWork<v1::TraverseResponse> Traverse(const HandlerContext& context,
                                           const v1::TraverseRequest& request) {
   STYLEX_ASSIGN_OR_RETURN(auto model, context.models->Find(request.model()));
   STYLEX_ASSIGN_OR_RETURN(const Plan plan, MakePlan(request, model->shape()));
-  auto run = [model, &request, plan, limits = context.decode_limits](
-                 const Cancellation& cancellation, StreamSink<v1::TraverseResponse>* sink) {
-    return Draw(*model, request, plan, limits, cancellation, sink);
+  auto run = [model, &request, plan, &context](const Cancellation& cancellation,
+                                               StreamSink<v1::TraverseResponse>* sink) {
+    return Draw(*model, request, plan, context, cancellation, sink);
   };
-  return Work<StreamSink<v1::TraverseResponse>>{.run = std::move(run)};
+  return Work<StreamSink<v1::TraverseResponse>>{.run = std::move(run), .effort = Effort::kBulk};
 }
 
 }  // namespace stylex

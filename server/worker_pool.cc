@@ -85,6 +85,9 @@ size_t WorkerPool::running() const {
 }
 
 void WorkerPool::Work() {
+  if (options_.on_start) {
+    options_.on_start();
+  }
   while (true) {
     Job job;
     {

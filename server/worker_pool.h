@@ -29,7 +29,8 @@ class WorkerPool {
  public:
   struct Options {
     int workers = 1;
-    size_t max_queue = 64;  // jobs that wait; those that run do not count
+    size_t max_queue = 64;                     // jobs that wait; those that run do not count
+    std::function<void()> on_start = nullptr;  // on each thread, first; may be empty
   };
 
   explicit WorkerPool(const Options& options);

@@ -1,13 +1,18 @@
-"""Do the manifests agree with the server? Ports, probes, flags, grace period, security context.
+"""Do the manifests agree with the server? Flags, ports, probes, grace period, security context.
 
-Renders with kustomize where it is installed; otherwise reads the base's files. Exit code 77: skipped.
+Renders every overlay with kustomize where it is installed; otherwise reads the base's files. Then
+starts the server with the flags of the manifests and asks it what the probes would ask. Exit code
+77: skipped.
 """
 
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 try:
     import yaml
@@ -16,19 +21,13 @@ except ImportError:
     sys.exit(77)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BASE = ROOT / "deploy/kubernetes/base"
-
-
-def render():
-    kustomize = shutil.which("kustomize") or os.path.expanduser("~/go/bin/kustomize")
-    if os.path.exists(kustomize):
-        text = subprocess.run([kustomize, "build", str(BASE)], check=True,
-                              capture_output=True, text=True).stdout
-    else:
-        print("kustomize is not installed: reading the base's files as they are")
-        names = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
-        text = "\n---\n".join((BASE / name).read_text() for name in names)
-    return [document for document in yaml.safe_load_all(text) if document]
+KUBERNETES = ROOT / "deploy/kubernetes"
+TLS_OVERLAY = """
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../base]
+components: [../components/tls, ../components/servicemonitor, ../components/networkpolicy]
+"""
 
 
 def check(condition, message):
@@ -36,26 +35,59 @@ def check(condition, message):
         sys.exit(f"failed: {message}")
 
 
+def kustomize():
+    found = shutil.which("kustomize") or os.path.expanduser("~/go/bin/kustomize")
+    return found if os.path.exists(found) else None
+
+
+def documents(text):
+    return {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(text) if o}
+
+
+def build(folder):
+    return documents(subprocess.run([kustomize(), "build", str(folder)], check=True,
+                                    capture_output=True, text=True).stdout)
+
+
+def renderings():
+    """Name and objects of everything that somebody might apply."""
+    if not kustomize():
+        print("kustomize is not installed: reading the base's files as they are")
+        names = yaml.safe_load((KUBERNETES / "base/kustomization.yaml").read_text())["resources"]
+        text = "\n---\n".join((KUBERNETES / "base" / name).read_text() for name in names)
+        return [("base", documents(text))]
+    result = [(name, build(KUBERNETES / name)) for name in ("base", "overlays/cpu", "overlays/gpu")]
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = pathlib.Path(scratch) / "kubernetes"
+        shutil.copytree(KUBERNETES, copy)
+        (copy / "all").mkdir()
+        (copy / "all/kustomization.yaml").write_text(TLS_OVERLAY)
+        result.append(("base with every component", build(copy / "all")))
+    return result
+
+
 def flag_values(arguments):
     return dict(argument.lstrip("-").split("=", 1) for argument in arguments)
 
 
-def check_flags(server, flags, environment):
-    usage = subprocess.run([server, "--help"], check=True, capture_output=True, text=True).stdout
+def check_flags(usage, flags, environment):
     for flag in flags:
-        check(f"--{flag}" in usage, f"the server has no flag --{flag}")
+        check(re.search(rf"--{flag}\b", usage), f"the server has no flag --{flag}")
     for name in environment:
         if name.startswith("STYLEX_"):
             check(name in usage, f"the server reads no variable {name}")
 
 
 def check_container(container, flags):
-    port = int(flags["port"])
-    check(container["ports"][0]["containerPort"] == port, "containerPort is not --port")
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    check(ports["grpc"] == int(flags["port"]), "containerPort grpc is not --port")
+    check(ports["metrics"] == int(flags["metrics-port"]), "containerPort metrics is another one")
+    # With TLS only the port for health alone speaks plainly, as probes do.
+    health = flags["health-port"] if "tls-certificate" in flags else flags["port"]
     for probe, service in (("startupProbe", "startup"), ("readinessProbe", "readiness"),
                            ("livenessProbe", "liveness")):
-        check(container[probe]["grpc"] == {"port": port, "service": service},
-              f"{probe} does not ask for {service} on {port}")
+        check(container[probe]["grpc"] == {"port": int(health), "service": service},
+              f"{probe} does not ask for {service} on {health}")
         check(container[probe]["timeoutSeconds"] >= 5, f"{probe} times out too early")
     context = container["securityContext"]
     check(context["allowPrivilegeEscalation"] is False, "privilege escalation is allowed")
@@ -63,25 +95,119 @@ def check_container(container, flags):
     check(context["capabilities"]["drop"] == ["ALL"], "capabilities are kept")
     for kind in ("requests", "limits"):
         check(set(container["resources"][kind]) >= {"cpu", "memory"}, f"{kind} are incomplete")
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    for flag in ("tls-certificate", "tls-key"):
+        if flag in flags:
+            check(os.path.dirname(flags[flag]) in mounts, f"nothing is mounted for --{flag}")
 
 
-def main():
-    objects = {(o["kind"], o["metadata"]["name"]): o for o in render()}
+def check_pod(name, objects, usage):
     pod = objects["Deployment", "stylex"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
     flags = flag_values(container["args"])
+    check_flags(usage, flags, [variable["name"] for variable in container["env"]])
     check_container(container, flags)
     check(pod["securityContext"]["runAsNonRoot"] is True, "runs as root")
     check(pod["automountServiceAccountToken"] is False, "mounts a token")
+    check(pod["enableServiceLinks"] is False, "a Service's variables would be read as flags")
     needed = float(flags["drain-delay"]) + float(flags["drain-timeout"]) + 5
     check(pod["terminationGracePeriodSeconds"] >= needed, f"grace period below {needed} s")
-    for name in ("stylex", "stylex-headless"):
-        check(objects["Service", name]["spec"]["ports"][0]["targetPort"] == int(flags["port"]),
-              f"Service {name} points elsewhere")
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    for mount in container["volumeMounts"]:
+        check(mount["name"] in volumes, f"{name}: no volume {mount['name']}")
+    return container, flags
+
+
+def check_around(objects, flags):
+    """What stands around the pods."""
+    labels = objects["Deployment", "stylex"]["spec"]["template"].get("metadata", {}).get("labels")
+    for (kind, name), thing in objects.items():
+        if kind == "Service" and labels:
+            selector = thing["spec"].get("selector")
+            check(selector and selector.items() <= labels.items(), f"Service {name} selects no pod")
+    for service in ("stylex", "stylex-headless"):
+        check(objects["Service", service]["spec"]["ports"][0]["targetPort"] == int(flags["port"]),
+              f"Service {service} points elsewhere")
+    check(objects["PodDisruptionBudget", "stylex"]["spec"]["maxUnavailable"] == 1,
+          "the disruption budget blocks or frees too much")
+    policy = objects.get(("NetworkPolicy", "stylex"))
+    if policy:
+        opened = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+        check(opened == {int(flags["port"]), int(flags["metrics-port"])},
+              f"the network policy opens {opened}")
+    monitor = objects.get(("ServiceMonitor", "stylex"))
+    if monitor:
+        service = objects["Service", "stylex-metrics"]
+        check(service["spec"]["ports"][0]["targetPort"] == int(flags["metrics-port"]),
+              "Service stylex-metrics points elsewhere")
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        check(wanted <= service["metadata"]["labels"].items(), "the monitor selects no Service")
+
+
+def check_overlays(rendered):
+    if "overlays/gpu" not in rendered:
+        return
+    deployment = rendered["overlays/gpu"]["Deployment", "stylex"]["spec"]
+    limits = deployment["template"]["spec"]["containers"][0]["resources"]["limits"]
+    check(limits["nvidia.com/gpu"] == 1, "the GPU overlay asks for no GPU")
+    check(deployment["strategy"]["rollingUpdate"]["maxSurge"] == 0, "a surge pod finds no GPU")
+    cpu = rendered["overlays/cpu"]
+    check("replicas" not in cpu["Deployment", "stylex"]["spec"], "replicas fight the autoscaler")
+    check(cpu["HorizontalPodAutoscaler", "stylex"]["spec"]["scaleTargetRef"]["name"] == "stylex",
+          "the autoscaler scales something else")
+
+
+def check_behaviour(server, container, flags):
+    """Starts the server as the manifest does, on free ports, and asks what the probes ask."""
+    try:
+        import grpc
+    except ImportError:
+        print("python3-grpcio is not installed: the server is not asked")
+        return
+    own = {**flags, "host": "127.0.0.1", "port": "0", "metrics-port": "0", "drain-delay": "0"}
+    with tempfile.TemporaryDirectory() as models:
+        own["models"] = models
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("STYLEX_")}
+        process = subprocess.Popen([server] + [f"--{k}={v}" for k, v in own.items()],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                   env=environment)
+        address = process.stdout.readline().split()[-1]
+        with grpc.insecure_channel(address) as channel:
+            ask = channel.unary_unary("/grpc.health.v1.Health/Check")
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                name = container[probe]["grpc"]["service"].encode()
+                # HealthCheckRequest.service is field 1; an unknown name would be NOT_FOUND.
+                ask(b"\x0a" + bytes([len(name)]) + name, timeout=60, wait_for_ready=True)
+        process.terminate()
+        check(process.wait(timeout=60) == 0, "SIGTERM does not end the server with 0")
+
+
+def check_dashboard(source):
+    """Every metric that the dashboard draws is one that the server has."""
+    dashboard = json.loads((ROOT / "deploy/grafana/stylex-server.json").read_text())
+    known = set(re.findall(r'"((?:stylex|process)_[a-z_]+)"', source))
+    drawn = set()
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            for name in re.findall(r"\b(?:stylex|process)_[a-z_]+", target["expr"]):
+                base = re.sub(r"_(bucket|sum|count)$", "", name)
+                check(base in known, f"panel {panel['title']!r} draws {name}, which there is not")
+                drawn.add(base)
+    check(known - drawn <= {"stylex_build_info"}, f"not drawn: {known - drawn}")
+
+
+def main():
     server = sys.argv[1]
     check(os.path.exists(server), f"{server} is missing")
-    check_flags(server, flags, [variable["name"] for variable in container["env"]])
-    print("manifests agree with the server")
+    usage = subprocess.run([server, "--help"], check=True, capture_output=True, text=True).stdout
+    rendered = dict(renderings())
+    for name, objects in rendered.items():
+        container, flags = check_pod(name, objects, usage)
+        check_around(objects, flags)
+        print(f"{name}: {len(objects)} objects agree with the server")
+    check_overlays(rendered)
+    check_behaviour(server, *check_pod("base", rendered["base"], usage))
+    check_dashboard((ROOT / "server/metrics.cc").read_text())
 
 
 main()

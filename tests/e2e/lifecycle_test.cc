@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "tests/e2e/odd_images.h"
@@ -99,20 +100,6 @@ TEST_F(LifecycleTest, AnEmptyFolderServesNothingAndSaysSo) {
   EXPECT_EQ(Classify(&server.stub()).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
-// Waits until the log tells of a call's end; that it comes at all is the test.
-std::string AwaitLogLine(const ServerProcess& server, const std::string& start) {
-  for (int i = 0; i < 600; ++i) {
-    const std::string log = server.Log();
-    const size_t at = log.find(start);
-    const size_t end = log.find('\n', at);
-    if (at != std::string::npos && end != std::string::npos) {
-      return log.substr(at, end - at);
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  return "";
-}
-
 TEST_F(LifecycleTest, CancellingStopsTheWork) {
   Start();
   RunningSearch search(&server_->stub(), kLong);
@@ -120,7 +107,8 @@ TEST_F(LifecycleTest, CancellingStopsTheWork) {
   EXPECT_EQ(search.Finish().error_code(), grpc::StatusCode::CANCELLED);
   // The one worker is free again, and the search did not run to its end.
   EXPECT_TRUE(Classify(&server_->stub()).ok());
-  EXPECT_THAT(AwaitLogLine(*server_, "FindAttributes id="), HasSubstr("code=CANCELLED"));
+  EXPECT_THAT(server_->AwaitLogLine("\"method\":\"FindAttributes\""),
+              HasSubstr("\"code\":\"CANCELLED\""));
 }
 
 TEST_F(LifecycleTest, ADeadlineStopsTheWork) {
@@ -133,8 +121,9 @@ TEST_F(LifecycleTest, ADeadlineStopsTheWork) {
   }
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_TRUE(Classify(&server_->stub()).ok());
-  EXPECT_THAT(AwaitLogLine(*server_, "FindAttributes id="),
-              ::testing::AnyOf(HasSubstr("code=DEADLINE_EXCEEDED"), HasSubstr("code=CANCELLED")));
+  EXPECT_THAT(server_->AwaitLogLine("\"method\":\"FindAttributes\""),
+              ::testing::AnyOf(HasSubstr("\"code\":\"DEADLINE_EXCEEDED\""),
+                               HasSubstr("\"code\":\"CANCELLED\"")));
 }
 
 TEST_F(LifecycleTest, TheServersOwnDeadlineStopsTheWork) {
@@ -149,7 +138,7 @@ TEST_F(LifecycleTest, TheServersOwnDeadlineStopsTheWork) {
 }
 
 TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
-  Start({"--max-queue", "1"});
+  Start({"--search-workers", "1", "--max-search-queue", "1"});
   RunningSearch search(&server_->stub(), kLong);
   // One of three finds room in the queue.
   grpc::Status statuses[3];
@@ -157,7 +146,15 @@ TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
   std::vector<std::thread> clients;
   for (grpc::Status& status : statuses) {
     clients.emplace_back([&] {
-      status = Classify(&server_->stub());
+      v1::TraverseRequest request;
+      *request.mutable_image() = DarkImage().image();
+      request.mutable_attribute()->set_index(0);
+      grpc::ClientContext context;
+      const auto reader = server_->stub().Traverse(&context, request);
+      v1::TraverseResponse response;
+      while (reader->Read(&response)) {
+      }
+      status = reader->Finish();
       refused += status.ok() ? 0 : 1;
     });
   }
@@ -178,10 +175,24 @@ TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
   }
 }
 
+// Every worker for searches is busy; a single image is answered all the same.
+TEST_F(LifecycleTest, SingleImagesGoBeforeSearches) {
+  Start({"--search-workers", "2"});
+  RunningSearch first(&server_->stub(), kLong);
+  RunningSearch second(&server_->stub(), kLong);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(Classify(&server_->stub()).ok());
+  }
+  first.Cancel();
+  second.Cancel();
+  EXPECT_EQ(first.Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(second.Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
 TEST_F(LifecycleTest, SigtermFinishesWhatRunsAndRefusesTheRest) {
-  Start();
+  Start({"--drain-timeout", "200"});
   v1::FindAttributesRequest request = LongSearch();
-  request.mutable_images()->DeleteSubrange(8, request.images_size() - 8);
+  request.mutable_images()->DeleteSubrange(2, request.images_size() - 2);
   request.set_max_attributes(2);
   RunningSearch search(&server_->stub(), kLong, request);
   server_->Signal(SIGTERM);
@@ -208,6 +219,45 @@ TEST_F(LifecycleTest, WhileDrainingNewCallsAreUnavailable) {
   EXPECT_EQ(ReasonOf(status), "DRAINING");
   search.Cancel();
   EXPECT_EQ(server_->Wait(), 0);
+}
+
+TEST_F(LifecycleTest, AStalledComputationMakesTheServerNeitherReadyNorLive) {
+  WriteTinyCheckpoint(models_.path(), {.version = 2, .stalls = true});
+  Start({"--stall-limit", "0.5", "--drain-timeout", "0.1"});
+  EXPECT_EQ(server_->Health("liveness"), HealthCheckResponse::SERVING);
+  while (server_->Health("liveness") == HealthCheckResponse::SERVING) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
+    v1::ClassifyResponse response;
+    EXPECT_FALSE(server_->stub().Classify(&context, DarkImage(), &response).ok());
+  }
+  EXPECT_EQ(server_->Health("readiness"), HealthCheckResponse::NOT_SERVING);
+  EXPECT_THAT(server_->Log(), HasSubstr("no sign of life"));
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 1) << "it ends, although the computation does not";
+}
+
+TEST_F(LifecycleTest, ANewVersionTakesOverWithoutARestartAndABadOneDoesNot) {
+  Start({"--reload-interval", "0.1"});
+  const auto served = [this] {
+    grpc::ClientContext context;
+    v1::ClassifyResponse response;
+    const grpc::Status status = server_->stub().Classify(&context, DarkImage(), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.model();
+  };
+  EXPECT_EQ(served(), "tiny/1");
+  const std::string bad = models_.path() + "/tiny/3";
+  std::filesystem::create_directory(bad);  // holds nothing
+  WriteTinyCheckpoint(models_.path(), {.version = 2, .seed = 2});
+  while (served() != "tiny/2") {
+  }
+  EXPECT_NE(server_->AwaitLogLine("model tiny/3 failed"), "");
+  EXPECT_EQ(served(), "tiny/2");
+  EXPECT_EQ(server_->Health("model:tiny"), HealthCheckResponse::SERVING);
+  std::filesystem::rename(models_.path() + "/tiny/2", models_.path() + "/tiny/.gone");
+  while (served() != "tiny/1") {
+  }
 }
 
 TEST_F(LifecycleTest, TheDrainGivesUpAfterItsTimeout) {

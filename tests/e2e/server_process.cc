@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 
@@ -57,6 +59,15 @@ ServerProcess::ServerProcess(const std::string& models, const std::vector<std::s
   if (fgets(line, sizeof(line), lines) != nullptr && std::string(line).starts_with(kListening)) {
     address_ = std::string(line).substr(sizeof(kListening) - 1);
     address_.pop_back();
+  }
+  for (const char* port : {"health", "metrics"}) {
+    const bool wanted = std::count(flags.begin(), flags.end(), absl::StrCat("--", port, "-port"));
+    const std::string start = absl::StrCat(port, " on ");
+    if (wanted && fgets(line, sizeof(line), lines) != nullptr &&
+        std::string(line).starts_with(start)) {
+      other_addresses_[port] = std::string(line).substr(start.size());
+      other_addresses_[port].pop_back();
+    }
   }
   fclose(lines);
   EXPECT_FALSE(address_.empty()) << "the server said \"" << line << "\", its log: " << Log();
@@ -115,6 +126,19 @@ int ServerProcess::Wait() {
   EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
   pid_ = 0;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+std::string ServerProcess::AwaitLogLine(const std::string& part) const {
+  for (int i = 0; i < 600; ++i) {
+    std::istringstream log(Log());
+    for (std::string line; std::getline(log, line) && !log.eof();) {
+      if (line.find(part) != std::string::npos) {
+        return line;
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return "";
 }
 
 std::string ServerProcess::Log() const {

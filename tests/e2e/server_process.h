@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <sys/types.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class ServerProcess {
   ServerProcess& operator=(const ServerProcess&) = delete;
 
   const std::string& address() const { return address_; }
+  // Of the other ports that it told of: "health", "metrics".
+  const std::string& address(const std::string& port) const { return other_addresses_.at(port); }
   std::shared_ptr<grpc::Channel> NewChannel() const;
   v1::ExplanationService::Stub& stub() { return *stub_; }
 
@@ -39,11 +42,14 @@ class ServerProcess {
   int Wait();
   // All that it logged so far.
   std::string Log() const;
+  // Waits for a line of the log that holds `part`, and returns it; "" if none comes.
+  std::string AwaitLogLine(const std::string& part) const;
 
  private:
   TemporaryFolder folder_;
   pid_t pid_ = 0;
   std::string address_;
+  std::map<std::string, std::string> other_addresses_;
   std::unique_ptr<v1::ExplanationService::Stub> stub_;
 };
 

@@ -26,13 +26,13 @@ class ScriptedService : public v1::ExplanationService::CallbackService {
   explicit ScriptedService(CallRunner* runner) : runner_(runner) {}
 
   grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
-                                     const v1::ClassifyRequest*,
+                                     const v1::ClassifyRequest* request,
                                      v1::ClassifyResponse* response) override {
-    return runner_->Unary<v1::ClassifyResponse>("Classify", context, response, classify);
+    return runner_->Unary<v1::ClassifyResponse>("Classify", context, *request, response, classify);
   }
-  grpc::ServerWriteReactor<v1::TraverseResponse>* Traverse(grpc::CallbackServerContext* context,
-                                                           const v1::TraverseRequest*) override {
-    return runner_->Stream<v1::TraverseResponse>("Traverse", context, traverse);
+  grpc::ServerWriteReactor<v1::TraverseResponse>* Traverse(
+      grpc::CallbackServerContext* context, const v1::TraverseRequest* request) override {
+    return runner_->Stream<v1::TraverseResponse>("Traverse", context, *request, traverse);
   }
 
   std::function<UnaryWork<v1::ClassifyResponse>()> classify;
@@ -47,12 +47,28 @@ UnaryWork<v1::ClassifyResponse> Doing(
   return Work<v1::ClassifyResponse>{.run = std::move(run)};
 }
 
+// Keeps every record.
+class RecordingObserver : public CallObserver {
+ public:
+  void OnStarted(const char* method) override { started = method; }
+  void OnFinished(const CallRecord& record) override {
+    ++finished;
+    last = record;
+  }
+  std::string started;
+  int finished = 0;
+  CallRecord last;
+};
+
 class CallRunnerTest : public ::testing::Test {
  protected:
   CallRunnerTest()
       : pool_({.workers = 1, .max_queue = 1}),
-        runner_({.on_exception = [this](const std::string& what) { exception_ = what; }}, &pool_,
-                &Clock::Real()),
+        bulk_pool_({.workers = 1, .max_queue = 1}),
+        runner_({.max_message_bytes = 1000,
+                 .observers = {&observer_},
+                 .on_exception = [this](const std::string& what) { exception_ = what; }},
+                {.interactive = &pool_, .bulk = &bulk_pool_}, &Clock::Real()),
         service_(&runner_) {
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
@@ -85,7 +101,9 @@ class CallRunnerTest : public ::testing::Test {
   std::promise<void> started_;
   std::promise<absl::StatusCode> stopped_;
   std::string exception_;
+  RecordingObserver observer_;
   WorkerPool pool_;
+  WorkerPool bulk_pool_;
   CallRunner runner_;
   ScriptedService service_;
   std::unique_ptr<grpc::Server> server_;
@@ -118,7 +136,7 @@ TEST_F(CallRunnerTest, CheapWorkNeedsNoWorker) {
                                             worker = std::this_thread::get_id();
                                             return absl::OkStatus();
                                           },
-                                      .cheap = true};
+                                      .effort = Effort::kCheap};
   };
   EXPECT_TRUE(Classify().ok());
   EXPECT_EQ(worker, grpc_thread);
@@ -257,6 +275,45 @@ TEST_F(CallRunnerTest, EchoesTheRequestIdOrMakesOne) {
       EXPECT_EQ(echoed.size(), 16u);
     }
   }
+}
+
+TEST_F(CallRunnerTest, ObserversLearnWhatACallWas) {
+  service_.classify = [] {
+    return Doing([](const Cancellation&, v1::ClassifyResponse* response) {
+      response->set_model("m/1");
+      return absl::OkStatus();
+    });
+  };
+  constexpr char kTrace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (const std::string& trace : {std::string(kTrace), std::string("00-not-a-trace")}) {
+    grpc::ClientContext context;
+    context.AddMetadata("traceparent", trace);
+    context.AddMetadata("x-request-id", "mine");
+    v1::ClassifyRequest request;
+    request.set_model("m");
+    v1::ClassifyResponse response;
+    ASSERT_TRUE(stub_->Classify(&context, request, &response).ok());
+    EXPECT_EQ(observer_.started, "Classify");
+    EXPECT_STREQ(observer_.last.method, "Classify");
+    EXPECT_EQ(observer_.last.model, "m");
+    EXPECT_EQ(observer_.last.request_id, "mine");
+    EXPECT_EQ(observer_.last.traceparent, trace == kTrace ? trace : "");
+    EXPECT_EQ(observer_.last.request_bytes, 3);
+    EXPECT_EQ(observer_.last.response_bytes, 5);
+    EXPECT_TRUE(observer_.last.status.ok());
+  }
+  EXPECT_EQ(observer_.finished, 2);
+}
+
+TEST_F(CallRunnerTest, ARequestOverTheLimitIsRefusedWithDetails) {
+  v1::ClassifyRequest request;
+  request.mutable_image()->set_data(std::string(2000, 'x'));
+  grpc::ClientContext context;
+  v1::ClassifyResponse response;
+  const grpc::Status status = stub_->Classify(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(status), "MESSAGE_TOO_LARGE");
+  EXPECT_EQ(observer_.last.reason, "MESSAGE_TOO_LARGE");
 }
 
 TEST_F(CallRunnerTest, AStreamKeepsItsOrderAndCoalescesTheLatest) {

@@ -128,5 +128,23 @@ TEST(ErrorsTest, QuotedEscapesControlCharacters) {
   EXPECT_LE(Quoted(std::string(5000, 'a')).size(), 102u);
 }
 
+TEST(ErrorsTest, ADeviceErrorThatStaysIsToldFromOneThatPasses) {
+  EXPECT_TRUE(IsPersistentDeviceError("CUDA error: an illegal memory access was encountered"));
+  EXPECT_TRUE(IsPersistentDeviceError("CUDA error: device-side assert triggered"));
+  EXPECT_FALSE(IsPersistentDeviceError("CUDA error: out of memory"));
+  EXPECT_FALSE(IsPersistentDeviceError("CUDA out of memory. Tried to allocate 2 GiB"));
+  EXPECT_FALSE(IsPersistentDeviceError("mat1 and mat2 shapes cannot be multiplied"));
+  EXPECT_TRUE(IsOutOfMemory("CUDA out of memory. Tried to allocate 2 GiB"));
+  EXPECT_TRUE(IsOutOfMemory("DefaultCPUAllocator: can't allocate memory"));
+}
+
+TEST(ErrorsTest, EveryErrorHasAReason) {
+  EXPECT_EQ(ReasonOfError(absl::OkStatus()), "");
+  EXPECT_EQ(ReasonOfError(QueueFullError()), "QUEUE_FULL");
+  EXPECT_EQ(ReasonOfError(UnauthenticatedError()), "UNAUTHENTICATED");
+  EXPECT_EQ(ReasonOfError(MessageTooLargeError(5, 4)), "MESSAGE_TOO_LARGE");
+  EXPECT_EQ(ReasonOfError(absl::CancelledError("gone")), "CANCELLED");
+}
+
 }  // namespace
 }  // namespace stylex

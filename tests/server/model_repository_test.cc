@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "server/errors.h"
@@ -121,8 +123,7 @@ TEST_F(ModelRepositoryTest, AFailedVersionIsKeptWithItsReasonAndTheOthersServe) 
   EXPECT_EQ(list[1].resolution(), 16);
   EXPECT_EQ(list[1].labels_size(), 2);
   EXPECT_EQ(list[2].name(), "dogs");
-  EXPECT_THAT(names_, ElementsAre(Pair("cats", false), Pair("cats", false), Pair("dogs", false),
-                                  Pair("cats", true)));
+  EXPECT_THAT(names_, ElementsAre(Pair("cats", false), Pair("dogs", false), Pair("cats", true)));
 }
 
 TEST_F(ModelRepositoryTest, AModelThatLoadsIsUnavailable) {
@@ -160,6 +161,143 @@ TEST_F(ModelRepositoryTest, AHandlePinsItsModel) {
   const std::shared_ptr<const ServedModel> handle = *repository_->Find("cats");
   repository_.reset();
   EXPECT_EQ(handle->id(), "cats/3");
+}
+
+// A folder that the test changes while the repository looks at it without pause.
+class ModelReloadTest : public ::testing::Test {
+ protected:
+  ModelReloadTest()
+      : repository_(
+            {.list = [this] { return List(); },
+             .load = [this](const VersionPath& version) { return LoadOne(version); },
+             .on_name = [this](const std::string& name, bool ready) { SetReady(name, ready); },
+             .on_loaded = [this] { ++loaded_; },
+             .on_unloaded = [this] { ++unloaded_; }},
+            absl::Milliseconds(1)) {}
+
+  void Put(const std::vector<VersionPath>& versions) {
+    MutexLock lock(&mutex_);
+    versions_ = versions;
+  }
+  absl::StatusOr<std::vector<VersionPath>> List() {
+    MutexLock lock(&mutex_);
+    ++looks_;
+    return unreadable_ ? absl::StatusOr<std::vector<VersionPath>>(absl::UnavailableError("no"))
+                       : versions_;
+  }
+  // Waits until the folder, as it is now, was looked at and dealt with.
+  void AwaitLook() {
+    const int before = looks_;
+    while (looks_ < before + 3) {
+      std::this_thread::yield();
+    }
+  }
+  absl::StatusOr<LoadedVersion> LoadOne(const VersionPath& version) {
+    ++loads_;
+    if (version.signature == "bad") {
+      return absl::DataLossError("bad hash");
+    }
+    return LoadedVersion{
+        .model = std::make_shared<ServedModel>(absl::StrCat(version.id(), version.signature)),
+        .resolution = 16,
+        .labels = {"a", "b"}};
+  }
+  void SetReady(const std::string& name, bool ready) {
+    MutexLock lock(&mutex_);
+    ready_[name] = ready;
+  }
+  bool ready(const std::string& name) {
+    MutexLock lock(&mutex_);
+    return ready_[name];
+  }
+  std::string FindId(const std::string& model) {
+    const auto found = repository_.Find(model);
+    return found.ok() ? (*found)->id()
+                      : std::string(absl::StatusCodeToString(found.status().code()));
+  }
+
+  Mutex mutex_;
+  std::vector<VersionPath> versions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, bool> ready_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> unreadable_ = false;
+  std::atomic<int> looks_ = 0, loads_ = 0, loaded_ = 0, unloaded_ = 0;
+  ModelRepository repository_;  // last: its thread uses all the others
+};
+
+TEST_F(ModelReloadTest, ANewVersionIsServedOnceItIsLoaded) {
+  Put({{"cats", 1, ""}});
+  repository_.Start();
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/1");
+  const auto held = repository_.Find("cats");
+  Put({{"cats", 2, ""}, {"cats", 1, ""}});
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/2");
+  EXPECT_EQ(FindId("cats/1"), "cats/1");
+  EXPECT_EQ((*held)->id(), "cats/1");
+  EXPECT_EQ(loads_, 2) << "what is loaded is not loaded again";
+  EXPECT_EQ(loaded_, 1);
+}
+
+TEST_F(ModelReloadTest, ABadNewVersionIsRefusedAndTheOldOneStays) {
+  Put({{"cats", 1, ""}});
+  repository_.Start();
+  AwaitLook();
+  Put({{"cats", 2, "", "bad"}, {"cats", 1, ""}});
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/1");
+  EXPECT_EQ(FindId("cats/2"), "FAILED_PRECONDITION");
+  EXPECT_TRUE(ready("cats"));
+  EXPECT_EQ(loads_, 2) << "a bad version is not tried again and again";
+  Put({{"cats", 2, "", "mended"}, {"cats", 1, ""}});
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/2mended");
+}
+
+TEST_F(ModelReloadTest, AnExchangedVersionServesOnlyWhenItIsGood) {
+  Put({{"cats", 1, "", "first"}});
+  repository_.Start();
+  AwaitLook();
+  Put({{"cats", 1, "", "bad"}});
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/1first");
+  EXPECT_EQ(unloaded_, 0);
+  Put({{"cats", 1, "", "second"}});
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/1second");
+  EXPECT_EQ(unloaded_, 1);
+}
+
+TEST_F(ModelReloadTest, ARemovedVersionIsLetGo) {
+  Put({{"cats", 2, ""}, {"cats", 1, ""}, {"dogs", 1, ""}});
+  repository_.Start();
+  AwaitLook();
+  std::weak_ptr<const ServedModel> newest;
+  {
+    const auto held = repository_.Find("cats/2");
+    newest = *held;
+    Put({{"cats", 1, ""}, {"dogs", 1, ""}});
+    AwaitLook();
+    EXPECT_EQ((*held)->id(), "cats/2") << "a handle pins its model";
+  }
+  EXPECT_TRUE(newest.expired());
+  EXPECT_EQ(FindId("cats"), "cats/1");
+  EXPECT_TRUE(ready("cats"));
+  Put({{"dogs", 1, ""}});
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "NOT_FOUND");
+  EXPECT_FALSE(ready("cats"));
+  EXPECT_EQ(FindId(""), "dogs/1");
+  EXPECT_EQ(unloaded_, 2);
+}
+
+TEST_F(ModelReloadTest, AFolderThatCannotBeReadIsNotAnEmptyOne) {
+  Put({{"cats", 1, ""}});
+  repository_.Start();
+  AwaitLook();
+  unreadable_ = true;
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/1");
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ TEST_F(OptionsTest, DefaultsNeedAFolderOnly) {
   EXPECT_EQ(parsed.options.models, "/tmp");
   EXPECT_EQ(parsed.options.port, 50051);
   EXPECT_EQ(parsed.options.max_message_mib, 16);
-  EXPECT_EQ(parsed.options.workers, 1);
+  EXPECT_EQ(parsed.options.max_batch, 0);
   EXPECT_TRUE(parsed.options.reflection);
 }
 
@@ -54,6 +54,7 @@ TEST_F(OptionsTest, BadValuesEndTheProgram) {
                                              {"--models", "/tmp", "--port", "tcp"},
                                              {"--models", "/tmp", "--workers", "0"},
                                              {"--models", "/tmp", "--max-queue", "0"},
+                                             {"--models", "/tmp", "--max-batch", "-1"},
                                              {"--models", "/tmp", "--default-deadline", "-1"},
                                              {"--models", "/tmp", "--log-level", "loud"},
                                              {"--models", "/tmp", "--no-such-flag"}}) {
@@ -61,6 +62,10 @@ TEST_F(OptionsTest, BadValuesEndTheProgram) {
     EXPECT_TRUE(parsed.exit);
     EXPECT_NE(parsed.exit_code, 0);
   }
+  EXPECT_TRUE(Parse({"--models", "/tmp", "--tls-certificate", "/etc/hostname"}).exit)
+      << "a certificate without a key";
+  EXPECT_TRUE(Parse({"--models", "/tmp", "--tls-client-ca", "/etc/hostname"}).exit)
+      << "client certificates without TLS";
   setenv("STYLEX_PORT", "tcp://10.0.0.1:50051", 1);
   EXPECT_TRUE(Parse({"--models", "/tmp"}).exit);
 }

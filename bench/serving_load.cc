@@ -1,0 +1,242 @@
+// A closed loop of clients against a stylex-server; one JSON object on stdout.
+//
+//   serving_load --server HOST:PORT --method Encode|Reconstruct|Classify|Cancel --image FILE
+//                [--clients N] [--seconds S] [--search]
+//
+// --search keeps an exhaustive FindAttributes running meanwhile. Method Cancel measures, with one
+// client, how long after the cancellation of a search the next one's first frame comes; it needs a
+// server with --search-workers 1, where that is the time until the device is free.
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "stylex/v1/explanation.grpc.pb.h"
+
+namespace stylex {
+namespace {
+
+struct Flags {
+  std::string server, method, image;
+  int clients = 1;
+  double seconds = 10;
+  bool search = false;
+};
+
+using Stub = v1::ExplanationService::Stub;
+
+std::unique_ptr<Stub> NewStub(const Flags& flags) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return v1::ExplanationService::NewStub(
+      grpc::CreateCustomChannel(flags.server, grpc::InsecureChannelCredentials(), arguments));
+}
+
+v1::Image ReadImage(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  v1::Image image;
+  image.set_data(std::string(std::istreambuf_iterator<char>(file), {}));
+  return image;
+}
+
+v1::FindAttributesRequest Search(const Flags& flags, int target) {
+  v1::FindAttributesRequest request;
+  request.set_search(v1::SEARCH_EXHAUSTIVE);
+  request.set_strategy(v1::STRATEGY_INDEPENDENT);
+  request.mutable_target_class()->set_class_id(target);
+  for (int i = 0; i < 64; ++i) {
+    *request.add_images() = ReadImage(flags.image);
+  }
+  return request;
+}
+
+template <class Request, class Response>
+bool CallWith(Stub* stub, const v1::Image& image,
+              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
+  grpc::ClientContext context;
+  Request request;
+  *request.mutable_image() = image;
+  Response response;
+  return (stub->*method)(&context, request, &response).ok();
+}
+
+bool Call(Stub* stub, const std::string& method, const v1::Image& image) {
+  if (method == "Classify") {
+    return CallWith<v1::ClassifyRequest, v1::ClassifyResponse>(stub, image, &Stub::Classify);
+  }
+  if (method == "Encode") {
+    return CallWith<v1::EncodeRequest, v1::EncodeResponse>(stub, image, &Stub::Encode);
+  }
+  return CallWith<v1::ReconstructRequest, v1::ReconstructResponse>(stub, image, &Stub::Reconstruct);
+}
+
+// A search that computes (its second progress message came) until it is cancelled.
+class RunningSearch {
+ public:
+  RunningSearch(Stub* stub, const Flags& flags, int target)
+      : reader_(stub->FindAttributes(&context_, Search(flags, target))) {
+    v1::FindAttributesResponse response;
+    while (reader_->Read(&response) && response.progress().done() == 0 && !response.has_result()) {
+    }
+    if (response.has_result()) {
+      std::fprintf(stderr, "the image is decided as the target: no search ran\n");
+    }
+  }
+  void Cancel() { context_.TryCancel(); }
+  void Finish() {
+    v1::FindAttributesResponse response;
+    while (reader_->Read(&response)) {
+    }
+    reader_->Finish();
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::FindAttributesResponse>> reader_;
+};
+
+// Milliseconds from a cancellation to the next search's first frame.
+double CancelOnce(Stub* stub, const Flags& flags, int target) {
+  RunningSearch search(stub, flags, target);
+  search.Cancel();
+  const absl::Time start = absl::Now();
+  search.Finish();
+  v1::TraverseRequest request;
+  *request.mutable_image() = ReadImage(flags.image);
+  request.mutable_attribute()->set_index(0);
+  request.set_steps(2);
+  grpc::ClientContext context;
+  const auto frames = stub->Traverse(&context, request);
+  v1::TraverseResponse frame;
+  frames->Read(&frame);
+  const double ms = absl::ToDoubleMilliseconds(absl::Now() - start);
+  while (frames->Read(&frame)) {
+  }
+  frames->Finish();
+  return ms;
+}
+
+// A class that the image is not decided as.
+int OtherClass(Stub* stub, const Flags& flags) {
+  grpc::ClientContext context;
+  v1::ClassifyRequest request;
+  *request.mutable_image() = ReadImage(flags.image);
+  v1::ClassifyResponse response;
+  stub->Classify(&context, request, &response);
+  return response.prediction().class_id() == 0 ? 1 : 0;
+}
+
+void Print(std::vector<double> milliseconds, int errors, double seconds) {
+  std::sort(milliseconds.begin(), milliseconds.end());
+  const auto quantile = [&](double q) {
+    return milliseconds.empty() ? 0.0
+                                : milliseconds[static_cast<size_t>(
+                                      q * static_cast<double>(milliseconds.size() - 1))];
+  };
+  std::printf(
+      "{\"calls\": %zu, \"errors\": %d, \"per_second\": %.2f, \"p50_ms\": %.3f, \"p95_ms\": %.3f, "
+      "\"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
+      milliseconds.size(), errors, static_cast<double>(milliseconds.size()) / seconds,
+      quantile(0.5), quantile(0.95), quantile(0.99), quantile(1));
+}
+
+void MeasureCancelling(const Flags& flags) {
+  const auto stub = NewStub(flags);
+  const int target = OtherClass(stub.get(), flags);
+  std::vector<double> milliseconds;
+  const absl::Time start = absl::Now();
+  while (absl::Now() - start < absl::Seconds(flags.seconds)) {
+    milliseconds.push_back(CancelOnce(stub.get(), flags, target));
+  }
+  Print(milliseconds, 0, absl::ToDoubleSeconds(absl::Now() - start));
+}
+
+void MeasureCalls(const Flags& flags) {
+  std::atomic<bool> done = false;
+  std::thread searcher;
+  if (flags.search) {
+    searcher = std::thread([&] {
+      const auto stub = NewStub(flags);
+      const int target = OtherClass(stub.get(), flags);
+      while (!done) {
+        RunningSearch search(stub.get(), flags, target);
+        while (!done) {
+          absl::SleepFor(absl::Milliseconds(5));
+        }
+        search.Cancel();
+        search.Finish();
+      }
+    });
+    absl::SleepFor(absl::Seconds(2));
+  }
+  std::mutex mutex;
+  std::vector<double> milliseconds;
+  std::atomic<int> errors = 0;
+  const v1::Image image = ReadImage(flags.image);
+  const auto run = [&](absl::Duration duration, bool count) {
+    std::vector<std::thread> clients;
+    for (int c = 0; c < flags.clients; ++c) {
+      clients.emplace_back([&] {
+        const auto stub = NewStub(flags);
+        std::vector<double> own;
+        const absl::Time end = absl::Now() + duration;
+        while (absl::Now() < end) {
+          const absl::Time start = absl::Now();
+          if (!Call(stub.get(), flags.method, image)) {
+            ++errors;
+          }
+          own.push_back(absl::ToDoubleMilliseconds(absl::Now() - start));
+        }
+        const std::lock_guard lock(mutex);
+        if (count) {
+          milliseconds.insert(milliseconds.end(), own.begin(), own.end());
+        }
+      });
+    }
+    for (std::thread& client : clients) {
+      client.join();
+    }
+  };
+  run(absl::Seconds(1), /*count=*/false);
+  const absl::Time start = absl::Now();
+  run(absl::Seconds(flags.seconds), /*count=*/true);
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  done = true;
+  if (searcher.joinable()) {
+    searcher.join();
+  }
+  Print(milliseconds, errors, seconds);
+}
+
+}  // namespace
+}  // namespace stylex
+
+int main(int argc, char** argv) {
+  stylex::Flags flags;
+  CLI::App app("Load for stylex-server", "serving_load");
+  app.add_option("--server", flags.server)->required();
+  app.add_option("--method", flags.method)
+      ->required()
+      ->check(CLI::IsMember({"Classify", "Encode", "Reconstruct", "Cancel"}));
+  app.add_option("--image", flags.image)->required()->check(CLI::ExistingFile);
+  app.add_option("--clients", flags.clients)->check(CLI::Range(1, 1024));
+  app.add_option("--seconds", flags.seconds)->check(CLI::Range(0.1, 3600.0));
+  app.add_flag("--search", flags.search);
+  CLI11_PARSE(app, argc, argv);
+  if (flags.method == "Cancel") {
+    stylex::MeasureCancelling(flags);
+  } else {
+    stylex::MeasureCalls(flags);
+  }
+  return 0;
+}

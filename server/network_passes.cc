@@ -1,0 +1,168 @@
+#include "server/network_passes.h"
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "base/status_macros.h"
+
+namespace stylex {
+namespace {
+
+struct ClassifyItem {
+  torch::Tensor image;
+  torch::Tensor logits;
+};
+struct EncodeItem {
+  torch::Tensor image;
+  EncodedImage encoded;
+};
+struct StylesItem {
+  torch::Tensor w;
+  StyleVectors styles;
+};
+struct SynthesizeItem {
+  StyleVectors styles;
+  DrawnImage drawn;
+};
+
+template <class Item>
+Item& At(void* item) {
+  return *static_cast<Item*>(item);
+}
+
+// The items' tensors as one batch on the model's device.
+template <class Item, class Member>
+torch::Tensor Gather(std::span<void* const> items, const Member& member,
+                     const torch::Device& device) {
+  std::vector<torch::Tensor> tensors;
+  for (void* item : items) {
+    tensors.push_back(member(At<Item>(item)));
+  }
+  return (tensors.size() == 1 ? tensors.front() : torch::cat(tensors)).to(device);
+}
+
+torch::Tensor OnCpu(const torch::Tensor& tensor) { return tensor.to(torch::kCPU); }
+
+class ClassifyPass : public BatchedPass {
+ public:
+  explicit ClassifyPass(const Stylex& model) : model_(model) {}
+  const char* stage() const override { return "classify"; }
+  void Run(std::span<void* const> items) override {
+    const torch::NoGradGuard no_grad;
+    const torch::Tensor images = Gather<ClassifyItem>(
+        items, [](const ClassifyItem& item) { return item.image; }, model_.device());
+    const torch::Tensor logits = OnCpu(model_.Logits(images));
+    for (size_t i = 0; i < items.size(); ++i) {
+      At<ClassifyItem>(items[i]).logits = logits.narrow(0, static_cast<int64_t>(i), 1);
+    }
+  }
+
+ private:
+  const Stylex& model_;
+};
+
+class EncodePass : public BatchedPass {
+ public:
+  explicit EncodePass(const Stylex& model) : model_(model) {}
+  const char* stage() const override { return "encode"; }
+  void Run(std::span<void* const> items) override {
+    const torch::NoGradGuard no_grad;
+    const torch::Tensor images = Gather<EncodeItem>(
+        items, [](const EncodeItem& item) { return item.image; }, model_.device());
+    const torch::Tensor logits = model_.Logits(images);
+    const torch::Tensor w = model_.Encode(images, logits);
+    const StyleVectors styles = model_.Styles(w);
+    const EncodedImage all = {OnCpu(logits), OnCpu(w), {OnCpu(styles.conv), OnCpu(styles.rgb)}};
+    for (size_t i = 0; i < items.size(); ++i) {
+      const auto n = static_cast<int64_t>(i);
+      At<EncodeItem>(items[i]).encoded = {all.logits.narrow(0, n, 1), all.w.narrow(0, n, 1),
+                                          all.styles.Narrow(n, 1)};
+    }
+  }
+
+ private:
+  const Stylex& model_;
+};
+
+class StylesPass : public BatchedPass {
+ public:
+  explicit StylesPass(const Stylex& model) : model_(model) {}
+  const char* stage() const override { return "styles"; }
+  void Run(std::span<void* const> items) override {
+    const torch::NoGradGuard no_grad;
+    const StyleVectors styles = model_.Styles(Gather<StylesItem>(
+        items, [](const StylesItem& item) { return item.w; }, model_.device()));
+    const StyleVectors all = {OnCpu(styles.conv), OnCpu(styles.rgb)};
+    for (size_t i = 0; i < items.size(); ++i) {
+      At<StylesItem>(items[i]).styles = all.Narrow(static_cast<int64_t>(i), 1);
+    }
+  }
+
+ private:
+  const Stylex& model_;
+};
+
+class SynthesizePass : public BatchedPass {
+ public:
+  explicit SynthesizePass(const Stylex& model) : model_(model) {}
+  const char* stage() const override { return "synthesize"; }
+  void Run(std::span<void* const> items) override {
+    const torch::NoGradGuard no_grad;
+    using Item = SynthesizeItem;
+    const StyleVectors styles = {
+        Gather<Item>(
+            items, [](const Item& item) { return item.styles.conv; }, model_.device()),
+        Gather<Item>(
+            items, [](const Item& item) { return item.styles.rgb; }, model_.device())};
+    const torch::Tensor images = model_.Synthesize(styles);
+    const DrawnImage all = {OnCpu(images), OnCpu(model_.Logits(images))};
+    for (size_t i = 0; i < items.size(); ++i) {
+      const auto n = static_cast<int64_t>(i);
+      At<Item>(items[i]).drawn = {all.image.narrow(0, n, 1), all.logits.narrow(0, n, 1)};
+    }
+  }
+
+ private:
+  const Stylex& model_;
+};
+
+}  // namespace
+
+NetworkPasses::NetworkPasses(const Stylex* model)
+    : classify_(std::make_unique<ClassifyPass>(*model)),
+      encode_(std::make_unique<EncodePass>(*model)),
+      styles_(std::make_unique<StylesPass>(*model)),
+      synthesize_(std::make_unique<SynthesizePass>(*model)) {}
+
+NetworkPasses::~NetworkPasses() = default;
+
+absl::Status SharedNetworks::Compute(BatchedPass* pass, void* item) {
+  return device_.Compute(pass, item, [this] { return !cancellation_.stopped(); });
+}
+
+absl::StatusOr<torch::Tensor> SharedNetworks::Logits(const torch::Tensor& image) {
+  ClassifyItem item = {.image = image, .logits = {}};
+  STYLEX_RETURN_IF_ERROR(Compute(passes_.classify(), &item));
+  return item.logits;
+}
+
+absl::StatusOr<EncodedImage> SharedNetworks::Encode(const torch::Tensor& image) {
+  EncodeItem item = {.image = image, .encoded = {}};
+  STYLEX_RETURN_IF_ERROR(Compute(passes_.encode(), &item));
+  return item.encoded;
+}
+
+absl::StatusOr<StyleVectors> SharedNetworks::Styles(const torch::Tensor& w) {
+  StylesItem item = {.w = w, .styles = {}};
+  STYLEX_RETURN_IF_ERROR(Compute(passes_.styles(), &item));
+  return item.styles;
+}
+
+absl::StatusOr<DrawnImage> SharedNetworks::Synthesize(const StyleVectors& styles) {
+  SynthesizeItem item = {.styles = styles, .drawn = {}};
+  STYLEX_RETURN_IF_ERROR(Compute(passes_.synthesize(), &item));
+  return item.drawn;
+}
+
+}  // namespace stylex
