@@ -120,12 +120,22 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   std::atomic<size_t> next = 0;
   std::atomic<int64_t> unreported = 0;
   std::atomic<bool> cancelled = false;
+  // The caller may use the question to let others have the device for a while: nobody goes on then.
+  std::atomic<bool> asking = false;
+  const auto is_cancelled = [&] {
+    asking = true;
+    cancelled = options_.cancelled();
+    asking = false;
+    asking.notify_all();
+    return cancelled.load();
+  };
   const auto work = [&] {
     const torch::NoGradGuard no_grad_here;
     const bool is_caller = std::this_thread::get_id() == caller;
     for (size_t i = next++; i < batches.size() && !cancelled; i = next++) {
-      if (is_caller && options_.cancelled && options_.cancelled()) {
-        cancelled = true;
+      if (!is_caller) {
+        asking.wait(true);
+      } else if (options_.cancelled && is_cancelled()) {
         return;
       }
       const std::span<const int64_t> chosen(&order[batches[i].start], batches[i].length);

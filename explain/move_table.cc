@@ -40,10 +40,19 @@ absl::Status MoveTable::ForEach(
     int64_t count, const std::function<absl::Status(int64_t, const Cancelled&)>& work) {
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<bool> stopped = false;
-  // The caller's own function is called on the caller's thread alone.
+  // The caller's own function is called on the caller's thread alone, which may use it to let others
+  // have the device for a while: nobody goes on then.
+  std::atomic<bool> asking = false;
   const Cancelled stop = [&] {
-    if (std::this_thread::get_id() == caller && options_.cancelled && options_.cancelled()) {
-      stopped = true;
+    if (std::this_thread::get_id() != caller) {
+      asking.wait(true);
+    } else if (options_.cancelled) {
+      asking = true;
+      if (options_.cancelled()) {
+        stopped = true;
+      }
+      asking = false;
+      asking.notify_all();
     }
     return stopped.load();
   };

@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "explain/attfind.h"
 #include "explain/counterfactual.h"
+#include "explain/screening.h"
 #include "server/device_scheduler.h"
 #include "server/handlers.h"
 #include "server/pictures.h"
@@ -25,7 +26,7 @@ namespace {
 constexpr int kDefaultAttributes = 10;
 constexpr int kMaxAttributes = 1000;
 constexpr double kMaxThreshold = 1e6;
-// SEARCH_SCREENED: coordinates that each image's gradients choose.
+// SEARCH_SCREENED, joint: coordinates that each image's gradients choose.
 constexpr int64_t kScreenedCoordinates = 128;
 
 using Sink = StreamSink<v1::FindAttributesResponse>;
@@ -124,7 +125,11 @@ class Search {
   }
 
  private:
-  bool screened() const { return request_.search() == v1::SEARCH_SCREENED; }
+  // The default, where images are many enough for it to save anything.
+  bool screened() const {
+    return request_.search() == v1::SEARCH_SCREENED ||
+           (request_.search() == v1::SEARCH_UNSPECIFIED && request_.images_size() > 1);
+  }
   bool joint() const {
     return request_.strategy() == v1::STRATEGY_SUBSET ||
            (request_.strategy() == v1::STRATEGY_UNSPECIFIED && kept_.size() == 1);
@@ -147,6 +152,9 @@ class Search {
   absl::StatusOr<std::vector<SelectedAttribute>> Select(const StyleVectors& styles,
                                                         const StyleEffects& effects,
                                                         SearchProgressReporter* progress);
+  absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(const StyleVectors& styles,
+                                                                SearchProgressReporter* progress,
+                                                                v1::AttributeSearchResult* result);
   absl::Status FindBest(SearchProgressReporter* progress, v1::AttributeSearchResult* result);
 
   const ServedModel& served_;
@@ -259,6 +267,27 @@ absl::StatusOr<std::vector<SelectedAttribute>> Search::Select(const StyleVectors
                                   .progress = searched.progress});
 }
 
+absl::StatusOr<std::vector<SelectedAttribute>> Search::SelectScreened(
+    const StyleVectors& styles, SearchProgressReporter* progress,
+    v1::AttributeSearchResult* result) {
+  const EffectOptions searched = MakeEffectOptions(progress);
+  ScreeningOptions options;
+  options.max_attributes = plan_.max_attributes;
+  options.shift = plan_.shift;
+  options.explained_at = plan_.threshold > 0 ? plan_.threshold : options.explained_at;
+  options.batch_size = searched.batch_size;
+  options.cancelled = searched.cancelled;
+  options.progress = searched.progress;
+  STYLEX_ASSIGN_OR_RETURN(ScreenedSelection found,
+                          SelectAttributesScreened(model_, styles, served_.ranges(), plan_.target,
+                                                   options));
+  progress->Update(found.classifier_calls, found.classifier_calls);
+  result->set_confidence(found.confidence);
+  result->set_audited(found.audited);
+  result->set_audit_misses(found.audit_misses);
+  return std::move(found.attributes);
+}
+
 absl::Status Search::FindBest(SearchProgressReporter* progress, v1::AttributeSearchResult* result) {
   StyleVectors styles;
   {
@@ -269,13 +298,19 @@ absl::Status Search::FindBest(SearchProgressReporter* progress, v1::AttributeSea
     }
     styles = {torch::cat(conv), torch::cat(rgb)};
   }
-  STYLEX_ASSIGN_OR_RETURN(
-      const StyleEffects effects,
-      screened() ? Screen(styles, progress)
-                 : ComputeEffects(model_, styles, served_.ranges(), MakeEffectOptions(progress)));
-  progress->NextPhase();
-  STYLEX_ASSIGN_OR_RETURN(const std::vector<SelectedAttribute> selected,
-                          Select(styles, effects, progress));
+  result->set_search(screened() ? v1::SEARCH_SCREENED : v1::SEARCH_EXHAUSTIVE);
+  std::vector<SelectedAttribute> selected;
+  if (screened() && !joint()) {
+    STYLEX_ASSIGN_OR_RETURN(selected, SelectScreened(styles, progress, result));
+  } else {
+    STYLEX_ASSIGN_OR_RETURN(
+        const StyleEffects effects,
+        screened() ? Screen(styles, progress)
+                   : ComputeEffects(model_, styles, served_.ranges(), MakeEffectOptions(progress)));
+    progress->NextPhase();
+    STYLEX_ASSIGN_OR_RETURN(selected, Select(styles, effects, progress));
+    result->set_confidence(screened() ? 0 : 1);
+  }
   for (const SelectedAttribute& attribute : selected) {
     v1::Attribute* out = result->add_attributes();
     *out = served_.DescribeAttribute(attribute.coordinate, plan_.target);

@@ -23,9 +23,12 @@ namespace {
 
 constexpr int kDefaultMoves = 10;
 constexpr int kMaxMoves = 64;
-// What may be moved by default: so many of the stored index's best, and so many of the image's own.
+// Strongest singles: what may be moved by default, so many of the stored index's best, and so many
+// of the image's own.
 constexpr int kIndexCandidates = 96;
 constexpr int64_t kImageCandidates = 96;
+// Joint search: moves that each step tries, of all, ranked by gradients.
+constexpr int64_t kShortlist = 32;
 // Amplification of the difference picture, at most.
 constexpr double kMaxDifferenceGain = 8;
 
@@ -50,6 +53,7 @@ absl::StatusOr<Plan> MakePlan(const v1::CounterfactualRequest& request, const Se
   checks.OutputFormat("output_format", request.output_format());
   checks.Enum("strategy", v1::Strategy_IsValid(request.strategy()), request.strategy());
   plan.options.joint = request.strategy() != v1::STRATEGY_INDEPENDENT;
+  plan.options.shortlist = request.attributes().empty() ? kShortlist : 0;
   plan.options.batch_size = model.search_batch();
   checks.NeedsRanges();
   STYLEX_RETURN_IF_ERROR(checks.Status());
@@ -145,6 +149,9 @@ std::vector<Coordinate> Explanation::Candidates() const {
   }
   if (!candidates.empty()) {
     return candidates;
+  }
+  if (plan_.options.joint) {
+    return AllMoves(served_.shape().num_styles);  // of which each step takes a shortlist
   }
   if (const v1::ClassAttributes* stored = served_.AttributesOf(target_)) {
     for (int i = 0; i < std::min(stored->attributes_size(), kIndexCandidates); ++i) {

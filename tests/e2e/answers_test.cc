@@ -264,6 +264,13 @@ TEST_F(AnswersTest, ASearchTellsItsProgressAndThenItsResult) {
       EXPECT_GE(result.skipped_images(), 1);  // the dark one
       EXPECT_GE(result.images(), 1);
       EXPECT_GT(result.evaluations(), 0);
+      EXPECT_EQ(result.search(), search);
+      if (search == v1::SEARCH_EXHAUSTIVE) {
+        EXPECT_EQ(result.confidence(), 1);
+      } else if (strategy == v1::STRATEGY_INDEPENDENT) {
+        EXPECT_GT(result.confidence(), 0);
+        EXPECT_LE(result.confidence(), 1);
+      }
       EXPECT_GE(result.attributes_size(), 1);
       for (const v1::Attribute& attribute : result.attributes()) {
         EXPECT_GE(attribute.index(), 0);

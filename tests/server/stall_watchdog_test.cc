@@ -16,7 +16,7 @@ TEST(StallWatchdogTest, TellsOnceWhenTheSilenceIsTooLong) {
                           .silence =
                               [&] {
                                 ++looks;
-                                return absl::Milliseconds(silence_ms);
+                                return absl::Milliseconds(silence_ms.load());
                               },
                           .on_stall =
                               [&](absl::Duration silence) {
