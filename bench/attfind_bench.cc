@@ -1,5 +1,6 @@
-// How fast AttFind is, side by side in one run: the literal loop of the published notebook, the same
-// loop batched, the exhaustive engine and the screened one; and how fast this machine could be.
+// How fast AttFind is, side by side in one run: the literal loop of the published notebook, the
+// same loop batched, the exhaustive engine and the screened one; and how fast this machine could
+// be.
 #include <ATen/Parallel.h>
 #include <torch/torch.h>
 
@@ -141,8 +142,8 @@ double Batched(const Subject& subject, const Options& options) {
   return Seconds([&] {
            for (int64_t n = 0; n < options.exhaustive_images; ++n) {
              for (size_t start = 0; start < moves.size(); start += kPlainBatch) {
-               const int64_t length = std::min<int64_t>(
-                   kPlainBatch, static_cast<int64_t>(moves.size() - start));
+               const int64_t length =
+                   std::min<int64_t>(kPlainBatch, static_cast<int64_t>(moves.size() - start));
                StyleVectors styles = subject.styles.Narrow(n, 1).Expand(length);
                styles.conv = styles.conv.clone();
                for (int64_t i = 0; i < length; ++i) {
@@ -185,13 +186,15 @@ Work WorkOf(const Stylex& model) {
     variants += 2.0 * static_cast<double>(convs[l].in);
   }
   const v1::ModelConfig& config = model.config();
-  if (config.classifier().architecture() == "mobilenet_v2" || config.classifier().architecture().empty()) {
-    const MobileNetV2 network(config.image_channels(), model.num_classes(),
-                              config.classifier().width_multiplier() == 0
-                                  ? 0.5
-                                  : config.classifier().width_multiplier());
-    work.multiply_adds += variants * static_cast<double>(FoldedMobileNet(*network, 1).MultiplyAdds(
-                                         config.resolution(), config.resolution()));
+  if (config.classifier().architecture() == "mobilenet_v2" ||
+      config.classifier().architecture().empty()) {
+    const MobileNetV2 network(
+        config.image_channels(), model.num_classes(),
+        config.classifier().width_multiplier() == 0 ? 0.5 : config.classifier().width_multiplier());
+    work.multiply_adds +=
+        variants *
+        static_cast<double>(
+            FoldedMobileNet(*network, 1).MultiplyAdds(config.resolution(), config.resolution()));
   }
   return work;
 }
@@ -213,13 +216,13 @@ double AttainableRate(const Stylex& model, const Work& work) {
     double best = 1e9;
     for (int repeat = 0; repeat < 5; ++repeat) {
       best = std::min(best, Seconds([&] {
-               at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-                 const torch::NoGradGuard no_grad;
-                 for (int64_t i = begin; i < end; ++i) {
-                   InferenceConv2d(x, weight, {}, conv.up ? 0 : 1);
-                 }
-               });
-             }));
+                        at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+                          const torch::NoGradGuard no_grad;
+                          for (int64_t i = begin; i < end; ++i) {
+                            InferenceConv2d(x, weight, {}, conv.up ? 0 : 1);
+                          }
+                        });
+                      }));
     }
     const double one = best / static_cast<double>(threads * kPlainBatch);
     multiply_adds += work.runs[l] * 9.0 * static_cast<double>(conv.in_side * conv.in_side) *
@@ -256,9 +259,9 @@ absl::Status Run(const Options& options) {
   std::optional<ScreenedSelection> selection;
   absl::Status failure;
   const double screened = Seconds([&] {
-                            absl::StatusOr<ScreenedSelection> found = SelectAttributesScreened(
-                                subject.model, subject.styles, subject.ranges, options.target,
-                                screening);
+                            absl::StatusOr<ScreenedSelection> found =
+                                SelectAttributesScreened(subject.model, subject.styles,
+                                                         subject.ranges, options.target, screening);
                             failure = found.status();
                             if (found.ok()) {
                               selection = *std::move(found);
@@ -277,18 +280,19 @@ absl::Status Run(const Options& options) {
   std::printf("  (b) batched, whole passes   %9.3f   %6.1f x (a)\n", batched, literal / batched);
   std::printf("  (c) exhaustive engine       %9.3f   %6.1f x (a)   %5.2f x (b)\n", exhaustive,
               literal / exhaustive, batched / exhaustive);
-  std::printf("  (d) screened, %4lld images   %9.3f   %6.1f x (a)   %5.1f classifier calls, %.1f x "
-              "fewer\n",
-              static_cast<long long>(images), screened, literal / screened, calls,
-              (moves + 1) / calls);
-  std::printf("(c) computes %.1f GFLOP/s of %.1f that bare convolutions of these shapes reach: "
-              "%.0f %%\n",
-              2e-9 * rate, 2e-9 * attainable, 100 * rate / attainable);
-  std::printf("(d) %zu attributes; probability that they are (c)'s %.3f; audit: %lld pruned moves "
-              "evaluated, %lld should not have been pruned\n",
-              selection->attributes.size(), selection->confidence,
-              static_cast<long long>(selection->audited),
-              static_cast<long long>(selection->audit_misses));
+  std::printf(
+      "  (d) screened, %4lld images   %9.3f   %6.1f x (a)   %5.1f classifier calls, %.1f x "
+      "fewer\n",
+      static_cast<long long>(images), screened, literal / screened, calls, (moves + 1) / calls);
+  std::printf(
+      "(c) computes %.1f GFLOP/s of %.1f that bare convolutions of these shapes reach: "
+      "%.0f %%\n",
+      2e-9 * rate, 2e-9 * attainable, 100 * rate / attainable);
+  std::printf(
+      "(d) %zu attributes; probability that they are (c)'s %.3f; audit: %lld pruned moves "
+      "evaluated, %lld should not have been pruned\n",
+      selection->attributes.size(), selection->confidence,
+      static_cast<long long>(selection->audited), static_cast<long long>(selection->audit_misses));
   if (options.json) {
     const nlohmann::json result = {{"exhaustive_vs_literal", literal / exhaustive},
                                    {"exhaustive_vs_batched", batched / exhaustive},
@@ -304,21 +308,24 @@ absl::Status Run(const Options& options) {
 }  // namespace stylex
 
 int main(int argc, char** argv) {
-  CLI::App app("times AttFind's engines against the literal loop, on one model and the same images");
+  CLI::App app(
+      "times AttFind's engines against the literal loop, on one model and the same images");
   stylex::Options options;
   app.add_option("CHECKPOINT", options.checkpoint,
                  "version folder; without one, untrained networks of 128,128,128,64,32 channels at "
                  "64x64");
-  app.add_option("--data", options.data,
-                 "photographs (IDX files or class folders), of which the validation split is taken; "
-                 "without, random latents");
+  app.add_option(
+      "--data", options.data,
+      "photographs (IDX files or class folders), of which the validation split is taken; "
+      "without, random latents");
   app.add_option("--images", options.images, "images of the screened search")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--exhaustive-images", options.exhaustive_images, "images of (b) and (c)")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--literal-step", options.literal_step, "(a) times every so many moves of an image")
+  app.add_option("--literal-step", options.literal_step,
+                 "(a) times every so many moves of an image")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--target", options.target, "class that the search is for")

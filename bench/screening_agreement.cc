@@ -122,15 +122,17 @@ absl::Status Run(const Options& options) {
   }
   const Interval interval = WilsonInterval(counts.same, counts.runs);
   const auto runs = static_cast<double>(counts.runs);
-  std::printf("the same %lld attributes in %lld of %lld runs (95 %% interval %.3f to %.3f), in the "
-              "same order in %lld\n",
-              static_cast<long long>(options.attributes), static_cast<long long>(counts.same),
-              static_cast<long long>(counts.runs), interval.low, interval.high,
-              static_cast<long long>(counts.same_order));
-  std::printf("mean reported confidence %.3f; %.1f times fewer classifier calls; audit: %lld pruned "
-              "moves evaluated, %lld should not have been pruned\n",
-              counts.confidence / runs, counts.moves / counts.calls,
-              static_cast<long long>(counts.audited), static_cast<long long>(counts.audit_misses));
+  std::printf(
+      "the same %lld attributes in %lld of %lld runs (95 %% interval %.3f to %.3f), in the "
+      "same order in %lld\n",
+      static_cast<long long>(options.attributes), static_cast<long long>(counts.same),
+      static_cast<long long>(counts.runs), interval.low, interval.high,
+      static_cast<long long>(counts.same_order));
+  std::printf(
+      "mean reported confidence %.3f; %.1f times fewer classifier calls; audit: %lld pruned "
+      "moves evaluated, %lld should not have been pruned\n",
+      counts.confidence / runs, counts.moves / counts.calls, static_cast<long long>(counts.audited),
+      static_cast<long long>(counts.audit_misses));
   if (options.json) {
     const nlohmann::json result = {{"runs", counts.runs},
                                    {"same", counts.same},
@@ -160,7 +162,9 @@ int main(int argc, char** argv) {
   app.add_option("--runs", options.runs, "over all checkpoints")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--attributes", options.attributes)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--attributes", options.attributes)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--explained-at", options.explained_at, "see docs/training.md; 0: plain ranking")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -42,8 +42,9 @@ std::vector<Coordinate> RankByGradient(const Stylex& model, const StyleVectors& 
                                        const StyleRanges& ranges, std::span<const Coordinate> among,
                                        int64_t target, double shift, int64_t count) {
   torch::NoGradGuard no_grad;
-  const torch::Tensor gains = (MarginGradient(model, styles, target) *
-                               Displacements(styles, ranges, shift)).contiguous();  // [2, S]
+  const torch::Tensor gains =
+      (MarginGradient(model, styles, target) * Displacements(styles, ranges, shift))
+          .contiguous();  // [2, S]
   const float* const values = gains.data_ptr<float>();
   const auto gain = [&](const Coordinate& move) {
     return values[move.direction * ranges.size() + move.index];
@@ -51,9 +52,8 @@ std::vector<Coordinate> RankByGradient(const Stylex& model, const StyleVectors& 
   std::vector<Coordinate> ranked(among.begin(), among.end());
   const auto kept = static_cast<std::ptrdiff_t>(
       std::min(ranked.size(), static_cast<size_t>(std::max<int64_t>(count, 0))));
-  std::partial_sort(
-      ranked.begin(), ranked.begin() + kept, ranked.end(),
-      [&](const Coordinate& a, const Coordinate& b) { return gain(a) > gain(b); });
+  std::partial_sort(ranked.begin(), ranked.begin() + kept, ranked.end(),
+                    [&](const Coordinate& a, const Coordinate& b) { return gain(a) > gain(b); });
   ranked.resize(static_cast<size_t>(kept));
   return ranked;
 }

@@ -163,9 +163,9 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   return logits;
 }
 
-// Sorts `order` so that what shares work stands together: single moves by coordinate, both directions
-// of it next to one another, and the others by layer. Cuts it into batches; where there are few
-// variants, smaller ones, so that each core gets some.
+// Sorts `order` so that what shares work stands together: single moves by coordinate, both
+// directions of it next to one another, and the others by layer. Cuts it into batches; where there
+// are few variants, smaller ones, so that each core gets some.
 std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(std::span<const MoveSet> variants,
                                                              std::vector<int64_t>* order) const {
   struct Key {

@@ -40,8 +40,8 @@ absl::Status MoveTable::ForEach(
     int64_t count, const std::function<absl::Status(int64_t, const Cancelled&)>& work) {
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<bool> stopped = false;
-  // The caller's own function is called on the caller's thread alone, which may use it to let others
-  // have the device for a while: nobody goes on then.
+  // The caller's own function is called on the caller's thread alone, which may use it to let
+  // others have the device for a while: nobody goes on then.
   std::atomic<bool> asking = false;
   const Cancelled stop = [&] {
     if (std::this_thread::get_id() != caller) {
@@ -113,10 +113,9 @@ absl::Status MoveTable::PredictPart(int64_t start, int64_t length) {
 }
 
 absl::Status MoveTable::Evaluate(std::span<const int64_t> images, std::span<const int64_t> moves) {
-  return ForEach(static_cast<int64_t>(images.size()),
-                 [&](int64_t i, const Cancelled& stop) {
-                   return EvaluateImage(images[static_cast<size_t>(i)], moves, stop);
-                 });
+  return ForEach(static_cast<int64_t>(images.size()), [&](int64_t i, const Cancelled& stop) {
+    return EvaluateImage(images[static_cast<size_t>(i)], moves, stop);
+  });
 }
 
 absl::Status MoveTable::EvaluateImage(int64_t image, std::span<const int64_t> moves,

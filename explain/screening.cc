@@ -26,8 +26,8 @@ double Positive(float value) { return std::max(0.0, static_cast<double>(value));
 double UpperTail(double deviations) { return 0.5 * std::erfc(deviations / std::numbers::sqrt2); }
 
 // What is known of the predictions' errors. The error (exact - predicted) of move m on an image of
-// group g (the images that are decided alike: where a move is stronger than its gradient says, it is
-// so for whole classes of images) is scale[m] * (mean + b[m, g] + e), with b and e of these
+// group g (the images that are decided alike: where a move is stronger than its gradient says, it
+// is so for whole classes of images) is scale[m] * (mean + b[m, g] + e), with b and e of these
 // variances.
 struct ErrorModel {
   std::vector<double> scale;  // [moves]
@@ -63,7 +63,8 @@ class Search {
   }
   // Over the images that are not explained. Blind: as if the move had never been evaluated.
   Estimate EstimateMove(int64_t move, bool blind) const;
-  // The move with the greatest mean effect on the unexplained images; -1 when none raises the target.
+  // The move with the greatest mean effect on the unexplained images; -1 when none raises the
+  // target.
   absl::StatusOr<int64_t> Best();
   // Unexplained images to evaluate `open` on next: of the groups that add most to the doubt.
   std::vector<int64_t> NextImages(const std::vector<int64_t>& open,
@@ -78,7 +79,7 @@ class Search {
   std::vector<std::vector<int64_t>> groups_;
   std::vector<int64_t> images_;  // all
   std::vector<int64_t> audited_;
-  std::vector<bool> unexplained_;         // images
+  std::vector<bool> unexplained_;           // images
   std::vector<bool> available_, doubtful_;  // moves; doubtful_: kept without having been seen
   ErrorModel errors_;
   double risk_ = 0;
@@ -134,8 +135,8 @@ absl::Status Search::Pilot() {
   }
   std::sort(front.begin(), front.end());
   const double budget = kPilotBudget * static_cast<double>(table_.images());
-  front.resize(std::min(front.size(),
-                        static_cast<size_t>(budget / static_cast<double>(pilot.size()))));
+  front.resize(
+      std::min(front.size(), static_cast<size_t>(budget / static_cast<double>(pilot.size()))));
   std::vector<int64_t> moves;
   for (const auto& [score, move] : front) {
     moves.push_back(move);
@@ -248,8 +249,8 @@ Estimate Search::EstimateMove(int64_t move, bool blind) const {
         sum += std::max(0.0, Positive(table_.predicted(i, move)) + scale * (errors_.mean + own));
       }
     }
-    estimate.group_variance.push_back(
-        scale * scale * group.missing * (group.missing * posterior + within) / (n * n));
+    estimate.group_variance.push_back(scale * scale * group.missing *
+                                      (group.missing * posterior + within) / (n * n));
     estimate.variance += estimate.group_variance.back();
   }
   estimate.mean = sum / n;
@@ -397,9 +398,8 @@ absl::StatusOr<ScreenedSelection> Search::Run() {
   }
   result.classifier_calls = table_.evaluations();
   result.confidence = std::max(0.0, 1 - risk_);
-  result.audited = std::count_if(audited_.begin(), audited_.end(), [this](int64_t m) {
-    return !doubtful_[static_cast<size_t>(m)];
-  });
+  result.audited = std::count_if(audited_.begin(), audited_.end(),
+                                 [this](int64_t m) { return !doubtful_[static_cast<size_t>(m)]; });
   result.audit_misses = missed_;
   return result;
 }

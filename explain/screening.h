@@ -1,13 +1,13 @@
-// AttFind without trying everything (field §5.3): the selection that SelectAttributes makes from the
-// effects of every coordinate on every image, from a few per cent of those effects.
+// AttFind without trying everything (field §5.3): the selection that SelectAttributes makes from
+// the effects of every coordinate on every image, from a few per cent of those effects.
 //
 // One backward pass an image predicts every effect to first order. Where the prediction and what is
 // known of its errors leave no doubt that a move is not the next to be chosen, the move is not
 // evaluated; the others are, on ever more images, until one remains. The errors are learned from a
 // random share of all moves, evaluated on all images from the start; these are at the same time the
 // audit of what the screening leaves out. Every number in the result is exact, and so is what
-// "explained" means along the way; only whether a move was rightly left out is a probability, and it
-// is reported.
+// "explained" means along the way; only whether a move was rightly left out is a probability, and
+// it is reported.
 #ifndef STYLEX_EXPLAIN_SCREENING_H_
 #define STYLEX_EXPLAIN_SCREENING_H_
 
@@ -27,7 +27,8 @@ struct ScreeningOptions {
   double shift = 1;
   // As in SelectionOptions: increases only, added up; 0: plain ranking.
   double explained_at = 2.5;
-  // Share of all moves that is evaluated on all images to learn the predictions' errors and to audit.
+  // Share of all moves that is evaluated on all images to learn the predictions' errors and to
+  // audit.
   double audit_share = 0.02;
   // A move is left out when it is this many standard deviations short of the best.
   double deviations = 3;

@@ -41,8 +41,9 @@ std::vector<FoldedMobileNet::Conv> FoldedMobileNet::ConvsOf(torch::nn::Module& b
     folded.padding = weight.size(2) / 2;
     folded.groups = conv->options.groups();
     // [out, in / groups, k, k] -> tap by tap, all outputs of a tap together.
-    folded.direct = weight.permute({1, 2, 3, 0}).contiguous().view(
-        {weight.size(1), weight.size(2) * weight.size(3), weight.size(0)});
+    folded.direct = weight.permute({1, 2, 3, 0})
+                        .contiguous()
+                        .view({weight.size(1), weight.size(2) * weight.size(3), weight.size(0)});
     convs.push_back(std::move(folded));
   }
   return convs;

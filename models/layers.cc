@@ -60,7 +60,7 @@ torch::Tensor AppendMinibatchStddev(const torch::Tensor& x, int64_t group) {
   TORCH_CHECK(n % g == 0, "minibatch stddev: batch ", n, " is not a multiple of the group ", g);
   torch::Tensor y = x.reshape({g, n / g, x.size(1), x.size(2), x.size(3)});
   y = y - y.mean(0, /*keepdim=*/true);
-  y = (y.square().mean(0) + 1e-8).sqrt();            // [N/g, C, H, W]
+  y = (y.square().mean(0) + 1e-8).sqrt();                // [N/g, C, H, W]
   y = y.mean({1, 2, 3}).repeat({g}).view({n, 1, 1, 1});  // sample n gets subgroup n mod (N/g)
   return torch::cat({x, y.expand({n, 1, x.size(2), x.size(3)})}, 1);
 }

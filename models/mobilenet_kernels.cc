@@ -78,7 +78,8 @@ void AddBiasRelu6(const float* bias, int64_t pixels, int64_t channels, float* __
 }
 
 STYLEX_FOR_EACH_CPU
-void AddBias(const float* bias, const float* residual, int64_t pixels, int64_t channels, float* __restrict x) {
+void AddBias(const float* bias, const float* residual, int64_t pixels, int64_t channels,
+             float* __restrict x) {
   for (int64_t p = 0; p < pixels; ++p, x += channels) {
     for (int64_t c = 0; c < channels; ++c) {
       x[c] += bias[c];

@@ -18,12 +18,12 @@ STYLEX_INLINE float Activate(float x) {
   return x > negative ? x : negative;
 }
 
-STYLEX_INLINE void ConvolvePixel(const float* window, int64_t row,
-                                                 const float* kernel, int64_t channels, float* u) {
+STYLEX_INLINE void ConvolvePixel(const float* window, int64_t row, const float* kernel,
+                                 int64_t channels, float* u) {
   const float* k = kernel;
-  const std::array<float, 9> x = {window[0],           window[1],           window[2],
-                                  window[row],         window[row + 1],     window[row + 2],
-                                  window[2 * row],     window[2 * row + 1], window[2 * row + 2]};
+  const std::array<float, 9> x = {window[0],       window[1],           window[2],
+                                  window[row],     window[row + 1],     window[row + 2],
+                                  window[2 * row], window[2 * row + 1], window[2 * row + 2]};
   for (int64_t c = 0; c < channels; ++c) {
     u[c] = x[0] * k[c] + x[1] * k[channels + c] + x[2] * k[2 * channels + c] +
            x[3] * k[3 * channels + c] + x[4] * k[4 * channels + c] + x[5] * k[5 * channels + c] +
@@ -32,8 +32,7 @@ STYLEX_INLINE void ConvolvePixel(const float* window, int64_t row,
 }
 
 STYLEX_INLINE void MovePixel(const float* u, const float* base, const float* shift,
-                                             const MovedOutput& output, int64_t pixel,
-                                             int64_t channels) {
+                             const MovedOutput& output, int64_t pixel, int64_t channels) {
   float* const out = output.out + pixel * channels;
   const float* const gain = output.gain;
   const float* const slope = output.slope;

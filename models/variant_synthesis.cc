@@ -61,9 +61,9 @@ SynthesisPlan::SynthesisPlan(const GeneratorImpl& generator) : layout_(generator
   }
   for (const GeneratorImpl::ToRgb& to_rgb : generator.to_rgbs()) {
     const int64_t in = to_rgb.weight.size(1);
-    to_rgbs_.push_back({(to_rgb.weight.detach().view({-1, in}) / std::sqrt(static_cast<double>(in)))
-                            .contiguous(),
-                        to_rgb.bias.detach().clone()});
+    to_rgbs_.push_back(
+        {(to_rgb.weight.detach().view({-1, in}) / std::sqrt(static_cast<double>(in))).contiguous(),
+         to_rgb.bias.detach().clone()});
   }
 }
 
@@ -106,8 +106,8 @@ VariantSynthesis::VariantSynthesis(std::shared_ptr<const SynthesisPlan> plan,
     kernels::AddAndActivate(Data(conv.shift), y.numel(), y.data_ptr<float>());
     x = y[0];
     if (l % 2 == 0) {
-      rgb_.push_back(DrawRgb(static_cast<int64_t>(l / 2), y,
-                             rgb_.empty() ? torch::Tensor() : rgb_.back()));
+      rgb_.push_back(
+          DrawRgb(static_cast<int64_t>(l / 2), y, rgb_.empty() ? torch::Tensor() : rgb_.back()));
     }
   }
 }
@@ -201,8 +201,7 @@ torch::Tensor VariantSynthesis::MoveChannels(std::span<const StyleChange> change
     for (int64_t k = first; k < end; ++k) {
       float* const gain = factors.data() + 2 * (k - first) * conv.out;
       Demodulate(changes[k], gain, gain + conv.out);
-      outputs.push_back(
-          {gain, gain + conv.out, out.data_ptr<float>() + k * pixels * conv.out});
+      outputs.push_back({gain, gain + conv.out, out.data_ptr<float>() + k * pixels * conv.out});
     }
     kernels::MoveChannel(
         {plane.data(), conv.up ? phases.data() : taps, conv.in_side, conv.out, conv.up},

@@ -278,9 +278,9 @@ absl::StatusOr<std::vector<SelectedAttribute>> Search::SelectScreened(
   options.batch_size = searched.batch_size;
   options.cancelled = searched.cancelled;
   options.progress = searched.progress;
-  STYLEX_ASSIGN_OR_RETURN(ScreenedSelection found,
-                          SelectAttributesScreened(model_, styles, served_.ranges(), plan_.target,
-                                                   options));
+  STYLEX_ASSIGN_OR_RETURN(
+      ScreenedSelection found,
+      SelectAttributesScreened(model_, styles, served_.ranges(), plan_.target, options));
   progress->Update(found.classifier_calls, found.classifier_calls);
   result->set_confidence(found.confidence);
   result->set_audited(found.audited);

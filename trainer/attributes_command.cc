@@ -38,7 +38,8 @@ absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Datase
   int64_t done = 0;
   run->StartProgress("style ranges", 0, total);
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
-      dataset, Split::kTrain, kEncodeBatch, limit, [run](const std::string& text) { run->Warn(text); },
+      dataset, Split::kTrain, kEncodeBatch, limit,
+      [run](const std::string& text) { run->Warn(text); },
       [&](const Batch& batch) {
         accumulator.Add(EncodeStyles(model, batch.images).conv);
         run->Progress(done += batch.images.size(0), "");
@@ -77,9 +78,8 @@ class SearchState {
     for (torch::Tensor* tensor : {&ranges_.min, &ranges_.max, &ranges_.mean, &ranges_.std}) {
       *tensor = torch::zeros({size});
     }
-    state_.tensors = {{"min", ranges_.min},      {"max", ranges_.max},
-                      {"mean", ranges_.mean},    {"std", ranges_.std},
-                      {"base", effects_.base},   {"effect", effects_.effect}};
+    state_.tensors = {{"min", ranges_.min}, {"max", ranges_.max},    {"mean", ranges_.mean},
+                      {"std", ranges_.std}, {"base", effects_.base}, {"effect", effects_.effect}};
     state_.counters = {{"range_images", 0}, {"searched", 0}};
     state_.fingerprint = fingerprint;
   }
@@ -145,9 +145,9 @@ absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double
 // Everything that the effects depend on.
 std::string Fingerprint(const v1::ModelConfig& config, const CommonOptions& common,
                         const AttributesOptions& options) {
-  std::string text = absl::StrCat("seed ", common.seed, " images ", options.images, " ranges ",
-                                  options.range_images, " shift ", options.shift, " data ",
-                                  common.data);
+  std::string text =
+      absl::StrCat("seed ", common.seed, " images ", options.images, " ranges ",
+                   options.range_images, " shift ", options.shift, " data ", common.data);
   for (const v1::FileHash& file : config.files()) {
     if (file.name() != kAttributesFile) {
       absl::StrAppend(&text, " ", file.ShortDebugString());
@@ -216,15 +216,13 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
                           OpenDataOf(model.config(), common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
                           Run::Open(common.work_directory, kStateFile, /*resume=*/true));
-  STYLEX_ASSIGN_OR_RETURN(
-      const StyleVectors styles,
-      SearchStyles(model, *dataset, options.images, common.seed, run.get()));
+  STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,
+                          SearchStyles(model, *dataset, options.images, common.seed, run.get()));
   SearchState state(model, styles, Fingerprint(model.config(), common, options));
   STYLEX_RETURN_IF_ERROR(state.Load(run.get()));
   if (state.ranges().images == 0) {
-    STYLEX_ASSIGN_OR_RETURN(
-        const StyleRanges over_training,
-        RangesOverTraining(model, *dataset, options.range_images, run.get()));
+    STYLEX_ASSIGN_OR_RETURN(const StyleRanges over_training,
+                            RangesOverTraining(model, *dataset, options.range_images, run.get()));
     state.SetRanges(over_training);
     STYLEX_RETURN_IF_ERROR(state.Save(*run));
   }
@@ -239,16 +237,15 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   RangesToIndex(ranges, &index);
   index.set_range_images(static_cast<int>(ranges.images));
   for (int64_t target = 0; target < model.num_classes(); ++target) {
-    STYLEX_ASSIGN_OR_RETURN(
-        *index.add_classes(),
-        AttributesOfClass(model, styles, ranges, effects, target, options));
+    STYLEX_ASSIGN_OR_RETURN(*index.add_classes(),
+                            AttributesOfClass(model, styles, ranges, effects, target, options));
   }
   v1::ModelConfig config = model.config();
   config.mutable_provenance()->add_commands(common.command_line);
   STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(index));
-  STYLEX_RETURN_IF_ERROR(UpdateVersion(
-      options.checkpoint, config,
-      {{kAttributesFile, json}, {kCardFile, ModelCard(config, index)}}));
+  STYLEX_RETURN_IF_ERROR(
+      UpdateVersion(options.checkpoint, config,
+                    {{kAttributesFile, json}, {kCardFile, ModelCard(config, index)}}));
   std::filesystem::remove(run->Path(kStateFile));
   std::printf("wrote %s/%s\n", options.checkpoint.c_str(), kAttributesFile);
   return absl::OkStatus();

@@ -14,8 +14,9 @@ namespace stylex {
 namespace {
 
 void AddCommon(CLI::App* command, CommonOptions* options) {
-  command->add_option("--data", options->data,
-                      "folder with train/CLASS/* and val/CLASS/*, or IDX files")
+  command
+      ->add_option("--data", options->data,
+                   "folder with train/CLASS/* and val/CLASS/*, or IDX files")
       ->required();
   command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
       ->required();
@@ -48,16 +49,18 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
   command->add_option("--images", options->images, "training images that are searched")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command->add_option("--range-images", options->range_images,
-                      "training images the coordinates' ranges are taken over; 0: all")
+  command
+      ->add_option("--range-images", options->range_images,
+                   "training images the coordinates' ranges are taken over; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--max-attributes", options->max_attributes, "kept for each class")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command->add_option("--shift", options->shift, "1: to the extreme")->capture_default_str();
-  command->add_option("--explained-at", options->explained_at,
-                      "logits after which an image counts as explained; 0: never")
+  command
+      ->add_option("--explained-at", options->explained_at,
+                   "logits after which an image counts as explained; 0: never")
       ->capture_default_str();
   command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
 }
@@ -82,7 +85,8 @@ std::string CommandLine(int argc, char** argv) {
 }  // namespace
 
 int TrainMain(int argc, char** argv) {
-  CLI::App app{"Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
+  CLI::App app{
+      "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
   app.require_subcommand(1);
   CommonOptions common;
   common.command_line = CommandLine(argc, argv);
@@ -101,8 +105,9 @@ int TrainMain(int argc, char** argv) {
   AddCommon(stylex, &common);
   AddConfig(stylex, &common);
   AddOutput(stylex, &output);
-  stylex->add_option("--classifier", stylex_options.classifier,
-                     "work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+  stylex
+      ->add_option("--classifier", stylex_options.classifier,
+                   "work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
       ->required();
   stylex->add_flag("--export-only", stylex_options.export_only,
                    "write a checkpoint from the run's saved state, train no further");
@@ -110,10 +115,12 @@ int TrainMain(int argc, char** argv) {
 
   AttributesOptions attributes_options;
   CLI::App* attributes = app.add_subcommand(
-      "attributes", "find the attributes of every class (AttFind) and write them into a checkpoint");
+      "attributes",
+      "find the attributes of every class (AttFind) and write them into a checkpoint");
   AddCommon(attributes, &common);
   AddAttributes(attributes, &attributes_options);
-  attributes->callback([&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
+  attributes->callback(
+      [&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
 
   EvaluateOptions evaluate_options;
   CLI::App* evaluate = app.add_subcommand(
@@ -121,13 +128,15 @@ int TrainMain(int argc, char** argv) {
   AddCommon(evaluate, &common);
   evaluate->add_option("--checkpoint", evaluate_options.checkpoint, "version folder, NAME/VERSION")
       ->required();
-  evaluate->add_option("--flip-images", evaluate_options.flip_images,
-                       "validation images whose flips are searched, drawn with the seed; 0: all")
+  evaluate
+      ->add_option("--flip-images", evaluate_options.flip_images,
+                   "validation images whose flips are searched, drawn with the seed; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   evaluate
-      ->add_option("--candidates", evaluate_options.candidates,
-                   "strongest singles: moves an image, ranked by gradients, that are computed exactly")
+      ->add_option(
+          "--candidates", evaluate_options.candidates,
+          "strongest singles: moves an image, ranked by gradients, that are computed exactly")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate

@@ -38,13 +38,13 @@ absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& opt
                            const OutputOptions& output);
 
 struct AttributesOptions {
-  std::string checkpoint;      // version directory; the index is written into it
-  int64_t images = 256;        // training images that AttFind evaluates
-  int64_t range_images = 0;    // training images the ranges are taken over; 0: all
+  std::string checkpoint;    // version directory; the index is written into it
+  int64_t images = 256;      // training images that AttFind evaluates
+  int64_t range_images = 0;  // training images the ranges are taken over; 0: all
   int64_t max_attributes = 32;
   double shift = 1;
   double explained_at = 2.5;
-  bool subset = false;         // joint greedy instead of independent
+  bool subset = false;  // joint greedy instead of independent
 };
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
 
@@ -54,7 +54,7 @@ struct EvaluateOptions {
   // See FlipOptions.
   int64_t candidates = 96;
   int64_t joint_candidates = 32;
-  bool record = true;       // write the figures into the checkpoint
+  bool record = true;  // write the figures into the checkpoint
 };
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options);
 

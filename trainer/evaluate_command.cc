@@ -110,8 +110,8 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
                           EvaluateFlips(checkpoint, *dataset, flip_options, run.get()));
   PrintFlips(flips);
   const std::map<std::string, double> metrics = ToMetrics(reconstruction, flips);
-  STYLEX_RETURN_IF_ERROR(WriteFileAtomic(run->Path("evaluation.json"),
-                                         nlohmann::json(metrics).dump(2) + "\n"));
+  STYLEX_RETURN_IF_ERROR(
+      WriteFileAtomic(run->Path("evaluation.json"), nlohmann::json(metrics).dump(2) + "\n"));
   if (!options.record) {
     return absl::OkStatus();
   }

@@ -32,8 +32,8 @@ absl::StatusOr<Flipped> FlipByOrder(const ImageVariants& variants,
                                     std::span<const Coordinate> order, int64_t target) {
   std::vector<MoveSet> prefixes;
   MoveSet moves;
-  for (const Coordinate& coordinate : order.first(
-           std::min(order.size(), static_cast<size_t>(kMostAttributes)))) {
+  for (const Coordinate& coordinate :
+       order.first(std::min(order.size(), static_cast<size_t>(kMostAttributes)))) {
     moves.push_back({coordinate, 1});
     prefixes.push_back(moves);
   }
@@ -117,11 +117,11 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const S
       FlipByOrder(variants, IndexCoordinates(*checkpoint.attributes, target), target));
   STYLEX_ASSIGN_OR_RETURN(
       outcome.flipped[Choice::kRandom],
-      FlipByOrder(variants,
-                  RandomCoordinates(ranges.size(), SeedFor(options.seed,
-                                                           static_cast<uint64_t>(number),
-                                                           kRandomMoves)),
-                  target));
+      FlipByOrder(
+          variants,
+          RandomCoordinates(ranges.size(),
+                            SeedFor(options.seed, static_cast<uint64_t>(number), kRandomMoves)),
+          target));
   STYLEX_ASSIGN_OR_RETURN(
       std::vector<Coordinate> order,
       OrderBySingles(variants,

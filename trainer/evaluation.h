@@ -16,8 +16,8 @@ namespace stylex {
 
 struct ReconstructionFigures {
   int64_t images = 0;
-  int64_t agreeing = 0;  // C(x) and C(G(E(x))) decide alike
-  double median_kl = 0;  // nats
+  int64_t agreeing = 0;               // C(x) and C(G(E(x))) decide alike
+  double median_kl = 0;               // nats
   double l1 = 0, psnr = 0, ssim = 0;  // means
   double classifier_accuracy = 0;     // of C against the labels
 };

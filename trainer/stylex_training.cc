@@ -24,10 +24,9 @@ double LazyRatio(int64_t interval) {
 std::unique_ptr<torch::optim::Adam> MakeAdam(std::vector<torch::Tensor> parameters, double lr,
                                              double beta1, double beta2, double ratio) {
   return std::make_unique<torch::optim::Adam>(
-      std::move(parameters),
-      torch::optim::AdamOptions(lr * ratio)
-          .betas({std::pow(beta1, ratio), std::pow(beta2, ratio)})
-          .eps(1e-8));
+      std::move(parameters), torch::optim::AdamOptions(lr * ratio)
+                                 .betas({std::pow(beta1, ratio), std::pow(beta2, ratio)})
+                                 .eps(1e-8));
 }
 
 void SetRequiresGrad(torch::nn::Module& module, bool value) {
@@ -124,8 +123,8 @@ double StylexTraining::ConditionDropout() const {
 
 double StylexTraining::LearningRateScale() const {
   const double share = config_.stylex().lr_decay_share();
-  const double left = 1 - static_cast<double>(images_seen()) /
-                              static_cast<double>(config_.stylex().images());
+  const double left =
+      1 - static_cast<double>(images_seen()) / static_cast<double>(config_.stylex().images());
   return share > 0 ? std::clamp(left / share, 0.0, 1.0) : 1;
 }
 
@@ -146,8 +145,7 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
     drawn.latent = networks_.mapping->forward(torch::randn({n, size}, real.images.options()));
   }
   const torch::Tensor w = torch::cat({drawn.latent, condition}, 1);
-  drawn.images =
-      networks_.generator->synthesize(networks_.generator->styles(w), Noise::kRandom);
+  drawn.images = networks_.generator->synthesize(networks_.generator->styles(w), Noise::kRandom);
   return drawn;
 }
 
@@ -223,8 +221,7 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
 
 void StylexTraining::RegularizeGenerator(const RealBatch& real, StepMetrics* metrics) {
   const v1::StylexTraining& stylex = config_.stylex();
-  const int64_t n =
-      std::max<int64_t>(1, real.images.size(0) / stylex.path_length_batch_shrink());
+  const int64_t n = std::max<int64_t>(1, real.images.size(0) / stylex.path_length_batch_shrink());
   torch::Tensor latent;
   {
     torch::NoGradGuard no_grad;
@@ -233,9 +230,8 @@ void StylexTraining::RegularizeGenerator(const RealBatch& real, StepMetrics* met
                          Condition(config_.model(), real.logits.narrow(0, 0, n))},
                         1);
   }
-  const torch::Tensor latents = latent.unsqueeze(1)
-                                    .repeat({1, networks_.generator->num_latents(), 1})
-                                    .requires_grad_(true);
+  const torch::Tensor latents =
+      latent.unsqueeze(1).repeat({1, networks_.generator->num_latents(), 1}).requires_grad_(true);
   const torch::Tensor images =
       networks_.generator->synthesize(networks_.generator->styles(latents), Noise::kRandom);
   const torch::Tensor penalty =

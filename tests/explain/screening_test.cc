@@ -1,4 +1,6 @@
 // The screened search against the exhaustive one.
+#include "explain/screening.h"
+
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -7,7 +9,6 @@
 #include <vector>
 
 #include "explain/attfind.h"
-#include "explain/screening.h"
 #include "tests/explain/tiny_model.h"
 
 namespace stylex {
@@ -51,12 +52,11 @@ TEST_P(ScreeningTest, SelectsWhatTheExhaustiveSearchSelects) {
     for (int64_t target = 0; target < 2; ++target) {
       const StyleVectors styles = Others(tiny, target);
       ASSERT_GT(styles.conv.size(0), 10);
-      const std::vector<SelectedAttribute> expected =
-          Exhaustive(tiny, styles, target, GetParam());
+      const std::vector<SelectedAttribute> expected = Exhaustive(tiny, styles, target, GetParam());
       ASSERT_FALSE(expected.empty());
       const int64_t before = tiny.classifier->images();
-      const auto found = SelectAttributesScreened(tiny.stylex, styles, tiny.ranges, target,
-                                                  Options(GetParam()));
+      const auto found =
+          SelectAttributesScreened(tiny.stylex, styles, tiny.ranges, target, Options(GetParam()));
       ASSERT_TRUE(found.ok()) << found.status();
       EXPECT_EQ(found->classifier_calls, tiny.classifier->images() - before);
       ASSERT_EQ(found->attributes.size(), expected.size()) << "seed " << seed;
@@ -108,8 +108,8 @@ TEST(ScreeningSavingsTest, UselessGradientsCostEvaluationsNotTruth) {
 
 TEST(ScreeningSavingsTest, NoImagesNoAttributes) {
   const TinyModel tiny = MakeTinyModel(47, 4);
-  const auto found = SelectAttributesScreened(tiny.stylex, tiny.styles.Narrow(0, 0), tiny.ranges, 0,
-                                              Options(0));
+  const auto found =
+      SelectAttributesScreened(tiny.stylex, tiny.styles.Narrow(0, 0), tiny.ranges, 0, Options(0));
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_TRUE(found->attributes.empty());
   EXPECT_EQ(found->classifier_calls, 0);

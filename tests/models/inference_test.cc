@@ -188,8 +188,7 @@ TEST(FoldedMobileNetTest, GradientsReachTheImages) {
     return torch::autograd::grad({logits(x).select(1, 1).sum()}, {x})[0];
   };
   const torch::Tensor expected = gradient([&](const torch::Tensor& x) { return network(x); });
-  const torch::Tensor got =
-      gradient([&](const torch::Tensor& x) { return classifier->Logits(x); });
+  const torch::Tensor got = gradient([&](const torch::Tensor& x) { return classifier->Logits(x); });
   EXPECT_GT(expected.abs().max().item<double>(), 0);
   EXPECT_LT((got - expected).abs().max().item<double>(),
             1e-4 * expected.abs().max().item<double>());
