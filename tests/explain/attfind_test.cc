@@ -59,6 +59,7 @@ TEST(ComputeEffectsTest, ReportsProgressUpToTheTotal) {
 }
 
 TEST(ComputeEffectsTest, StopsAtOnceWhenCancelled) {
+  const OneThread one_thread;
   const TinyModel tiny = MakeTinyModel(3, /*images=*/2);
   int polls = 0;
   EffectOptions options{.batch_size = 4};
@@ -173,6 +174,7 @@ TEST_P(JointSelectionTest, AgreesWithBruteForce) {
 INSTANTIATE_TEST_SUITE_P(Thresholds, JointSelectionTest, testing::Values(0, 0.7));
 
 TEST(JointSelectionTest, StopsAtOnceWhenCancelled) {
+  const OneThread one_thread;
   const TinyModel tiny = MakeTinyModel(7, /*images=*/2);
   const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges, {}).value();
   SubsetOptions options{.batch_size = 4};

@@ -288,6 +288,7 @@ TEST(CounterfactualTest, ShortlistFindsNearlyTheBest) {
 }
 
 TEST(CounterfactualTest, StopsAtOnceWhenCancelled) {
+  const OneThread one_thread;
   const TinyModel tiny = MakeTinyModel(17);
   int polls = 0;
   CounterfactualOptions options{.target = RunnerUp(tiny), .shift = 0.01, .batch_size = 4};

@@ -41,6 +41,18 @@ class TinyClassifier : public Classifier {
   mutable std::atomic<int64_t> images_ = 0;  // batches are classified side by side
 };
 
+// Where a test counts batches: more threads make smaller ones, and go on while one of them asks.
+class OneThread {
+ public:
+  OneThread() { torch::set_num_threads(1); }
+  ~OneThread() { torch::set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  const int before_ = torch::get_num_threads();
+};
+
 struct TinyModel {
   std::shared_ptr<TinyClassifier> classifier;
   Stylex stylex;
