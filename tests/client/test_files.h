@@ -6,23 +6,9 @@
 #include <vector>
 
 #include "image/bitmap.h"
+#include "tests/temporary_folder.h"
 
 namespace stylex {
-
-// A folder of its own that goes with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder();
-
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 void WriteText(const std::string& path, const std::string& text);
 // A square RGB PNG of one grey.

@@ -118,14 +118,4 @@ std::string WriteTinyCheckpoint(const std::string& root, const TinyCheckpoint& t
   return path.ok() ? *path : "";
 }
 
-TemporaryFolder::TemporaryFolder()
-    : path_((std::filesystem::temp_directory_path() / "stylex-e2e-XXXXXX").string()) {
-  EXPECT_NE(mkdtemp(path_.data()), nullptr);
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 }  // namespace stylex

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tests/temporary_folder.h"
+
 namespace stylex {
 
 struct TinyCheckpoint {
@@ -22,19 +24,6 @@ struct TinyCheckpoint {
 // Writes ROOT/NAME/VERSION, labels "dark", "medium", "bright"; returns its path. Fails the test
 // when it cannot.
 std::string WriteTinyCheckpoint(const std::string& root, const TinyCheckpoint& checkpoint);
-
-// A fresh folder that goes away with this.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 }  // namespace stylex
 

@@ -12,7 +12,7 @@
 #include "models/json_message.h"
 #include "models/safetensors.h"
 #include "models/version_directory.h"
-#include "tests/models/scratch_folder.h"
+#include "tests/models/test_files.h"
 #include "tests/models/valid_config.h"
 
 namespace stylex {
@@ -47,7 +47,7 @@ v1::AttributeIndex TinyIndex(const CheckpointToWrite& checkpoint) {
   return index;
 }
 
-std::string Written(const ScratchFolder& root, const CheckpointToWrite& checkpoint) {
+std::string Written(const TemporaryFolder& root, const CheckpointToWrite& checkpoint) {
   return WriteCheckpoint(checkpoint, root.path(), "tiny", 0, false).value();
 }
 
@@ -58,7 +58,7 @@ void ExpectRefused(const absl::Status& status, const std::string& file, const st
 }
 
 TEST(CheckpointTest, EveryWeightComesBack) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   CheckpointToWrite checkpoint = TinyCheckpoint();
   checkpoint.attributes = TinyIndex(checkpoint);
   const std::string version = Written(root, checkpoint);
@@ -83,14 +83,14 @@ TEST(CheckpointTest, EveryWeightComesBack) {
 }
 
 TEST(CheckpointTest, WithoutAnIndexThereIsNone) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const absl::StatusOr<Checkpoint> loaded = LoadCheckpoint(Written(root, TinyCheckpoint()));
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_FALSE(loaded->attributes.has_value());
 }
 
 TEST(CheckpointTest, AUsersTorchScriptClassifierTravelsAlong) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   torch::jit::Module module("Classifier");
   module.define(R"(
     def forward(self, images):
@@ -120,7 +120,7 @@ struct WeightFault {
 
 TEST(CheckpointTest, WeightsThatDoNotFitAreNamed) {
   using Tensors = std::map<std::string, torch::Tensor>*;
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root, TinyCheckpoint());
   const std::string path = version + "/weights.safetensors";
   const SafeTensors good = ReadSafeTensors(path).value();
@@ -157,7 +157,7 @@ TEST(CheckpointTest, WeightsThatDoNotFitAreNamed) {
 }
 
 TEST(CheckpointTest, WeightsOfAnotherFloatingTypeAreConverted) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root, TinyCheckpoint());
   SafeTensors content = ReadSafeTensors(version + "/weights.safetensors").value();
   for (auto& [name, tensor] : content.tensors) {
@@ -194,7 +194,7 @@ TEST(CheckpointTest, AnIndexThatDoesNotFitIsNamed) {
       {"names style coordinate 100000",
        [](Index i) { i->mutable_classes(0)->mutable_attributes(0)->set_index(100000); }},
   };
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const CheckpointToWrite checkpoint = TinyCheckpoint();
   const std::string version = Written(root, checkpoint);
   for (const auto& [message, make] : faults) {
@@ -207,7 +207,7 @@ TEST(CheckpointTest, AnIndexThatDoesNotFitIsNamed) {
 }
 
 TEST(CheckpointTest, DamageIsFoundBeforeAnythingIsLoaded) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root, TinyCheckpoint());
   const std::string path = version + "/weights.safetensors";
   std::string bytes = GetFile(path);

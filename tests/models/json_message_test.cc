@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "tests/models/scratch_folder.h"
+#include "tests/models/test_files.h"
 #include "tests/models/valid_config.h"
 
 namespace stylex {
@@ -20,7 +20,7 @@ TEST(JsonMessageTest, ComesBackFromDisk) {
   config.set_description("a \"boot\", \xc3\xa9t\xc3\xa9\n");
   config.mutable_provenance()->set_seed(~uint64_t{0});
   (*config.mutable_metrics())["agreement"] = 0.1;
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   ASSERT_TRUE(WriteJsonMessage(config, folder / "model.json").ok());
   v1::ModelConfig read;
   read.set_name("what was there before");
@@ -46,7 +46,7 @@ TEST(JsonMessageTest, BothSpellingsOfFieldsAreRead) {
 }
 
 TEST(JsonMessageTest, ATypoIsNamedWithItsFile) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   PutFile(folder / "model.json", "{\"generator\": {\"latentSise\": 12}}");
   v1::ModelConfig config;
   const absl::Status status = ReadJsonMessage(folder / "model.json", &config);
@@ -68,7 +68,7 @@ TEST(JsonMessageTest, WhatIsNotTheMessageIsRefused) {
 }
 
 TEST(JsonMessageTest, AnEndlessFileIsNotRead) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   PutFile(folder / "model.json", "{}");
   std::filesystem::resize_file(folder / "model.json", kMaxJsonBytes + 1);  // a hole: takes no disk
   v1::ModelConfig config;

@@ -13,8 +13,6 @@
 #include <torch/torch.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
@@ -22,24 +20,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "tests/temporary_folder.h"
 
 namespace stylex {
 
 class ReferenceFolder {
  public:
-  ReferenceFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "stylex-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~ReferenceFolder() { std::filesystem::remove_all(path_); }
-  ReferenceFolder(const ReferenceFolder&) = delete;
-  ReferenceFolder& operator=(const ReferenceFolder&) = delete;
-
   // Raw little-endian float32 in NAME; its shape goes to the manifest. '/' makes no folders.
   void Write(const std::string& name, const torch::Tensor& tensor) {
     const torch::Tensor plain = tensor.detach().to(torch::kFloat32).contiguous();
     const std::string file = absl::StrCat(shapes_.size(), ".f32");
-    std::ofstream(path_ / file, std::ios::binary)
+    std::ofstream(folder_ / file, std::ios::binary)
         .write(static_cast<const char*>(plain.data_ptr()),
                static_cast<std::streamsize>(plain.numel() * sizeof(float)));
     shapes_[name] = absl::StrCat("{\"file\": \"", file, "\", \"shape\": [",
@@ -49,7 +40,7 @@ class ReferenceFolder {
   // Runs the script (named from the repository's root) on this folder. It exits with 0 when all
   // agrees, with 77 when a package is missing; what it printed becomes the failure's message.
   void CompareWith(const std::string& script) {
-    std::ofstream manifest(path_ / "manifest.json");
+    std::ofstream manifest(folder_ / "manifest.json");
     manifest << "{" << absl::StrJoin(shapes_, ",\n", [](std::string* out, const auto& entry) {
       absl::StrAppend(out, "\"", entry.first, "\": ", entry.second);
     }) << "}";
@@ -57,7 +48,7 @@ class ReferenceFolder {
     const std::string command =
         absl::StrCat("PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=" STYLEX_SOURCE_DIR
                      "/tests/models /usr/bin/python3 " STYLEX_SOURCE_DIR "/",
-                     script, " ", path_.string(), " 2>&1");
+                     script, " ", folder_.path(), " 2>&1");
     FILE* const pipe = popen(command.c_str(), "r");
     ASSERT_NE(pipe, nullptr) << command;
     std::string output;
@@ -76,7 +67,7 @@ class ReferenceFolder {
   }
 
  private:
-  std::filesystem::path path_;
+  const TemporaryFolder folder_;
   std::map<std::string, std::string> shapes_;
 };
 

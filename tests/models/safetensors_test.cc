@@ -10,7 +10,7 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
-#include "tests/models/scratch_folder.h"
+#include "tests/models/test_files.h"
 
 namespace stylex {
 namespace {
@@ -94,7 +94,7 @@ void ExpectEqual(const SafeTensors& got, const SafeTensors& expected) {
 
 TEST(SafeTensorsTest, EveryTypeAndShapeComesBack) {
   const SafeTensors content = EveryKind();
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   ASSERT_TRUE(WriteSafeTensors(content, folder / "x.safetensors").ok());
   const absl::StatusOr<SafeTensors> read = ReadSafeTensors(folder / "x.safetensors");
   ASSERT_TRUE(read.ok()) << read.status();
@@ -326,7 +326,7 @@ TEST(SafeTensorsTest, EveryFlippedBitOfTheHeaderShows) {
 }
 
 TEST(SafeTensorsTest, AMissingFileIsNotFound) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const absl::StatusOr<SafeTensors> read = ReadSafeTensors(folder / "none.safetensors");
   EXPECT_EQ(read.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(read.status().message()), HasSubstr("none.safetensors"));
@@ -345,7 +345,7 @@ constexpr int kPackageMissing = 77;
 constexpr int kNoPython = 127;
 
 TEST(SafeTensorsTest, IndependentReadersAgree) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   ASSERT_TRUE(WriteSafeTensors(EveryKind(), folder / "x.safetensors").ok());
   const int code = RunReference("check " + folder / "x.safetensors");
   if (code == kPackageMissing || code == kNoPython) {
@@ -355,7 +355,7 @@ TEST(SafeTensorsTest, IndependentReadersAgree) {
 }
 
 TEST(SafeTensorsTest, FilesOfIndependentWritersAreRead) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const int code = RunReference("write " + folder.path());
   if (code == kPackageMissing || code == kNoPython) {
     GTEST_SKIP() << "the reference needs Debian's python3-numpy";

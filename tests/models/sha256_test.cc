@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/models/scratch_folder.h"
+#include "tests/models/test_files.h"
 
 namespace stylex {
 namespace {
@@ -22,7 +22,7 @@ TEST(Sha256Test, StandardVectors) {
 }
 
 TEST(Sha256Test, FilesOfOneAndOfManyPieces) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   PutFile(folder / "empty", "");
   PutFile(folder / "small", "abc");
   PutFile(folder / "big", std::string(1'000'000, 'a'));
@@ -32,7 +32,7 @@ TEST(Sha256Test, FilesOfOneAndOfManyPieces) {
 }
 
 TEST(Sha256Test, WhatCannotBeReadIsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const absl::StatusOr<std::string> none = Sha256OfFile(folder / "none");
   EXPECT_EQ(none.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(none.status().message()), testing::HasSubstr(folder / "none"));

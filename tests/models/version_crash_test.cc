@@ -14,7 +14,7 @@
 #include <map>
 
 #include "models/version_directory.h"
-#include "tests/models/scratch_folder.h"
+#include "tests/models/test_files.h"
 #include "tests/models/valid_config.h"
 
 namespace stylex {
@@ -77,7 +77,7 @@ void Kill(pid_t child) {
 class KilledWriterTest : public testing::TestWithParam<int> {};
 
 TEST_P(KilledWriterTest, LeavesWholeVersionsOnly) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const pid_t child = InChild([&] {
     while (WriteVersion(ValidConfig(), BigFiles('a'), root.path(), "tiny", 0, false).ok()) {
     }
@@ -98,7 +98,7 @@ TEST_P(KilledWriterTest, LeavesWholeVersionsOnly) {
 }
 
 TEST_P(KilledWriterTest, LeavesTheOldOrTheNewVersion) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version =
       WriteVersion(ValidConfig(), BigFiles('a'), root.path(), "tiny", 1, false).value();
   const pid_t child = InChild([&] {
@@ -124,7 +124,7 @@ int WriteWithoutSpace(const std::string& root) {
 }
 
 TEST(FullDiskTest, AFileSizeLimitIsResourceExhaustedAndLeavesNothing) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const pid_t child = InChild([&] {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit = {kWeightBytes / 2, kWeightBytes / 2};
@@ -136,7 +136,7 @@ TEST(FullDiskTest, AFileSizeLimitIsResourceExhaustedAndLeavesNothing) {
 
 TEST(FullDiskTest, AFullFileSystemIsResourceExhaustedAndLeavesNothing) {
   constexpr int kMayNotMount = 102;
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const pid_t child = InChild([&] {
     // Of this process alone: nobody else sees the mount, and it goes with the process.
     if (unshare(CLONE_NEWNS) != 0 ||
@@ -154,7 +154,7 @@ TEST(FullDiskTest, AFullFileSystemIsResourceExhaustedAndLeavesNothing) {
 }
 
 TEST(FullDiskTest, AnUpdateThatDoesNotFitLeavesTheOldVersion) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version =
       WriteVersion(ValidConfig(), {{kWeightsFile, "old"}}, root.path(), "tiny", 1, false).value();
   const pid_t child = InChild([&] {

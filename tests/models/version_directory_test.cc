@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/json_message.h"
 #include "models/sha256.h"
-#include "tests/models/scratch_folder.h"
+#include "tests/models/test_files.h"
 #include "tests/models/valid_config.h"
 
 namespace stylex {
@@ -30,7 +30,7 @@ Files SomeFiles() {
   return {{kWeightsFile, "the weights"}, {kAttributesFile, "{}\n"}, {kCardFile, "# Card\n"}};
 }
 
-std::string Written(const ScratchFolder& root, const std::string& name = "tiny",
+std::string Written(const TemporaryFolder& root, const std::string& name = "tiny",
                     int64_t version = 0) {
   return WriteVersion(ValidConfig(), SomeFiles(), root.path(), name, version, false).value();
 }
@@ -44,7 +44,7 @@ void ExpectRefused(const absl::Status& status, absl::StatusCode code,
 }
 
 TEST(WriteVersionTest, WhatIsWrittenIsRead) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   EXPECT_EQ(version, root / "tiny/1");
   EXPECT_THAT(NamesIn(version),
@@ -62,7 +62,7 @@ TEST(WriteVersionTest, WhatIsWrittenIsRead) {
 }
 
 TEST(WriteVersionTest, FilesCanBeReadByOthers) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   const fs::perms others = fs::perms::others_read;
   EXPECT_EQ(fs::status(version).permissions() & (others | fs::perms::others_exec),
@@ -73,7 +73,7 @@ TEST(WriteVersionTest, FilesCanBeReadByOthers) {
 }
 
 TEST(WriteVersionTest, NumbersCountUpFromTheNewest) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   EXPECT_EQ(NewestVersion(root.path(), "tiny"), 0);
   EXPECT_EQ(Written(root), root / "tiny/1");
   EXPECT_EQ(Written(root), root / "tiny/2");
@@ -84,14 +84,14 @@ TEST(WriteVersionTest, NumbersCountUpFromTheNewest) {
 }
 
 TEST(WriteVersionTest, ANumberThatAStrayFileTakesIsPassedOver) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   PutFile(root / "tiny/1", "not a version");
   EXPECT_EQ(Written(root), root / "tiny/2");
   EXPECT_EQ(GetFile(root / "tiny/1"), "not a version");
 }
 
 TEST(WriteVersionTest, ReplacesOnlyWhenTold) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   Written(root, "tiny", 3);
   const Files other = {{kWeightsFile, "other weights"}};
   ExpectRefused(WriteVersion(ValidConfig(), other, root.path(), "tiny", 3, false).status(),
@@ -105,13 +105,13 @@ TEST(WriteVersionTest, ReplacesOnlyWhenTold) {
 }
 
 TEST(WriteVersionTest, ReplacingWhatIsNotThereWritesIt) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   EXPECT_EQ(WriteVersion(ValidConfig(), SomeFiles(), root.path(), "tiny", 4, true).value(),
             root / "tiny/4");
 }
 
 TEST(WriteVersionTest, WhatCannotBeAVersionIsRefusedAndLeavesNothing) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const auto write = [&](const v1::ModelConfig& config, const Files& files, const std::string& name,
                          int64_t version) {
     return WriteVersion(config, files, root.path(), name, version, true).status();
@@ -138,7 +138,7 @@ TEST(WriteVersionTest, WhatCannotBeAVersionIsRefusedAndLeavesNothing) {
 }
 
 TEST(WriteVersionTest, ARootThatIsAFileIsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   PutFile(folder / "root", "x");
   ExpectRefused(
       WriteVersion(ValidConfig(), SomeFiles(), folder / "root", "tiny", 0, false).status(),
@@ -146,7 +146,7 @@ TEST(WriteVersionTest, ARootThatIsAFileIsNamed) {
 }
 
 TEST(UpdateVersionTest, ChangesWhatIsToldAndKeepsTheRest) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   PutFile(version + "/LICENSE", "words");
   v1::ModelConfig config = ValidConfig();
@@ -163,7 +163,7 @@ TEST(UpdateVersionTest, ChangesWhatIsToldAndKeepsTheRest) {
 }
 
 TEST(UpdateVersionTest, TheFolderMayBeGivenInAnyWay) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   fs::create_directory_symlink(version, root / "link");
   for (const std::string& path : {version + "/", version + "/../1", root / "link"}) {
@@ -173,7 +173,7 @@ TEST(UpdateVersionTest, TheFolderMayBeGivenInAnyWay) {
 }
 
 TEST(UpdateVersionTest, DamageDoesNotGetFreshHashes) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   PutFile(version + "/weights.safetensors", "the wEights");
   ExpectRefused(UpdateVersion(version, ValidConfig(), {{kAttributesFile, "{ }\n"}}),
@@ -182,7 +182,7 @@ TEST(UpdateVersionTest, DamageDoesNotGetFreshHashes) {
 }
 
 TEST(UpdateVersionTest, NothingIsLost) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   PutFile(version + "/notes/mine", "x");
   ExpectRefused(UpdateVersion(version, ValidConfig(), {}), absl::StatusCode::kFailedPrecondition,
@@ -191,7 +191,7 @@ TEST(UpdateVersionTest, NothingIsLost) {
 }
 
 TEST(UpdateVersionTest, WhatIsNoVersionIsNamed) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   ExpectRefused(UpdateVersion(root / "none/1", ValidConfig(), {}), absl::StatusCode::kNotFound,
                 {root / "none/1"});
   PutFile(root / "tiny/newest/model.json", "{}");
@@ -200,7 +200,7 @@ TEST(UpdateVersionTest, WhatIsNoVersionIsNamed) {
 }
 
 TEST(UpdateVersionTest, AReaderNeverSeesAMixture) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   std::atomic<bool> done = false;
   std::thread writer([&] {
@@ -225,7 +225,7 @@ TEST(UpdateVersionTest, AReaderNeverSeesAMixture) {
 }
 
 TEST(ReadVersionTest, EveryFlippedByteOfAHashedFileIsFound) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   for (const std::string name : {kWeightsFile, kAttributesFile}) {
     const std::string path = version + "/" + name;
@@ -243,7 +243,7 @@ TEST(ReadVersionTest, EveryFlippedByteOfAHashedFileIsFound) {
 }
 
 TEST(ReadVersionTest, EveryTruncationIsFound) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   for (const std::string name : {kWeightsFile, kAttributesFile}) {
     const std::string path = version + "/" + name;
@@ -266,7 +266,7 @@ TEST(ReadVersionTest, EveryTruncationIsFound) {
 // A changed word of the config is for ValidateModelConfig; a changed name, size or hash of a file,
 // or broken JSON, is refused.
 TEST(ReadVersionTest, FlippedBytesOfTheHashesAreFound) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   const std::string path = version + "/" + kModelFile;
   const std::string good = GetFile(path);
@@ -284,7 +284,7 @@ TEST(ReadVersionTest, FlippedBytesOfTheHashesAreFound) {
 }
 
 TEST(ReadVersionTest, MissingFilesAreNamed) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   fs::remove(version + "/attributes.json");
   ExpectRefused(ReadVersion(version).status(), absl::StatusCode::kNotFound,
@@ -297,7 +297,7 @@ TEST(ReadVersionTest, MissingFilesAreNamed) {
 }
 
 TEST(ReadVersionTest, FilesWithoutAHashAreRefused) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   v1::ModelConfig config = ReadVersion(version).value();
   config.mutable_files()->RemoveLast();
@@ -313,7 +313,7 @@ TEST(ReadVersionTest, FilesWithoutAHashAreRefused) {
 }
 
 TEST(ReadVersionTest, AddedCheckpointFilesAreRefusedAndOthersIgnored) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   PutFile(version + "/README.md", "an edited card");
   PutFile(version + "/notes.txt", "x");
@@ -324,7 +324,7 @@ TEST(ReadVersionTest, AddedCheckpointFilesAreRefusedAndOthersIgnored) {
 }
 
 TEST(ReadVersionTest, FilesElsewhereCannotBeListed) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   const v1::ModelConfig good = ReadVersion(version).value();
   for (const std::string name :
@@ -338,7 +338,7 @@ TEST(ReadVersionTest, FilesElsewhereCannotBeListed) {
 }
 
 TEST(ReadVersionTest, AConfigThatIsWrongIsRefused) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   const std::string version = Written(root);
   v1::ModelConfig config = ReadVersion(version).value();
   config.set_schema_version(2);
@@ -348,7 +348,7 @@ TEST(ReadVersionTest, AConfigThatIsWrongIsRefused) {
 }
 
 TEST(ListVersionsTest, NamesInOrderNewestFirstAndNothingElse) {
-  const ScratchFolder root;
+  const TemporaryFolder root;
   for (const char* folder : {"b/2", "b/10", "a/1", "c/.tmp-abc", ".hidden/1", "b/.tmp-xyz", "b/01",
                              "b/0", "b/-1", "b/+3", "b/4x", "b/ 5", "b/1e3",
                              "b/9223372036854775807", "b/18446744073709551617", "b/newest"}) {
@@ -369,7 +369,7 @@ TEST(ListVersionsTest, NamesInOrderNewestFirstAndNothingElse) {
 }
 
 TEST(ListVersionsTest, ARootThatIsNoFolderIsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   EXPECT_THAT(ListVersions(folder.path()).value(), ElementsAre());
   ExpectRefused(ListVersions(folder / "none").status(), absl::StatusCode::kNotFound,
                 {folder / "none"});

@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "models/version_directory.h"
-#include "tests/models/scratch_folder.h"
+#include "tests/models/test_files.h"
 #include "tests/models/valid_config.h"
 
 namespace {
@@ -27,7 +27,7 @@ namespace {
 
 using testing::ElementsAre;
 
-absl::Status Replace(const ScratchFolder& root, const std::string& weights) {
+absl::Status Replace(const TemporaryFolder& root, const std::string& weights) {
   return WriteVersion(ValidConfig(), {{kWeightsFile, weights}}, root.path(), "tiny", 1, true)
       .status();
 }
@@ -35,7 +35,7 @@ absl::Status Replace(const ScratchFolder& root, const std::string& weights) {
 TEST(VersionExchangeTest, ReplacesInTwoSteps) {
   for (const int error : {EINVAL, ENOSYS}) {
     renameat2_error = error;
-    const ScratchFolder root;
+    const TemporaryFolder root;
     ASSERT_TRUE(Replace(root, "old").ok());
     renameat2_calls = 0;
     ASSERT_TRUE(Replace(root, "new").ok());
@@ -48,7 +48,7 @@ TEST(VersionExchangeTest, ReplacesInTwoSteps) {
 
 TEST(VersionExchangeTest, AnotherFailureKeepsTheOldVersion) {
   renameat2_error = EACCES;
-  const ScratchFolder root;
+  const TemporaryFolder root;
   ASSERT_TRUE(Replace(root, "old").ok());
   const absl::Status status = Replace(root, "new");
   EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;

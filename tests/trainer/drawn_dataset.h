@@ -7,21 +7,9 @@
 #include <vector>
 
 #include "image/bitmap.h"
+#include "tests/temporary_folder.h"
 
 namespace stylex {
-
-// A fresh folder that goes away with this.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Each makes the folders it needs and fails the test when it cannot write.
 void WriteBytes(const std::string& path, const std::string& bytes);

@@ -1,10 +1,9 @@
-// A folder that lives as long as the test that uses it.
-#ifndef STYLEX_TESTS_MODELS_SCRATCH_FOLDER_H_
-#define STYLEX_TESTS_MODELS_SCRATCH_FOLDER_H_
+// Files that the tests of models/ write and look at.
+#ifndef STYLEX_TESTS_MODELS_TEST_FILES_H_
+#define STYLEX_TESTS_MODELS_TEST_FILES_H_
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,24 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/temporary_folder.h"
+
 namespace stylex {
-
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "stylex-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  std::string path() const { return path_.string(); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline void PutFile(const std::string& path, std::string_view bytes) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
@@ -55,4 +39,4 @@ inline std::vector<std::string> NamesIn(const std::string& folder) {
 
 }  // namespace stylex
 
-#endif  // STYLEX_TESTS_MODELS_SCRATCH_FOLDER_H_
+#endif  // STYLEX_TESTS_MODELS_TEST_FILES_H_
