@@ -5,11 +5,21 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "models/config_faults.h"
 #include "stylex/v1/model_config.pb.h"
 
 namespace stylex {
 
 inline constexpr int kModelSchemaVersion = 1;
+
+// The ranges that training and loading share: sizes of the networks, condition, classifier.
+// `prefix` comes before the fields' names.
+void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, ConfigFaults* faults);
+// One entry for each of 4, 8, ..., resolution, which must be a power of two.
+void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
+                   absl::string_view network, int resolution, ConfigFaults* faults);
+bool IsResolution(int resolution);
 
 // INVALID_ARGUMENT naming every field that is out of range, its value and what would be right;
 // `origin` comes first in the message.

@@ -1,12 +1,10 @@
 #include "trainer/train_config.h"
 
-#include <bit>
 #include <cmath>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "models/model_config.h"
 
 namespace stylex {
 namespace {
@@ -110,44 +108,13 @@ v1::TrainConfig SeedPreset() {
   return config;
 }
 
-// Collects what is out of range.
-class Faults {
- public:
-  void Check(bool ok, absl::string_view field, const absl::AlphaNum& value,
-             absl::string_view expected) {
-    if (!ok) {
-      faults_.push_back(absl::StrCat(field, " is ", value, ", expected ", expected));
-    }
-  }
-  absl::Status ToStatus() const {
-    return faults_.empty() ? absl::OkStatus()
-                           : absl::InvalidArgumentError(
-                                 absl::StrCat("training config: ", absl::StrJoin(faults_, "; ")));
-  }
-
- private:
-  std::vector<std::string> faults_;
-};
-
-void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
-                   absl::string_view network, int resolution, Faults* faults) {
-  const int levels = std::countr_zero(static_cast<unsigned>(resolution)) - 1;
-  faults->Check(channels.size() == levels, absl::StrCat("model.", network, ".channels' length"),
-                channels.size(),
-                absl::StrCat(levels, " (one entry each for 4, 8, ..., ", resolution, " pixels)"));
-  for (const int count : channels) {
-    faults->Check(count >= 1 && count <= 1024, absl::StrCat("model.", network, ".channels"), count,
-                  "1 to 1024");
-  }
-}
-
 // What a checkpoint refuses must be refused before hours are spent on one.
-void CheckForCheckpoint(const v1::ModelConfig& model, Faults* faults) {
-  const double scale = model.generator().condition_scale();
-  faults->Check(scale >= 0 && scale <= 1, "model.generator.conditionScale", scale, "0 to 1");
-  const double multiplier = model.generator().mapping_lr_multiplier();
-  faults->Check(model.generator().mapping_layers() == 0 || (multiplier > 0 && multiplier <= 1),
-                "model.generator.mappingLrMultiplier", multiplier, "greater than 0, at most 1");
+void CheckModel(const v1::ModelConfig& model, ConfigFaults* faults) {
+  CheckNetworks(model, "model.", faults);
+  if (IsResolution(model.resolution())) {
+    CheckChannels(model.discriminator().channels(), "model.discriminator", model.resolution(),
+                  faults);
+  }
   const int group = model.discriminator().minibatch_stddev_group();
   faults->Check(group >= 0, "model.discriminator.minibatchStddevGroup", group,
                 "0 (none) or greater");
@@ -155,38 +122,12 @@ void CheckForCheckpoint(const v1::ModelConfig& model, Faults* faults) {
   faults->Check(architecture == "mobilenet_v2", "model.classifier.architecture",
                 absl::StrCat("\"", architecture, "\""),
                 "mobilenet_v2 (another network comes as a TorchScript file, by --classifier)");
-  const double temperature = model.classifier().temperature();
-  faults->Check(temperature >= 0 && std::isfinite(temperature), "model.classifier.temperature",
-                temperature, "0 (read as 1) or greater");
   const std::string& crop = model.preprocessing().crop();
   faults->Check(crop == "center_crop" || crop == "stretch", "model.preprocessing.crop",
                 absl::StrCat("\"", crop, "\""), "center_crop or stretch");
 }
 
-void CheckModel(const v1::ModelConfig& model, Faults* faults) {
-  const int resolution = model.resolution();
-  const bool resolution_ok = resolution >= 16 && resolution <= 256 &&
-                             std::has_single_bit(static_cast<unsigned>(resolution));
-  faults->Check(resolution_ok, "model.resolution", resolution, "16, 32, 64, 128 or 256");
-  faults->Check(model.image_channels() == 1 || model.image_channels() == 3, "model.imageChannels",
-                model.image_channels(), "1 (grey) or 3 (RGB)");
-  if (resolution_ok) {
-    CheckChannels(model.generator().channels(), "generator", resolution, faults);
-    CheckChannels(model.encoder().channels(), "encoder", resolution, faults);
-    CheckChannels(model.discriminator().channels(), "discriminator", resolution, faults);
-  }
-  const v1::GeneratorConfig& generator = model.generator();
-  faults->Check(generator.latent_size() >= 1 && generator.latent_size() <= 2048,
-                "model.generator.latentSize", generator.latent_size(), "1 to 2048");
-  faults->Check(generator.mapping_layers() >= 0 && generator.mapping_layers() <= 16,
-                "model.generator.mappingLayers", generator.mapping_layers(), "0 to 16");
-  const double width = model.classifier().width_multiplier();
-  faults->Check(width > 0 && width <= 4, "model.classifier.widthMultiplier", width,
-                "greater than 0, at most 4");
-  CheckForCheckpoint(model, faults);
-}
-
-void CheckStylex(const v1::TrainConfig& config, Faults* faults) {
+void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   const v1::StylexTraining& stylex = config.stylex();
   const auto share = [&](absl::string_view field, double value) {
     faults->Check(value >= 0 && value <= 1, absl::StrCat("stylex.", field), value, "0 to 1");
@@ -286,7 +227,7 @@ absl::StatusOr<v1::TrainConfig> ResolveConfig(const v1::TrainConfig& overrides) 
 }
 
 absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
-  Faults faults;
+  ConfigFaults faults;
   CheckModel(config.model(), &faults);
   const v1::ClassifierTraining& classifier = config.classifier();
   faults.Check(classifier.epochs() >= 1, "classifier.epochs", classifier.epochs(), "1 or greater");
@@ -301,7 +242,7 @@ absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
   faults.Check(classifier.label_smoothing() >= 0 && classifier.label_smoothing() < 1,
                "classifier.labelSmoothing", classifier.label_smoothing(), "0 or greater, below 1");
   CheckStylex(config, &faults);
-  return faults.ToStatus();
+  return faults.ToStatus("training config");
 }
 
 }  // namespace stylex
