@@ -68,7 +68,9 @@ Stylex RandomModel() {
   config.mutable_generator()->set_conditioning(v1::CONDITIONING_SOFTMAX);
   Networks networks = Networks::Make(config);
   networks.SetTrainable(false);
-  MobileNetV2 classifier(3, 2, 0.5);
+  config.mutable_classifier()->set_architecture("mobilenet_v2");
+  config.mutable_classifier()->set_width_multiplier(0.5);
+  const MobileNetV2 classifier(3, 2, config.classifier().width_multiplier());
   return Stylex(config, networks, MakeMobileNetClassifier(classifier, 0.01));
 }
 
@@ -186,11 +188,10 @@ Work WorkOf(const Stylex& model) {
     variants += 2.0 * static_cast<double>(convs[l].in);
   }
   const v1::ModelConfig& config = model.config();
-  if (config.classifier().architecture() == "mobilenet_v2" ||
-      config.classifier().architecture().empty()) {
-    const MobileNetV2 network(
-        config.image_channels(), model.num_classes(),
-        config.classifier().width_multiplier() == 0 ? 0.5 : config.classifier().width_multiplier());
+  // What a user's own classifier computes is not known, and not counted.
+  if (config.classifier().architecture() == "mobilenet_v2") {
+    const MobileNetV2 network(config.image_channels(), model.num_classes(),
+                              config.classifier().width_multiplier());
     work.multiply_adds +=
         variants *
         static_cast<double>(

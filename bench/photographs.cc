@@ -15,18 +15,15 @@ namespace stylex {
 absl::StatusOr<StyleVectors> StylesOfPhotographs(const Stylex& model, const std::string& data,
                                                  int64_t count) {
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(model.config(), data));
-  std::vector<torch::Tensor> conv, rgb;
+  std::vector<StyleVectors> parts;
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
       *dataset, Split::kValidation, /*batch_size=*/64, count,
       [](const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); },
       [&](const Batch& batch) {
-        const torch::Tensor x = batch.images.to(model.device());
-        const StyleVectors styles = model.Styles(model.Encode(x, model.Logits(x)));
-        conv.push_back(styles.conv);
-        rgb.push_back(styles.rgb);
+        parts.push_back(model.StylesOfImages(batch.images));
         return absl::OkStatus();
       }));
-  return StyleVectors{torch::cat(conv), torch::cat(rgb)};
+  return StyleVectors::Concatenate(parts);
 }
 
 }  // namespace stylex

@@ -76,10 +76,7 @@ class Search {
 };
 
 torch::Tensor Search::Margin(const torch::Tensor& logits) const {
-  const torch::Tensor target = logits.select(-1, options_.target);
-  torch::Tensor others = logits.clone();
-  others.select(-1, options_.target).fill_(-std::numeric_limits<float>::infinity());
-  return target - others.amax(-1);
+  return MarginOf(logits, options_.target);
 }
 
 bool Search::IsTarget(const torch::Tensor& logits) const {
@@ -294,6 +291,14 @@ absl::StatusOr<CounterfactualResult> Search::Run(std::vector<Coordinate> candida
 }
 
 }  // namespace
+
+torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target) {
+  torch::Tensor is_target = torch::zeros({logits.size(-1)}, logits.options().dtype(torch::kBool));
+  is_target[target] = true;
+  const torch::Tensor others =
+      logits.masked_fill(is_target, -std::numeric_limits<float>::infinity());
+  return logits.select(-1, target) - others.amax(-1);
+}
 
 absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
                                                         const StyleVectors& styles,

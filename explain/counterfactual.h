@@ -55,6 +55,9 @@ struct CounterfactualResult {
   int64_t evaluations = 0;           // classifier calls, those for gradients among them
 };
 
+// What a flip needs: logit(target) - greatest other logit, [..., K] -> [...]. Differentiable.
+torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target);
+
 // styles: one image, [1, ...]. `candidates`: what may be moved; a coordinate is moved at most once.
 // Moves are chosen by what a flip needs: logit(target) - greatest other logit. With a shortlist, it
 // must not be called in LibTorch's inference mode. Tensors of the

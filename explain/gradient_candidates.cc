@@ -1,7 +1,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "explain/counterfactual.h"
 
@@ -13,11 +12,7 @@ torch::Tensor MarginGradient(const Stylex& model, const StyleVectors& styles, in
   const torch::AutoGradMode with_gradients(true);
   const torch::Tensor conv = styles.conv.detach().clone().requires_grad_(true);
   const torch::Tensor logits = model.LogitsOfStyles({conv, styles.rgb.detach()});
-  torch::Tensor is_target = torch::zeros_like(logits, torch::kBool);
-  is_target.select(1, target).fill_(true);
-  const torch::Tensor others =
-      logits.masked_fill(is_target, -std::numeric_limits<float>::infinity());
-  const torch::Tensor margin = logits.select(1, target) - others.amax(1);
+  const torch::Tensor margin = MarginOf(logits, target);
   return torch::autograd::grad({margin.sum()}, {conv})[0][0].to(torch::kCPU);
 }
 

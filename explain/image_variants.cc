@@ -9,13 +9,13 @@
 #include <thread>
 #include <utility>
 
-#include "absl/status/status.h"
+#include "base/status_macros.h"
+#include "explain/side_by_side.h"
 
 namespace stylex {
 namespace {
 
-// Largest activation of a generator batch on the CPU: what stays in the caches is computed with
-// about twice as fast as what does not.
+// Largest activation of a generator batch on the CPU: it should stay in the caches.
 constexpr int64_t kActivationBytes = int64_t{4} << 20;
 
 }  // namespace
@@ -70,8 +70,8 @@ torch::Tensor ImageVariants::Draw(const Batch& batch, std::span<const MoveSet> v
   std::vector<StyleChange> changes;
   for (const int64_t v : chosen) {
     const Move& move = variants[v][0];
-    const int64_t layer = layout.LayerOf(move.coordinate.index);
-    changes.push_back({layer, move.coordinate.index - layout.Offset(layer), MovedValue(move)});
+    const int64_t index = move.coordinate.index;
+    changes.push_back({layout.LayerOf(index), layout.ChannelOf(index), MovedValue(move)});
   }
   return singles_->Draw(changes).clamp(-1, 1);
 }
@@ -117,46 +117,23 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   }
   torch::Tensor logits = torch::empty({count, model_.num_classes()});
   const std::thread::id caller = std::this_thread::get_id();
-  std::atomic<size_t> next = 0;
   std::atomic<int64_t> unreported = 0;
-  std::atomic<bool> cancelled = false;
-  // The caller may use the question to let others have the device for a while: nobody goes on then.
-  std::atomic<bool> asking = false;
-  const auto is_cancelled = [&] {
-    asking = true;
-    cancelled = options_.cancelled();
-    asking = false;
-    asking.notify_all();
-    return cancelled.load();
-  };
-  const auto work = [&] {
+  const auto classify = [&](int64_t i, const Cancelled&) {
     const torch::NoGradGuard no_grad_here;
-    const bool is_caller = std::this_thread::get_id() == caller;
-    for (size_t i = next++; i < batches.size() && !cancelled; i = next++) {
-      if (!is_caller) {
-        asking.wait(true);
-      } else if (options_.cancelled && is_cancelled()) {
-        return;
-      }
-      const std::span<const int64_t> chosen(&order[batches[i].start], batches[i].length);
-      const torch::Tensor part = model_.Logits(Draw(batches[i], variants, chosen));
-      const torch::Tensor rows = torch::tensor(at::ArrayRef<int64_t>(chosen.data(), chosen.size()));
-      logits.index_copy_(0, rows, part.to(torch::kCPU));  // rows of no other batch
-      unreported += static_cast<int64_t>(chosen.size());
-      if (is_caller && options_.classified) {
-        options_.classified(unreported.exchange(0));
-      }
+    const Batch& batch = batches[static_cast<size_t>(i)];
+    const std::span<const int64_t> chosen(&order[batch.start], batch.length);
+    const torch::Tensor part = model_.Logits(Draw(batch, variants, chosen));
+    const torch::Tensor rows = torch::tensor(at::ArrayRef<int64_t>(chosen.data(), chosen.size()));
+    logits.index_copy_(0, rows, part.to(torch::kCPU));  // rows of no other batch
+    unreported += batch.length;
+    if (options_.classified && std::this_thread::get_id() == caller) {
+      options_.classified(unreported.exchange(0));
     }
+    return absl::OkStatus();
   };
-  if (singles_) {
-    // Batches side by side, each on one core, rather than one after another on all of them.
-    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { work(); });
-  } else {
-    work();
-  }
-  if (cancelled) {
-    return absl::CancelledError("the search was cancelled");
-  }
+  STYLEX_RETURN_IF_ERROR(SideBySide(static_cast<int64_t>(batches.size()),
+                                    /*parallel=*/singles_.has_value(), options_.cancelled,
+                                    classify));
   if (const int64_t left = unreported.exchange(0); left > 0 && options_.classified) {
     options_.classified(left);
   }

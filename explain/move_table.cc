@@ -1,17 +1,13 @@
 #include "explain/move_table.h"
 
-#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <atomic>
-#include <functional>
-#include <thread>
 #include <utility>
 
-#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "explain/image_variants.h"
+#include "explain/side_by_side.h"
 
 namespace stylex {
 namespace {
@@ -36,52 +32,9 @@ MoveTable::MoveTable(const Stylex& model, const StyleVectors& styles, const Styl
       known_(predicted_.size()),
       decided_(static_cast<size_t>(images_)) {}
 
-absl::Status MoveTable::ForEach(
-    int64_t count, const std::function<absl::Status(int64_t, const Cancelled&)>& work) {
-  const std::thread::id caller = std::this_thread::get_id();
-  std::atomic<bool> stopped = false;
-  // The caller's own function is called on the caller's thread alone, which may use it to let
-  // others have the device for a while: nobody goes on then.
-  std::atomic<bool> asking = false;
-  const Cancelled stop = [&] {
-    if (std::this_thread::get_id() != caller) {
-      asking.wait(true);
-    } else if (options_.cancelled) {
-      asking = true;
-      if (options_.cancelled()) {
-        stopped = true;
-      }
-      asking = false;
-      asking.notify_all();
-    }
-    return stopped.load();
-  };
-  std::atomic<int64_t> next = 0;
-  Mutex mutex;
-  absl::Status first_failure;
-  const auto run = [&] {
-    for (int64_t i = next++; i < count; i = next++) {
-      const absl::Status status =
-          stop() ? absl::CancelledError("the search was cancelled") : work(i, stop);
-      if (!status.ok()) {
-        const MutexLock lock(&mutex);
-        first_failure.Update(status);
-        next = count;
-        stopped = true;
-      }
-    }
-  };
-  if (model_.device().is_cpu()) {
-    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { run(); });
-  } else {
-    run();
-  }
-  return first_failure;
-}
-
 absl::Status MoveTable::Predict() {
   const int64_t parts = (images_ + kGradientBatch - 1) / kGradientBatch;
-  return ForEach(parts, [this](int64_t part, const Cancelled&) {
+  return SideBySide(parts, on_cpu(), options_.cancelled, [this](int64_t part, const Cancelled&) {
     const int64_t start = part * kGradientBatch;
     return PredictPart(start, std::min(kGradientBatch, images_ - start));
   });
@@ -113,9 +66,10 @@ absl::Status MoveTable::PredictPart(int64_t start, int64_t length) {
 }
 
 absl::Status MoveTable::Evaluate(std::span<const int64_t> images, std::span<const int64_t> moves) {
-  return ForEach(static_cast<int64_t>(images.size()), [&](int64_t i, const Cancelled& stop) {
-    return EvaluateImage(images[static_cast<size_t>(i)], moves, stop);
-  });
+  return SideBySide(static_cast<int64_t>(images.size()), on_cpu(), options_.cancelled,
+                    [&](int64_t i, const Cancelled& stop) {
+                      return EvaluateImage(images[static_cast<size_t>(i)], moves, stop);
+                    });
 }
 
 absl::Status MoveTable::EvaluateImage(int64_t image, std::span<const int64_t> moves,

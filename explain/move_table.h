@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -55,10 +54,7 @@ class MoveTable {
   }
   absl::Status PredictPart(int64_t start, int64_t length);
   absl::Status EvaluateImage(int64_t image, std::span<const int64_t> moves, const Cancelled& stop);
-  // Runs work(i) for 0 <= i < count side by side where the model is on the CPU; work is given a
-  // Cancelled that any thread may call.
-  absl::Status ForEach(int64_t count,
-                       const std::function<absl::Status(int64_t, const Cancelled&)>& work);
+  bool on_cpu() const { return model_.device().is_cpu(); }
 
   const Stylex& model_;
   const StyleVectors styles_;

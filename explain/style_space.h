@@ -9,7 +9,6 @@
 #include <functional>
 #include <span>
 #include <vector>
-#include <vector>
 
 #include "models/generator.h"
 #include "stylex/v1/attribute_index.pb.h"

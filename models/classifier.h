@@ -35,8 +35,7 @@ class Classifier {
 };
 
 // Copies `network` as it is in evaluation mode. temperature 0 is read as 1.
-std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network,
-                                                    double temperature);
+std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network, double temperature);
 
 // Loads a TorchScript file and checks by a trial pass that [1, image_channels, R, R] gives
 // [1, num_classes] finite logits. INVALID_ARGUMENT names the file and what it did instead.

@@ -33,8 +33,8 @@ ResidualBodyImpl::ResidualBodyImpl(const std::vector<int64_t>& channels, int64_t
     blocks_.push_back(std::move(block));
   }
   const int64_t last = channels.front();
-  final_conv_ = register_module(
-      "final_conv", EqualConv2d(last + (stddev_group > 0 ? 1 : 0), last, 3, true));
+  final_conv_ =
+      register_module("final_conv", EqualConv2d(last + (stddev_group > 0 ? 1 : 0), last, 3, true));
   final_linear_ = register_module("final_linear", EqualLinear(last * 16, last));
   output_ = register_module("output", EqualLinear(last, outputs));
 }
@@ -75,9 +75,9 @@ torch::Tensor DiscriminatorImpl::forward(const torch::Tensor& x,
 
 EncoderImpl::EncoderImpl(const v1::EncoderConfig& config, int64_t image_channels,
                          int64_t latent_size) {
-  body_ = register_module("body", ResidualBody(ToVector(config.channels()), image_channels,
-                                               config.minibatch_stddev() ? kEncoderStddevGroup : 0,
-                                               latent_size));
+  body_ = register_module(
+      "body", ResidualBody(ToVector(config.channels()), image_channels,
+                           config.minibatch_stddev() ? kEncoderStddevGroup : 0, latent_size));
 }
 
 torch::Tensor EncoderImpl::forward(const torch::Tensor& x) { return body_->forward(x); }

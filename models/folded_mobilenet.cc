@@ -104,27 +104,29 @@ MobileNetV2Impl::Features FoldedMobileNet::ForwardWithFeatures(const torch::Tens
   return features;
 }
 
-int64_t FoldedMobileNet::BytesPerImage(int64_t height, int64_t width) const {
-  int64_t most = 0;
+template <typename Visit>
+void FoldedMobileNet::ForEachConv(int64_t height, int64_t width, Visit visit) const {
   for (const Block& block : blocks_) {
     for (const Conv& conv : block.convs) {
       height = (height + conv.stride - 1) / conv.stride;
       width = (width + conv.stride - 1) / conv.stride;
-      most = std::max(most, height * width * conv.weight.size(0));
+      visit(conv, height * width);
     }
   }
+}
+
+int64_t FoldedMobileNet::BytesPerImage(int64_t height, int64_t width) const {
+  int64_t most = 0;
+  ForEachConv(height, width, [&](const Conv& conv, int64_t pixels) {
+    most = std::max(most, pixels * conv.weight.size(0));
+  });
   return most * static_cast<int64_t>(sizeof(float));
 }
 
 int64_t FoldedMobileNet::MultiplyAdds(int64_t height, int64_t width) const {
   int64_t sum = 0;
-  for (const Block& block : blocks_) {
-    for (const Conv& conv : block.convs) {
-      height = (height + conv.stride - 1) / conv.stride;
-      width = (width + conv.stride - 1) / conv.stride;
-      sum += height * width * conv.weight.numel();
-    }
-  }
+  ForEachConv(height, width,
+              [&](const Conv& conv, int64_t pixels) { sum += pixels * conv.weight.numel(); });
   return sum;
 }
 

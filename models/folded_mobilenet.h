@@ -1,6 +1,6 @@
 // MobileNetV2 for inference: batch normalisation folded into the convolutions, and a way through
-// them on the CPU that goes over each activation once (LibTorch's operators, called one by one, take
-// three times as long for small images, ten times for one).
+// them on the CPU that goes over each activation once: for small images LibTorch's operators,
+// called one by one, spend more time between convolutions than in them.
 #ifndef STYLEX_MODELS_FOLDED_MOBILENET_H_
 #define STYLEX_MODELS_FOLDED_MOBILENET_H_
 
@@ -49,6 +49,9 @@ class FoldedMobileNet {
   torch::Tensor LogitsOfPart(const torch::Tensor& x) const;
   torch::Tensor ApplyDirectly(const Conv& conv, const torch::Tensor& x,
                               const torch::Tensor& residual) const;
+  // Calls visit(conv, pixels of its output) in order, for images of this size.
+  template <typename Visit>
+  void ForEachConv(int64_t height, int64_t width, Visit visit) const;
   // Bytes of the largest activation of one image.
   int64_t BytesPerImage(int64_t height, int64_t width) const;
 

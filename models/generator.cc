@@ -32,6 +32,15 @@ StyleVectors StyleVectors::Narrow(int64_t start, int64_t length) const {
   return {conv.narrow(0, start, length), rgb.narrow(0, start, length)};
 }
 
+StyleVectors StyleVectors::Concatenate(const std::vector<StyleVectors>& parts) {
+  std::vector<torch::Tensor> all_conv, all_rgb;
+  for (const StyleVectors& part : parts) {
+    all_conv.push_back(part.conv);
+    all_rgb.push_back(part.rgb);
+  }
+  return {torch::cat(all_conv), torch::cat(all_rgb)};
+}
+
 StyleVectors StyleVectors::Expand(int64_t n) const {
   return {conv.expand({n, -1}), rgb.expand({n, -1})};
 }

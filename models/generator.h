@@ -1,6 +1,6 @@
-// The StyleGAN2 generator with its styles as first-class values (StyleSpace, Wu et al. 2021): affine
-// layers turn a latent w into styles, `synthesize` turns styles into images, and whoever wants a
-// counterfactual edits the styles in between.
+// The StyleGAN2 generator with its styles as first-class values (StyleSpace, Wu et al. 2021):
+// affine layers turn a latent w into styles, `synthesize` turns styles into images, and whoever
+// wants a counterfactual edits the styles in between.
 //
 // Skip architecture: at each resolution 4, 8, 16, ... a to_rgb layer adds to the image of the
 // resolution below, doubled in size. Convolution 0 works at 4x4; after it each resolution has an
@@ -28,6 +28,8 @@ struct StyleVectors {
   // The same images in the given order: what index_select does. `index` is int64 [M].
   StyleVectors Select(const torch::Tensor& index) const;
   StyleVectors Narrow(int64_t start, int64_t length) const;
+  // Those of all parts, one after another; at least one part.
+  static StyleVectors Concatenate(const std::vector<StyleVectors>& parts);
   // One image's styles (N = 1) repeated, without copying.
   StyleVectors Expand(int64_t n) const;
 };

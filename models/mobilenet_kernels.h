@@ -1,4 +1,5 @@
-// MobileNetV2's loops on the CPU, besides its 1x1 convolutions, which are matrix products. float32, channels last, one image.
+// MobileNetV2's loops on the CPU, besides its 1x1 convolutions, which are matrix products. float32,
+// channels last, one image.
 #ifndef STYLEX_MODELS_MOBILENET_KERNELS_H_
 #define STYLEX_MODELS_MOBILENET_KERNELS_H_
 

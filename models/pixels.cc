@@ -9,9 +9,9 @@ namespace stylex {
 torch::Tensor BitmapsToTensor(std::span<const Bitmap> bitmaps) {
   TORCH_CHECK(!bitmaps.empty(), "no bitmaps");
   const Bitmap& first = bitmaps.front();
-  torch::Tensor bytes = torch::empty({static_cast<int64_t>(bitmaps.size()), first.height,
-                                      first.width, first.channels},
-                                     torch::kUInt8);
+  torch::Tensor bytes = torch::empty(
+      {static_cast<int64_t>(bitmaps.size()), first.height, first.width, first.channels},
+      torch::kUInt8);
   uint8_t* out = bytes.data_ptr<uint8_t>();
   for (const Bitmap& bitmap : bitmaps) {
     TORCH_CHECK(bitmap.data.size() == first.data.size(), "bitmaps of different sizes");
@@ -36,8 +36,10 @@ Bitmap TensorToBitmap(const torch::Tensor& image) {
                                   .permute({1, 2, 0})
                                   .contiguous();
   const uint8_t* data = bytes.data_ptr<uint8_t>();
-  return {static_cast<int>(one.size(2)), static_cast<int>(one.size(1)),
-          static_cast<int>(one.size(0)), {data, data + bytes.numel()}};
+  return {static_cast<int>(one.size(2)),
+          static_cast<int>(one.size(1)),
+          static_cast<int>(one.size(0)),
+          {data, data + bytes.numel()}};
 }
 
 std::vector<Bitmap> TensorToBitmaps(const torch::Tensor& images) {

@@ -70,6 +70,11 @@ class Stylex {
   // w = (E(x), condition(C(x))): [N, w_size()].
   torch::Tensor Encode(const torch::Tensor& images, const torch::Tensor& logits) const;
   StyleVectors Styles(const torch::Tensor& w) const { return networks_.generator.ptr()->styles(w); }
+  // Of the reconstructions of images [N, C, R, R], on any device.
+  StyleVectors StylesOfImages(const torch::Tensor& images) const {
+    const torch::Tensor x = images.to(device_);
+    return Styles(Encode(x, Logits(x)));
+  }
   // Clamped to [-1, 1].
   torch::Tensor Synthesize(const StyleVectors& styles) const;
   // Logits of the images that the styles give.

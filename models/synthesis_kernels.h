@@ -2,8 +2,8 @@
 // once. Plain C++ on the CPU: float32, channels last ([y][x][channel]), compiled for several
 // instruction sets of which the best is taken at run time.
 //
-// All activations are a = leaky_relu(z, 0.2) without the generator's sqrt(2), which the callers fold
-// into weights and shifts (leaky_relu is positively homogeneous).
+// All activations are a = leaky_relu(z, 0.2) without the generator's sqrt(2), which the callers
+// fold into weights and shifts (leaky_relu is positively homogeneous).
 #ifndef STYLEX_MODELS_SYNTHESIS_KERNELS_H_
 #define STYLEX_MODELS_SYNTHESIS_KERNELS_H_
 
@@ -17,8 +17,8 @@ void AddAndActivate(const float* shift, int64_t n, float* x);
 // The upsampling convolution's second half, for one image. `columns` [side][side][9][channels] is
 // what each input pixel adds to the 3x3 neighbourhood around twice its position (a matrix product
 // gives it); they are summed up, filtered with the FIR kernel [1,3,3,1] (gain 4) and activated:
-// out [2 side][2 side][channels] = leaky_relu(filtered + shift), or what was filtered as it is where
-// shift is null. `scratch` holds UpFilterScratch(side, channels) floats.
+// out [2 side][2 side][channels] = leaky_relu(filtered + shift), or what was filtered as it is
+// where shift is null. `scratch` holds UpFilterScratch(side, channels) floats.
 int64_t UpFilterScratch(int64_t side, int64_t channels);
 void UpFilterAndActivate(const float* columns, const float* shift, int64_t side, int64_t channels,
                          float* scratch, float* out);
@@ -30,7 +30,8 @@ void UpPhaseKernels(const float* kernel, int64_t channels, float* phases);
 
 // One input channel of a convolution: what changes when its style changes.
 struct ChannelMove {
-  const float* plane = nullptr;   // [side + 2][side + 2]: the channel's input, with a border of zeros
+  const float* plane =
+      nullptr;  // [side + 2][side + 2]: the channel's input, with a border of zeros
   const float* kernel = nullptr;  // [3][3][channels], or UpPhaseKernels' [2][2][3][3][channels]
   int64_t side = 0;               // of the input
   int64_t channels = 0;           // of the output

@@ -5,10 +5,12 @@
 //   - In the moved layer the output is linear in the style before demodulation, so that the variant
 //     is the image's output plus one input channel's convolution, of which both directions share
 //     one, and demodulation follows from the squared weights.
-//   - Above the moved layer all variants share their styles, which are folded into the weights: plain
+//   - Above the moved layer all variants share their styles, which are folded into the weights:
+//   plain
 //     convolutions with shared weights, in channels-last order.
 //
-// On the CPU, float32. Equal to the generator's own pass up to rounding (1e-5 of the images' range).
+// On the CPU, float32. Equal to the generator's own pass up to rounding (1e-5 of the images'
+// range).
 #ifndef STYLEX_MODELS_VARIANT_SYNTHESIS_H_
 #define STYLEX_MODELS_VARIANT_SYNTHESIS_H_
 
@@ -81,11 +83,11 @@ class VariantSynthesis {
 
  private:
   struct Folded {
-    torch::Tensor style;     // [in]
-    torch::Tensor energy;    // [out], float64: sum of style^2 energy
-    torch::Tensor weight;    // [out, in, 3, 3] channels last, or up: [9 out, in, 1, 1]
-    torch::Tensor input;     // [in_side, in_side, in]: the image's own
-    torch::Tensor output;    // [P, out] before shift and activation
+    torch::Tensor style;   // [in]
+    torch::Tensor energy;  // [out], float64: sum of style^2 energy
+    torch::Tensor weight;  // [out, in, 3, 3] channels last, or up: [9 out, in, 1, 1]
+    torch::Tensor input;   // [in_side, in_side, in]: the image's own
+    torch::Tensor output;  // [P, out] before shift and activation
   };
 
   torch::Tensor ToImages(const torch::Tensor& rgb) const;

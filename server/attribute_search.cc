@@ -289,15 +289,7 @@ absl::StatusOr<std::vector<SelectedAttribute>> Search::SelectScreened(
 }
 
 absl::Status Search::FindBest(SearchProgressReporter* progress, v1::AttributeSearchResult* result) {
-  StyleVectors styles;
-  {
-    std::vector<torch::Tensor> conv, rgb;
-    for (const StyleVectors& image : kept_) {
-      conv.push_back(image.conv);
-      rgb.push_back(image.rgb);
-    }
-    styles = {torch::cat(conv), torch::cat(rgb)};
-  }
+  const StyleVectors styles = StyleVectors::Concatenate(kept_);
   result->set_search(screened() ? v1::SEARCH_SCREENED : v1::SEARCH_EXHAUSTIVE);
   std::vector<SelectedAttribute> selected;
   if (screened() && !joint()) {

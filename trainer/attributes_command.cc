@@ -24,11 +24,6 @@ constexpr int64_t kEncodeBatch = 128;
 constexpr int64_t kSaveImages = 8;  // searched between two saved states
 constexpr char kStateFile[] = "attributes_state";
 
-StyleVectors EncodeStyles(const Stylex& model, const torch::Tensor& images) {
-  const torch::Tensor x = images.to(model.device());
-  return model.Styles(model.Encode(x, model.Logits(x)));
-}
-
 // Ranges over the training split; `limit` 0: every image.
 absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Dataset& dataset,
                                                int64_t limit, Run* run) {
@@ -41,7 +36,7 @@ absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Datase
       dataset, Split::kTrain, kEncodeBatch, limit,
       [run](const std::string& text) { run->Warn(text); },
       [&](const Batch& batch) {
-        accumulator.Add(EncodeStyles(model, batch.images).conv);
+        accumulator.Add(model.StylesOfImages(batch.images).conv);
         run->Progress(done += batch.images.size(0), "");
         return absl::OkStatus();
       }));
@@ -58,14 +53,11 @@ absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& da
   loading.ahead = 1;
   BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });
   STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader.Next());
-  std::vector<torch::Tensor> conv;
-  std::vector<torch::Tensor> rgb;
+  std::vector<StyleVectors> parts;
   for (const torch::Tensor& part : batch.images.split(kEncodeBatch)) {
-    const StyleVectors styles = EncodeStyles(model, part);
-    conv.push_back(styles.conv);
-    rgb.push_back(styles.rgb);
+    parts.push_back(model.StylesOfImages(part));
   }
-  return StyleVectors{torch::cat(conv), torch::cat(rgb)};
+  return StyleVectors::Concatenate(parts);
 }
 
 // What a search has found so far, in a file, so that a killed run goes on where it was.

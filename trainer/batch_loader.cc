@@ -148,9 +148,8 @@ absl::Status BatchLoader::NoteUnreadable(int64_t index, const absl::Status& stat
   const int64_t count = static_cast<int64_t>(unreadable_.size());
   if (count > kToleratedUnreadable &&
       static_cast<double>(count) > kToleratedShare * static_cast<double>(n)) {
-    return absl::DataLossError(absl::StrCat(count, " of ", n,
-                                            " training images cannot be read, e.g. ",
-                                            unreadable_.begin()->second));
+    return absl::DataLossError(absl::StrCat(
+        count, " of ", n, " training images cannot be read, e.g. ", unreadable_.begin()->second));
   }
   return absl::OkStatus();
 }
@@ -203,8 +202,8 @@ absl::Status ForEachBatch(const Dataset& dataset, Split split, int64_t batch_siz
       indices.push_back(index);
     }
     if (!bitmaps.empty()) {
-      STYLEX_RETURN_IF_ERROR(visit(
-          Batch{step++, BitmapsToTensor(bitmaps), ToTensor(labels), ToTensor(indices)}));
+      STYLEX_RETURN_IF_ERROR(
+          visit(Batch{step++, BitmapsToTensor(bitmaps), ToTensor(labels), ToTensor(indices)}));
     }
   }
   return absl::OkStatus();

@@ -35,9 +35,9 @@ struct BatchLoaderOptions {
   int ahead = 8;  // batches kept ready
 };
 
-// An endless stream over shuffled epochs of the training split. Batch number `step` is a function of
-// (dataset, options.seed, step) alone, whatever the threads and wherever the run started: that is
-// what makes a resumed run equal to one that never stopped.
+// An endless stream over shuffled epochs of the training split. Batch number `step` is a function
+// of (dataset, options.seed, step) alone, whatever the threads and wherever the run started: that
+// is what makes a resumed run equal to one that never stopped.
 //
 // An unreadable image is named once in `warnings` and replaced by the next readable one; when more
 // than 1 % of the images (and more than 3) are unreadable, Next fails. One consumer thread.

@@ -10,9 +10,8 @@ absl::Status ClassifierCommand(const CommonOptions& common) {
   STYLEX_ASSIGN_OR_RETURN(v1::TrainConfig config, ReadTrainConfig(common));
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenData(common.data, &config));
-  STYLEX_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Run> run,
-      Run::Open(common.work_directory, kClassifierStateFile, common.resume));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
+                          Run::Open(common.work_directory, kClassifierStateFile, common.resume));
   return TrainClassifier(config, *dataset, common.seed, device, run.get());
 }
 

@@ -109,9 +109,10 @@ absl::Status TrainEpoch(const v1::TrainConfig& config, int64_t steps_per_epoch, 
     const int64_t step = training->epoch * steps_per_epoch + i;
     STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader->Next());
     torch::manual_seed(SeedFor(seed, static_cast<uint64_t>(step), kDropout));
-    SetCosineRate(options,
-                  static_cast<double>(step) / static_cast<double>(steps_per_epoch * options.epochs()),
-                  &training->optimizer);
+    SetCosineRate(
+        options,
+        static_cast<double>(step) / static_cast<double>(steps_per_epoch * options.epochs()),
+        &training->optimizer);
     const torch::Tensor loss = torch::nn::functional::cross_entropy(
         training->network->forward(batch.images.to(device)), batch.labels.to(device),
         torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(
@@ -159,10 +160,9 @@ absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& datas
   torch::manual_seed(SeedFor(seed, 0, kInitialWeights));
   MobileNetV2 network = MakeNetwork(config.model());
   network->to(device);
-  Training training{network, torch::optim::AdamW(
-                                 network->parameters(),
-                                 torch::optim::AdamWOptions(options.learning_rate())
-                                     .weight_decay(options.weight_decay()))};
+  Training training{network, torch::optim::AdamW(network->parameters(),
+                                                 torch::optim::AdamWOptions(options.learning_rate())
+                                                     .weight_decay(options.weight_decay()))};
   if (run->resuming()) {
     TrainingState state = training.State(config, seed);
     STYLEX_RETURN_IF_ERROR(LoadTrainingState(run->Path(kClassifierStateFile), &state));

@@ -1,4 +1,5 @@
-// Training of the explained classifier: MobileNetV2 by cross-entropy, the best validation epoch kept.
+// Training of the explained classifier: MobileNetV2 by cross-entropy, the best validation epoch
+// kept.
 #ifndef STYLEX_TRAINER_CLASSIFIER_TRAINING_H_
 #define STYLEX_TRAINER_CLASSIFIER_TRAINING_H_
 
@@ -19,15 +20,14 @@ inline constexpr char kClassifierStateFile[] = "classifier_state.pt";
 
 struct ClassifierScore {
   double accuracy = 0;
-  double cross_entropy = 0;                // nats
+  double cross_entropy = 0;               // nats
   double expected_calibration_error = 0;  // 15 equal bins of the top probability
   int64_t images = 0;
 };
 
 // Scores a split (0: all images).
 absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Dataset& dataset,
-                                                Split split, const torch::Device& device,
-                                                Run* run);
+                                                Split split, const torch::Device& device, Run* run);
 
 // Trains in run.work_directory(), resumable after each epoch, and leaves the best epoch in
 // WORK/classifier.safetensors beside WORK/classifier.json (architecture, labels, scores). When that

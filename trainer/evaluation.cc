@@ -83,11 +83,8 @@ absl::StatusOr<std::vector<Coordinate>> OrderBySingles(const ImageVariants& vari
   if (candidates.empty()) {
     return candidates;
   }
-  STYLEX_ASSIGN_OR_RETURN(torch::Tensor logits, variants.LogitsOfSingles(candidates, 1));
-  const torch::Tensor own = logits.select(1, target).clone();
-  logits.select(1, target).fill_(-std::numeric_limits<float>::infinity());
-  const torch::Tensor margin = own - std::get<0>(logits.max(1));
-  const torch::Tensor order = margin.argsort(0, /*descending=*/true);
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants.LogitsOfSingles(candidates, 1));
+  const torch::Tensor order = MarginOf(logits, target).argsort(0, /*descending=*/true);
   std::vector<Coordinate> sorted;
   for (int64_t i = 0; i < order.size(0); ++i) {
     sorted.push_back(candidates[static_cast<size_t>(order[i].item<int64_t>())]);

@@ -84,8 +84,8 @@ absl::StatusOr<IdxArray> ReadIdx(const std::string& path, size_t num_dimensions)
   }
   const int64_t actual = static_cast<int64_t>(bytes.size() - header);
   if (actual != expected) {
-    return absl::DataLossError(absl::StrCat(path, ": holds ", actual, " values, but its header says ",
-                                            expected));
+    return absl::DataLossError(
+        absl::StrCat(path, ": holds ", actual, " values, but its header says ", expected));
   }
   bytes.erase(bytes.begin(), bytes.begin() + static_cast<int64_t>(header));
   array.data = std::move(bytes);
@@ -103,10 +103,9 @@ absl::StatusOr<IdxSplit> ReadSplit(const std::string& folder, const std::string&
   split.images_path = FindFile(folder, stem + "-images-idx3-ubyte");
   const std::string labels_path = FindFile(folder, stem + "-labels-idx1-ubyte");
   if (split.images_path.empty() || labels_path.empty()) {
-    return absl::NotFoundError(absl::StrCat(folder, ": has no ", stem,
-                                            split.images_path.empty() ? "-images-idx3-ubyte"
-                                                                      : "-labels-idx1-ubyte",
-                                            " (or .gz)"));
+    return absl::NotFoundError(absl::StrCat(
+        folder, ": has no ", stem,
+        split.images_path.empty() ? "-images-idx3-ubyte" : "-labels-idx1-ubyte", " (or .gz)"));
   }
   STYLEX_ASSIGN_OR_RETURN(split.images, ReadIdx(split.images_path, 3));
   STYLEX_ASSIGN_OR_RETURN(split.labels, ReadIdx(labels_path, 1));

@@ -107,18 +107,19 @@ absl::StatusOr<fs::path> FindValidation(const fs::path& root) {
       return root / name;
     }
   }
-  return absl::NotFoundError(absl::StrCat(
-      root.string(), ": has no folder val (or valid, validation, test) beside train; images that "
-                     "training never sees are needed to measure it"));
+  return absl::NotFoundError(
+      absl::StrCat(root.string(),
+                   ": has no folder val (or valid, validation, test) beside train; images that "
+                   "training never sees are needed to measure it"));
 }
 
 absl::StatusOr<std::vector<LabelledFile>> ListSplit(const fs::path& split,
                                                     const std::vector<std::string>& classes) {
   const std::vector<std::string> found = SortedNames(split, /*directories=*/true);
   if (found != classes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(split.string(), ": has the class folders {", absl::StrJoin(found, ", "),
-                     "}, but train has {", absl::StrJoin(classes, ", "), "}"));
+    return absl::InvalidArgumentError(absl::StrCat(split.string(), ": has the class folders {",
+                                                   absl::StrJoin(found, ", "), "}, but train has {",
+                                                   absl::StrJoin(classes, ", "), "}"));
   }
   std::vector<LabelledFile> files;
   for (size_t k = 0; k < classes.size(); ++k) {
@@ -141,9 +142,10 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path
                                                          const DatasetOptions& options) {
   const fs::path root = path;
   if (!fs::is_directory(root / "train")) {
-    return absl::NotFoundError(absl::StrCat(
-        path, ": is neither a folder with IDX files (train-images-idx3-ubyte) nor one with "
-              "train/CLASS/*.jpg"));
+    return absl::NotFoundError(
+        absl::StrCat(path,
+                     ": is neither a folder with IDX files (train-images-idx3-ubyte) nor one with "
+                     "train/CLASS/*.jpg"));
   }
   STYLEX_ASSIGN_OR_RETURN(const fs::path validation, FindValidation(root));
   const std::vector<std::string> classes = SortedNames(root / "train", /*directories=*/true);

@@ -40,8 +40,7 @@ torch::Tensor PathLengthPenalty(const torch::Tensor& images, const torch::Tensor
                                                        /*retain_graph=*/true,
                                                        /*create_graph=*/true)[0];  // [N, L, D]
   const torch::Tensor length = (jacobian.square().sum(2).mean(1) + 1e-12).sqrt();
-  const torch::Tensor mean =
-      *mean_length + kPathLengthDecay * (length.mean() - *mean_length);
+  const torch::Tensor mean = *mean_length + kPathLengthDecay * (length.mean() - *mean_length);
   *mean_length = mean.detach();
   return (length - mean).square().mean();
 }

@@ -16,8 +16,8 @@ torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores);
 // gradient and have been scored as `scores`. To be weighted by gamma / 2 (x interval when lazy).
 torch::Tensor R1Penalty(const torch::Tensor& images, const torch::Tensor& scores);
 
-// Path length (StyleGAN2 §3.2). latents [N, L, D] must have made `images`; `noise` is N(0, 1) of the
-// images' shape. Updates `mean_length` (scalar, exponential average with rate 0.01) and gives
+// Path length (StyleGAN2 §3.2). latents [N, L, D] must have made `images`; `noise` is N(0, 1) of
+// the images' shape. Updates `mean_length` (scalar, exponential average with rate 0.01) and gives
 // mean((length - mean_length)^2).
 torch::Tensor PathLengthPenalty(const torch::Tensor& images, const torch::Tensor& latents,
                                 const torch::Tensor& noise, torch::Tensor* mean_length);

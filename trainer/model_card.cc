@@ -40,8 +40,8 @@ std::string Architecture(const v1::ModelConfig& config) {
           ? absl::StrCat(", width ", config.classifier().width_multiplier())
           : "",
       " |\n| generator | StyleGAN2, channels ", ChannelList(config.generator().channels()),
-      ", latent ", config.generator().latent_size(), ", condition: ",
-      ConditioningText(config.generator()), " |\n| encoder | channels ",
+      ", latent ", config.generator().latent_size(),
+      ", condition: ", ConditioningText(config.generator()), " |\n| encoder | channels ",
       ChannelList(config.encoder().channels()), " |\n");
 }
 
@@ -81,13 +81,12 @@ std::string Attributes(const v1::ModelConfig& config, const v1::AttributeIndex& 
       const v1::Attribute& attribute = entry.attributes(i);
       absl::StrAppend(
           &text,
-          absl::StrFormat(
-              "| %s | %d (layer %d, channel %d)%s | %s | %.2f | %.1f %% |\n",
-              config.labels(entry.class_id()), attribute.index(), attribute.layer(),
-              attribute.channel(),
-              attribute.name().empty() ? "" : absl::StrCat(", ", attribute.name()),
-              attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
-              attribute.mean_effect(), 100 * attribute.flip_rate()));
+          absl::StrFormat("| %s | %d (layer %d, channel %d)%s | %s | %.2f | %.1f %% |\n",
+                          config.labels(entry.class_id()), attribute.index(), attribute.layer(),
+                          attribute.channel(),
+                          attribute.name().empty() ? "" : absl::StrCat(", ", attribute.name()),
+                          attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
+                          attribute.mean_effect(), 100 * attribute.flip_rate()));
     }
   }
   return text;
@@ -99,7 +98,8 @@ std::string ModelCard(const v1::ModelConfig& config,
                       const std::optional<v1::AttributeIndex>& attributes) {
   return absl::StrCat(
       "# ", config.name(), "\n\n", config.description(),
-      "\n\nAn explainer of the classifier named below: it draws the smallest change of a photograph "
+      "\n\nAn explainer of the classifier named below: it draws the smallest change of a "
+      "photograph "
       "that makes this classifier decide otherwise. Its images are drawn by a network; they are "
       "not photographs. Attributes explain the classifier, not the world.\n\n## Architecture\n\n",
       Architecture(config), "\n## Provenance\n\n", ProvenanceSection(config.provenance()),

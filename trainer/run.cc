@@ -104,7 +104,8 @@ absl::Status Run::RewindLog(const std::string& event, int64_t step) {
   }
   std::string kept;
   for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
-    const auto parsed = nlohmann::json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+    const auto parsed =
+        nlohmann::json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
     const bool broken = parsed.is_discarded();  // the line a crash cut off
     if (!broken && !(parsed.value("event", "") == event && parsed.value("step", 0L) > step)) {
       absl::StrAppend(&kept, line, "\n");
@@ -147,8 +148,7 @@ void Run::PrintProgress(int64_t done, const std::string& note) {
       absl::StrFormat("%d/%d %.1f/s %s left %s", done, total_, rate, FormatLeft(left), note);
   MutexLock lock(&mutex_);
   if (terminal_) {
-    const int filled =
-        static_cast<int>(kBarWidth * done / std::max<int64_t>(1, total_));
+    const int filled = static_cast<int>(kBarWidth * done / std::max<int64_t>(1, total_));
     std::fprintf(stderr, "\r\033[K%s [%s%s] %s", what_.c_str(), std::string(filled, '#').c_str(),
                  std::string(std::max(0, kBarWidth - filled), '.').c_str(), numbers.c_str());
     std::fflush(stderr);

@@ -11,8 +11,8 @@
 
 namespace stylex {
 
-// One row of the sheet a tensor [N, C, R, R] in [-1, 1], each image doubled in size below 64 pixels;
-// a PNG, written whole or not at all.
+// One row of the sheet a tensor [N, C, R, R] in [-1, 1], each image doubled in size below 64
+// pixels; a PNG, written whole or not at all.
 absl::Status WriteSampleGrid(const std::vector<torch::Tensor>& rows, const std::string& path);
 
 }  // namespace stylex

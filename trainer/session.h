@@ -22,8 +22,7 @@ absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int thread
 absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);
 
 // Opens the data set the config asks for and writes its labels into the config's model.
-absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
-                                                  v1::TrainConfig* config);
+absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path, v1::TrainConfig* config);
 
 // Opens a data set for a finished model; its labels must be the model's, or as many.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,

@@ -21,8 +21,7 @@ struct FrozenClassifier {
 };
 
 // Takes over what the classifier's own training has fixed: its architecture, labels and scores.
-absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path,
-                                                v1::ModelConfig* model) {
+absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path, v1::ModelConfig* model) {
   FrozenClassifier frozen;
   if (path.ends_with(".pt")) {
     model->mutable_classifier()->Clear();
@@ -38,19 +37,18 @@ absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path,
   if (trained.config.resolution() != model->resolution() ||
       trained.config.image_channels() != model->image_channels() ||
       trained.config.labels_size() != model->labels_size()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": the classifier was trained for ", trained.config.labels_size(), " classes of ",
-        trained.config.resolution(), "x", trained.config.resolution(), "x",
-        trained.config.image_channels(), " images, this run has ", model->labels_size(),
-        " classes of ", model->resolution(), "x", model->resolution(), "x",
-        model->image_channels()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": the classifier was trained for ", trained.config.labels_size(),
+                     " classes of ", trained.config.resolution(), "x", trained.config.resolution(),
+                     "x", trained.config.image_channels(), " images, this run has ",
+                     model->labels_size(), " classes of ", model->resolution(), "x",
+                     model->resolution(), "x", model->image_channels()));
   }
   *model->mutable_classifier() = trained.config.classifier();
   *model->mutable_labels() = trained.config.labels();
   *model->mutable_metrics() = trained.config.metrics();
   frozen.network = trained.network;
-  frozen.classifier =
-      MakeMobileNetClassifier(trained.network, model->classifier().temperature());
+  frozen.classifier = MakeMobileNetClassifier(trained.network, model->classifier().temperature());
   return frozen;
 }
 
@@ -69,16 +67,15 @@ absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
   provenance.set_steps(training.step());
   provenance.set_seed(common.seed);
   provenance.set_code_version(STYLEX_CODE_VERSION);
-  provenance.set_created(
-      absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()));
+  provenance.set_created(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()));
   provenance.add_commands(common.command_line);
   checkpoint.networks = training.averaged_networks();
   checkpoint.classifier = frozen.network;
   checkpoint.torchscript_classifier = frozen.torchscript;
   checkpoint.model_card = ModelCard(checkpoint.config, std::nullopt);
-  STYLEX_ASSIGN_OR_RETURN(const std::string path,
-                          WriteCheckpoint(checkpoint, output.root, output.name, output.version,
-                                          output.replace));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::string path,
+      WriteCheckpoint(checkpoint, output.root, output.name, output.version, output.replace));
   std::printf("wrote %s\n", path.c_str());
   return absl::OkStatus();
 }
@@ -104,8 +101,7 @@ absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& opt
         absl::StrCat(common.work_directory, ": holds no saved state to export"));
   }
   if (!options.export_only) {
-    STYLEX_RETURN_IF_ERROR(
-        RunStylexTraining(config, *dataset, common.seed, &training, run.get()));
+    STYLEX_RETURN_IF_ERROR(RunStylexTraining(config, *dataset, common.seed, &training, run.get()));
   }
   return Export(config, common, output, frozen, *dataset, training);
 }

@@ -30,9 +30,9 @@ void RequestStop(int) { stop_requested = 1; }
 absl::Status CheckFinite(const StepMetrics& metrics, int64_t step) {
   for (const auto& [name, value] : metrics) {
     if (!std::isfinite(value)) {
-      return absl::InternalError(absl::StrCat(
-          "training diverged: ", name, " is not finite at step ", step,
-          "; lower the learning rates or raise stylex.r1Gamma"));
+      return absl::InternalError(
+          absl::StrCat("training diverged: ", name, " is not finite at step ", step,
+                       "; lower the learning rates or raise stylex.r1Gamma"));
     }
   }
   return absl::OkStatus();
@@ -48,7 +48,8 @@ absl::Status QuickLook(const StylexTraining& training, const Dataset& dataset, R
   std::vector<torch::Tensor> rows;
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
       dataset, Split::kValidation, kQuickBatch, kQuickImages,
-      [run](const std::string& text) { run->Warn(text); }, [&](const Batch& batch) {
+      [run](const std::string& text) { run->Warn(text); },
+      [&](const Batch& batch) {
         const torch::Tensor x = batch.images.to(model.device());
         const torch::Tensor logits = model.Logits(x);
         torch::Tensor w = model.Encode(x, logits);
@@ -103,8 +104,8 @@ absl::Status RestoreStylexTraining(StylexTraining* training, Run* run) {
   return run->RewindLog("stylex_validation", training->step());
 }
 
-absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset,
-                               uint64_t seed, StylexTraining* training, Run* run) {
+absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
+                               StylexTraining* training, Run* run) {
   stop_requested = 0;
   const auto old_term = std::signal(SIGTERM, RequestStop);
   const auto old_int = std::signal(SIGINT, RequestStop);
@@ -140,8 +141,8 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
       STYLEX_RETURN_IF_ERROR(Save(training, run));
     }
     if (stop_requested != 0 && !training->done()) {
-      return absl::CancelledError(absl::StrCat("stopped after ", training->images_seen(),
-                                               " images; go on with --resume"));
+      return absl::CancelledError(
+          absl::StrCat("stopped after ", training->images_seen(), " images; go on with --resume"));
     }
   }
   run->EndProgress();

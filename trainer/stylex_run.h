@@ -19,8 +19,8 @@ inline constexpr char kStylexStateFile[] = "stylex_state.pt";
 
 // Trains to config.stylex().images, saving the state at intervals and on SIGTERM or SIGINT (then it
 // returns CANCELLED; --resume goes on). `training` holds the averaged networks afterwards.
-absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset,
-                               uint64_t seed, StylexTraining* training, Run* run);
+absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
+                               StylexTraining* training, Run* run);
 
 // Restores the run's last saved state into `training`.
 absl::Status RestoreStylexTraining(StylexTraining* training, Run* run);

@@ -1,4 +1,5 @@
-// The two presets of a training run, and the checks that a config passes before anything is computed.
+// The two presets of a training run, and the checks that a config passes before anything is
+// computed.
 #ifndef STYLEX_TRAINER_TRAIN_CONFIG_H_
 #define STYLEX_TRAINER_TRAIN_CONFIG_H_
 

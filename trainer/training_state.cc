@@ -98,7 +98,8 @@ absl::Status LoadTrainingState(const std::string& path, TrainingState* state) {
     torch::serialize::InputArchive archive;
     archive.load_from(stream);
     const absl::Status status = ReadArchive(&archive, state);
-    return absl::Status(status.code(), status.ok() ? "" : absl::StrCat(path, ": ", status.message()));
+    return absl::Status(status.code(),
+                        status.ok() ? "" : absl::StrCat(path, ": ", status.message()));
   } catch (const std::exception& error) {
     return absl::DataLossError(
         absl::StrCat(path, ": not a readable training state: ", FirstLine(error)));
