@@ -125,11 +125,7 @@ class Search {
   }
 
  private:
-  // The default, where images are many enough for it to save anything.
-  bool screened() const {
-    return request_.search() == v1::SEARCH_SCREENED ||
-           (request_.search() == v1::SEARCH_UNSPECIFIED && request_.images_size() > 1);
-  }
+  bool screened() const { return request_.search() == v1::SEARCH_SCREENED; }
   bool joint() const {
     return request_.strategy() == v1::STRATEGY_SUBSET ||
            (request_.strategy() == v1::STRATEGY_UNSPECIFIED && kept_.size() == 1);

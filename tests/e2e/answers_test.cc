@@ -282,6 +282,18 @@ TEST_F(AnswersTest, ASearchTellsItsProgressAndThenItsResult) {
   }
 }
 
+TEST_F(AnswersTest, ASearchIsExhaustiveUnlessAskedOtherwise) {
+  v1::FindAttributesRequest request;
+  request.set_model("tiny");
+  request.mutable_target_class()->set_label("dark");
+  for (const int brightness : {220, 250}) {
+    request.add_images()->set_data(PngPicture(16, 16, 3, brightness));
+  }
+  const auto responses = FindAttributes(request);
+  ASSERT_FALSE(responses.empty());
+  EXPECT_EQ(responses.back().result().search(), v1::SEARCH_EXHAUSTIVE);
+}
+
 TEST_F(AnswersTest, ASearchOverTheTargetsOwnImagesIsEmpty) {
   v1::FindAttributesRequest request;
   request.set_model("tiny");
