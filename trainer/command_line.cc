@@ -73,7 +73,8 @@ std::string CommandLine(int argc, char** argv) {
 void AddCommonOptions(CLI::App* command, CommonOptions* options) {
   command
       ->add_option("--data", options->data,
-                   "folder with train/CLASS/* and val/CLASS/*, or IDX files")
+                   "folder with train/CLASS/* and val/CLASS/*, IDX files, CELEBA:ATTRIBUTE, or a "
+                   "folder of unlabelled images")
       ->required();
   command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
       ->required();

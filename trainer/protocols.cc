@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -129,10 +130,17 @@ absl::StatusOr<std::vector<Coordinate>> ExemplarList(const torch::Tensor& styles
   return list;
 }
 
-// A class without exemplars has an empty list, and says so.
-ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logits, Run* run) {
+std::vector<int64_t> AllClasses(int64_t count) {
+  std::vector<int64_t> classes(static_cast<size_t>(count));
+  std::iota(classes.begin(), classes.end(), 0);
+  return classes;
+}
+
+// One list for each of `classes`. A class without exemplars has an empty one, and that is said.
+ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logits,
+                         const std::vector<int64_t>& classes, Run* run) {
   ClassLists lists;
-  for (int64_t k = 0; k < logits.size(1); ++k) {
+  for (const int64_t k : classes) {
     absl::StatusOr<std::vector<Coordinate>> list = ExemplarList(styles, logits, k);
     if (!list.ok()) {
       run->Warn(absl::StrCat("Wu et al.: ", list.status().message(), "; nothing is moved for it"));
@@ -256,12 +264,12 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
   lists.nothing.resize(static_cast<size_t>(classes));
   if (classes == 2) {
     lists.attfind = JoinedLists(*checkpoint.attributes);
-    STYLEX_ASSIGN_OR_RETURN(const std::vector<Coordinate> list,
-                            ExemplarList(population.styles.conv, of_population, /*target=*/0));
-    lists.exemplars = TurnedRound(list);
+    lists.exemplars =
+        TurnedRound(ExemplarLists(population.styles.conv, of_population, {0}, run)[0]);
   } else {
     lists.attfind = IndexLists(*checkpoint.attributes, classes);
-    lists.exemplars = ExemplarLists(population.styles.conv, of_population, run);
+    lists.exemplars =
+        ExemplarLists(population.styles.conv, of_population, AllClasses(classes), run);
   }
   std::map<Method, RepeatedRate> rates;
   for (int64_t repeat = 0; repeat < options.repeats; ++repeat) {
@@ -307,7 +315,8 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   lists.nothing.resize(static_cast<size_t>(model.num_classes()));
   lists.attfind = IndexLists(*checkpoint.attributes, model.num_classes());
   lists.exemplars = ExemplarLists(population.styles.conv,
-                                  LogitsOf(model, population.styles, Drawing::kFixedClamped), run);
+                                  LogitsOf(model, population.styles, Drawing::kFixedClamped),
+                                  AllClasses(model.num_classes()), run);
   const torch::Tensor base = LogitsOf(model, images.styles, Drawing::kFixedClamped);
   const torch::Tensor targets = RunnerUp(base);
   MakeRandomLists(base.size(0), ranges.size(), options.seed, &lists);

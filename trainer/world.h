@@ -20,7 +20,7 @@ inline constexpr size_t kWorldFactors = 10;
 
 struct WorldFactor {
   absl::string_view name;
-  bool binary;             // 0 or 1 in the data; values between are half transparent
+  bool binary;              // 0 or 1 in the data; values between are half transparent
   absl::string_view grows;  // what a greater value means
 };
 inline constexpr std::array<WorldFactor, kWorldFactors> kWorldFactorList = {{
