@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 constexpr std::array<Split, 2> kSplits = {Split::kTrain, Split::kValidation};
 constexpr uint64_t kChosenImages = 51;
 constexpr uint64_t kMarkedImages = 52;
+constexpr uint64_t kCoins = 53;
 
 // Writes images and their factors; nothing counts until Finish has written the two tables.
 class DatasetWriter {
@@ -134,8 +135,11 @@ absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& r
   STYLEX_RETURN_IF_ERROR(writer.Begin(labels));
   for (int64_t i = 0; i < options.train + options.validation; ++i) {
     const WorldFactors factors = SampleWorld(options.seed, i);
+    const int label =
+        rule.none() ? static_cast<int>(SeedFor(options.seed, static_cast<uint64_t>(i), kCoins) % 2)
+                    : rule.Label(factors);
     STYLEX_RETURN_IF_ERROR(writer.Add(i < options.train ? Split::kTrain : Split::kValidation, i,
-                                      labels[static_cast<size_t>(rule.Label(factors))],
+                                      labels[static_cast<size_t>(label)],
                                       DrawWorld(factors, options.resolution), factors));
   }
   return writer.Finish({{"kind", "faces"},

@@ -1,5 +1,7 @@
 #include "trainer/study_commands.h"
 
+#include <CLI/CLI.hpp>
+
 #include "trainer/command_line.h"
 #include "trainer/world_rule.h"
 
@@ -43,8 +45,10 @@ void AddWorld(CLI::App* command, WorldOptions* options) {
       ->check(CLI::Range(1, 1000000));
   command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
   command
-      ->add_option("--rule", options->rule,
-                   "factors that decide the label, with - where more of one speaks against it")
+      ->add_option(
+          "--rule", options->rule,
+          "factors that decide the label, with - where more of one speaks against it; none: "
+          "labels by a coin")
       ->capture_default_str();
   CLI::Option* mark = command->add_option(
       "--mark-on", options->mark_on,

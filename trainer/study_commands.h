@@ -2,7 +2,6 @@
 #ifndef STYLEX_TRAINER_STUDY_COMMANDS_H_
 #define STYLEX_TRAINER_STUDY_COMMANDS_H_
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -10,6 +9,10 @@
 
 #include "absl/status/status.h"
 #include "trainer/commands.h"
+
+namespace CLI {
+class App;
+}
 
 namespace stylex {
 

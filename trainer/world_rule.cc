@@ -16,7 +16,7 @@ absl::Status Fault(const std::string& rule, absl::string_view what) {
     absl::StrAppend(&names, names.empty() ? "" : ", ", factor.name);
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("rule \"", rule, "\": ", what, "; expected names out of ", names,
+      absl::StrCat("rule \"", rule, "\": ", what, "; expected none, or names out of ", names,
                    ", each at most once, with - in front where more of it speaks against class 1"));
 }
 
@@ -32,6 +32,9 @@ int WorldRule::Label(const WorldFactors& factors) const {
 
 absl::StatusOr<WorldRule> ParseWorldRule(const std::string& text) {
   WorldRule rule;
+  if (text == "none") {
+    return rule;
+  }
   for (absl::string_view word : absl::StrSplit(text, ',')) {
     word = absl::StripAsciiWhitespace(word);
     const int sign = absl::ConsumePrefix(&word, "-") ? -1 : 1;

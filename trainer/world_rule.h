@@ -19,10 +19,13 @@ struct WorldRule {
 
   // Class 1 where the sum is positive, else class 0.
   int Label(const WorldFactors& factors) const;
+  // Ignores every factor.
+  bool none() const { return signs == std::array<int, kWorldFactors>{}; }
 };
 
 // "hair,glasses,-mouth": names of factors, with - where a greater value speaks against class 1.
-// INVALID_ARGUMENT for an unknown or repeated name, naming those that there are.
+// "none": labels have nothing to do with the faces, for checks that find nothing where there is
+// nothing. INVALID_ARGUMENT for an unknown or repeated name, naming those that there are.
 absl::StatusOr<WorldRule> ParseWorldRule(const std::string& text);
 
 }  // namespace stylex

@@ -88,6 +88,30 @@ TEST(FacesTest, TheSameSeedGivesTheSameBytes) {
   EXPECT_EQ(files, 62);
 }
 
+TEST(FacesTest, WithoutARuleLabelsSayNothing) {
+  const TemporaryFolder folder;
+  WorldDatasetOptions options = Small(folder / "world", 16);
+  options.train = 400;
+  ASSERT_EQ(WriteFaces(options, "none"), absl::OkStatus());
+  const auto dataset = Open(folder / "world", 16, 3);
+  const auto world = OpenKnownWorld(folder / "world").value();
+  std::array<double, kWorldFactors> covariance{};
+  double second = 0;
+  for (int64_t i = 0; i < 400; ++i) {
+    const auto values = world->ValuesOf(dataset->name(Split::kTrain, i)).value();
+    const double label = static_cast<double>(dataset->label(Split::kTrain, i)) * 2 - 1;
+    second += (label + 1) / 2;
+    for (size_t j = 0; j < kWorldFactors; ++j) {
+      EXPECT_EQ(world->factors()[j].sign, 0);
+      covariance[j] += label * (values[j] - 0.5) / WorldDeviation(j) / 400;
+    }
+  }
+  EXPECT_NEAR(second, 200, 50);  // five standard deviations
+  for (const double value : covariance) {
+    EXPECT_NEAR(value, 0, 0.25);
+  }
+}
+
 TEST(FacesTest, Faults) {
   const TemporaryFolder folder;
   EXPECT_THAT(FaultOf(WriteFaces(Small(folder / "x", 32), "nose")), HasSubstr("\"nose\""));

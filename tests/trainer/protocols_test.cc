@@ -45,10 +45,11 @@ class NoisePictures : public Dataset {
 // An untrained classifier says much the same of all pictures. This one is not sure of any.
 class Undecided : public Classifier {
  public:
-  Undecided(std::shared_ptr<const Classifier> inner, torch::Tensor usual)
-      : inner_(std::move(inner)), usual_(std::move(usual)) {}
+  // The first `classes` of inner's, minus what it usually says.
+  Undecided(std::shared_ptr<const Classifier> inner, torch::Tensor usual, int64_t classes)
+      : inner_(std::move(inner)), usual_(std::move(usual)), classes_(classes) {}
   torch::Tensor Logits(const torch::Tensor& images) const override {
-    return 20 * (inner_->Logits(images) - usual_);
+    return 20 * (inner_->Logits(images) - usual_).narrow(1, 0, classes_);
   }
   void To(const torch::Device&) override {}
   int64_t NumParameters() const override { return inner_->NumParameters(); }
@@ -56,6 +57,7 @@ class Undecided : public Classifier {
  private:
   std::shared_ptr<const Classifier> inner_;
   torch::Tensor usual_;
+  int64_t classes_;
 };
 
 void AddAttribute(int coordinate, v1::Direction direction, double effect,
@@ -90,26 +92,29 @@ class ProtocolsTest : public testing::Test {
  protected:
   ProtocolsTest()
       : tiny_(MakeTinyModel(9)), run_(stylex::Run::Open(folder_ / "run", "s", true).value()) {
-    // Attributes that do flip decisions, of a few training images.
-    std::vector<Bitmap> training;
-    for (int64_t n = 0; n < 12; ++n) {
-      training.push_back(pictures_.Load(Split::kTrain, n).value());
-    }
     torch::NoGradGuard no_grad;
-    // Some pixels are clamped, not most.
     for (auto& [name, tensor] : tiny_.stylex.networks().NamedTensors()) {
       if (name.find("to_rgb") != std::string::npos && tensor.dim() == 4) {
-        torch::Tensor(tensor).mul_(0.7);
+        torch::Tensor(tensor).mul_(0.7);  // some pixels are clamped, not most
       }
     }
-    const StyleVectors styles = tiny_.stylex.StylesOfImages(BitmapsToTensor(training));
-    tiny_.stylex = Stylex(
-        tiny_.stylex.config(), tiny_.stylex.networks(),
-        std::make_shared<Undecided>(tiny_.classifier, tiny_.stylex.LogitsOfStyles(styles).mean(0)));
+    Explain(kTinyClasses);
+  }
+
+  // A classifier of so many classes, and attributes that do flip its decisions.
+  void Explain(int64_t classes) {
+    torch::NoGradGuard no_grad;
+    v1::ModelConfig config = tiny_.stylex.config();
+    config.mutable_labels()->DeleteSubrange(static_cast<int>(classes),
+                                            config.labels_size() - static_cast<int>(classes));
+    const StyleVectors styles = TrainingStyles().Narrow(0, 12);
+    const torch::Tensor usual = tiny_.classifier->Logits(tiny_.stylex.Synthesize(styles)).mean(0);
+    tiny_.stylex = Stylex(config, tiny_.stylex.networks(),
+                          std::make_shared<Undecided>(tiny_.classifier, usual, classes));
     const StyleEffects effects = ComputeEffects(tiny_.stylex, styles, tiny_.ranges, {}).value();
     v1::AttributeIndex index;
     RangesToIndex(tiny_.ranges, &index);
-    for (int k = 0; k < kTinyClasses; ++k) {
+    for (int k = 0; k < classes; ++k) {
       v1::ClassAttributes* of_class = index.add_classes();
       of_class->set_class_id(k);
       for (const SelectedAttribute& found :
@@ -120,12 +125,54 @@ class ProtocolsTest : public testing::Test {
     }
     checkpoint_.emplace(Checkpoint{tiny_.stylex, index});
   }
+
+  StyleVectors TrainingStyles() const {
+    std::vector<Bitmap> training;
+    for (int64_t n = 0; n < kTrain; ++n) {
+      training.push_back(pictures_.Load(Split::kTrain, n).value());
+    }
+    return tiny_.stylex.StylesOfImages(BitmapsToTensor(training));
+  }
+
+  // Table 2's flips of all training images in one repeat, read literally, without noise.
+  int64_t LiteralFlips(const ClassLists& lists) const {
+    torch::NoGradGuard no_grad;
+    const Stylex& model = tiny_.stylex;
+    const StyleVectors styles = TrainingStyles();
+    StyleRangeAccumulator extremes;
+    extremes.Add(styles.conv);
+    const StyleRanges ranges = extremes.Finish();
+    Generator generator = model.networks().generator;
+    const torch::Tensor base = model.Logits(generator->synthesize(styles, Noise::kFixed));
+    int64_t flips = 0;
+    for (int64_t n = 0; n < kTrain; ++n) {
+      const torch::Tensor order = base[n].argsort(0, true);
+      std::vector<Move> moves;
+      for (const Coordinate& coordinate : lists[static_cast<size_t>(order[1].item<int64_t>())]) {
+        if (moves.size() < kMovedAtOnce) {
+          moves.push_back({coordinate, 1});
+        }
+      }
+      flips += model.LogitsOfStyles(ApplyMoves(styles.Narrow(n, 1), ranges, moves))
+                   .argmax()
+                   .item<int64_t>() != order[0].item<int64_t>();
+    }
+    return flips;
+  }
+  void TurnNoiseOff() {
+    torch::NoGradGuard no_grad;
+    for (auto& [name, tensor] : tiny_.stylex.networks().NamedTensors()) {
+      if (name.ends_with("_noise_strength")) {
+        torch::Tensor(tensor).zero_();
+      }
+    }
+  }
   stylex::Run* run() { return run_.get(); }
 
   const TemporaryFolder folder_;
+  NoisePictures pictures_;
   TinyModel tiny_;
   std::unique_ptr<stylex::Run> run_;
-  NoisePictures pictures_;
   std::optional<Checkpoint> checkpoint_;
 };
 
@@ -216,44 +263,34 @@ TEST_F(ProtocolsTest, Table2RepeatsWithTheSameSeedAndReportsItsSpread) {
 
 // Without noise the protocol has one answer, which can be written down.
 TEST_F(ProtocolsTest, Table2AgreesWithItsDefinitionWhereNoiseIsOff) {
-  torch::NoGradGuard no_grad;
-  for (auto& [name, tensor] : tiny_.stylex.networks().NamedTensors()) {
-    if (name.ends_with("_noise_strength")) {
-      torch::Tensor(tensor).zero_();
-    }
-  }
-  const auto rates = Table2(*checkpoint_, pictures_,
-                            {.seed = 4, .repeats = 1, .images = kTrain, .population = 0}, run())
-                         .value();
-  const Stylex& model = tiny_.stylex;
-  std::vector<Bitmap> training;
-  for (int64_t n = 0; n < kTrain; ++n) {
-    training.push_back(pictures_.Load(Split::kTrain, n).value());
-  }
-  const StyleVectors styles = model.StylesOfImages(BitmapsToTensor(training));
-  StyleRangeAccumulator extremes;
-  extremes.Add(styles.conv);
-  const StyleRanges ranges = extremes.Finish();
-  Generator generator = model.networks().generator;
-  const torch::Tensor base = model.Logits(generator->synthesize(styles, Noise::kFixed));
-  int64_t flips = 0, unmoved = 0;
-  for (int64_t n = 0; n < kTrain; ++n) {
-    const auto& list = checkpoint_->attributes->classes(
-        static_cast<int>(base[n].argsort(0, true)[1].item<int64_t>()));
-    std::vector<Move> moves;
-    for (int a = 0; a < kMovedAtOnce && a < list.attributes_size(); ++a) {
-      moves.push_back(
-          {{list.attributes(a).index(), DirectionFromProto(list.attributes(a).direction())}, 1});
-    }
-    const int64_t decided = base[n].argmax().item<int64_t>();
-    const StyleVectors own = styles.Narrow(n, 1);
-    flips +=
-        model.LogitsOfStyles(ApplyMoves(own, ranges, moves)).argmax().item<int64_t>() != decided;
-    unmoved += model.LogitsOfStyles(own).argmax().item<int64_t>() != decided;
-  }
+  TurnNoiseOff();
+  const ProtocolOptions options{.seed = 4, .repeats = 1, .images = kTrain, .population = 0};
+  const auto rates = Table2(*checkpoint_, pictures_, options, run()).value();
+  const int64_t flips = LiteralFlips(IndexLists(*checkpoint_->attributes, kTinyClasses));
+  const int64_t unmoved = LiteralFlips(ClassLists(kTinyClasses));
   EXPECT_NE(flips, unmoved);
   EXPECT_DOUBLE_EQ(rates.at(Method::kAttFind).mean, static_cast<double>(flips) / kTrain);
   EXPECT_DOUBLE_EQ(rates.at(Method::kNothing).mean, static_cast<double>(unmoved) / kTrain);
+}
+
+TEST_F(ProtocolsTest, OfTwoClassesOneListServesBothWays) {
+  torch::NoGradGuard no_grad;
+  Explain(2);
+  TurnNoiseOff();
+  const ProtocolOptions options{.seed = 4, .repeats = 1, .images = kTrain, .population = 0};
+  const auto rates = Table2(*checkpoint_, pictures_, options, run()).value();
+  const int64_t flips = LiteralFlips(JoinedLists(*checkpoint_->attributes));
+  EXPECT_DOUBLE_EQ(rates.at(Method::kAttFind).mean, static_cast<double>(flips) / kTrain);
+  std::vector<Coordinate> list;
+  const StyleVectors population = TrainingStyles();
+  const auto exemplars = ExemplarAttributes(
+      population.conv, tiny_.stylex.LogitsOfStyles(population), /*target=*/0, {});
+  ASSERT_TRUE(exemplars.ok()) << exemplars.status();
+  for (const ExemplarAttribute& attribute : *exemplars) {
+    list.push_back(attribute.coordinate);
+  }
+  EXPECT_DOUBLE_EQ(rates.at(Method::kExemplars).mean,
+                   static_cast<double>(LiteralFlips(TurnedRound(list))) / kTrain);
 }
 
 TEST_F(ProtocolsTest, NeedsAnIndex) {
