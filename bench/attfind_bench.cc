@@ -35,6 +35,7 @@ struct Options {
   int64_t literal_step = 4;
   int64_t target = 0;
   uint64_t seed = 1;
+  double deviations = ScreeningOptions().deviations;
   int threads = 0;
   bool growth = false;
   bool json = false;
@@ -305,6 +306,7 @@ absl::Status Run(const Options& options) {
   const double attainable = AttainableRate(subject.model, work);
   ScreeningOptions screening;
   screening.seed = options.seed;
+  screening.deviations = options.deviations;
   std::optional<ScreenedSelection> selection;
   absl::Status failure;
   const double screened = Seconds([&] {
@@ -379,6 +381,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--target", options.target, "class that the search is for")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--deviations", options.deviations, "(d): when a move is left out")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--seed", options.seed)->capture_default_str();
   app.add_option("--threads", options.threads, "0: all cores")->capture_default_str();
