@@ -9,24 +9,10 @@
 #include <vector>
 
 #include "trainer/commands.h"
+#include "trainer/study_commands.h"
 
 namespace stylex {
 namespace {
-
-void AddCommon(CLI::App* command, CommonOptions* options) {
-  command
-      ->add_option("--data", options->data,
-                   "folder with train/CLASS/* and val/CLASS/*, or IDX files")
-      ->required();
-  command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
-      ->required();
-  command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
-  command->add_flag("--resume", options->resume, "go on with the run in --work-dir");
-  command->add_option("--device", options->device, "auto, cpu or cuda[:N]")->capture_default_str();
-  command->add_option("--threads", options->threads, "CPU threads; 0: all cores")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
-}
 
 void AddConfig(CLI::App* command, CommonOptions* options) {
   command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
@@ -84,6 +70,22 @@ std::string CommandLine(int argc, char** argv) {
 
 }  // namespace
 
+void AddCommonOptions(CLI::App* command, CommonOptions* options) {
+  command
+      ->add_option("--data", options->data,
+                   "folder with train/CLASS/* and val/CLASS/*, IDX files, CELEBA:ATTRIBUTE, or a "
+                   "folder of unlabelled images")
+      ->required();
+  command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
+      ->required();
+  command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
+  command->add_flag("--resume", options->resume, "go on with the run in --work-dir");
+  command->add_option("--device", options->device, "auto, cpu or cuda[:N]")->capture_default_str();
+  command->add_option("--threads", options->threads, "CPU threads; 0: all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+}
+
 int TrainMain(int argc, char** argv) {
   CLI::App app{
       "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
@@ -95,14 +97,14 @@ int TrainMain(int argc, char** argv) {
 
   CLI::App* classifier =
       app.add_subcommand("classifier", "train MobileNetV2 on the data's classes");
-  AddCommon(classifier, &common);
+  AddCommonOptions(classifier, &common);
   AddConfig(classifier, &common);
   classifier->callback([&] { run = [&] { return ClassifierCommand(common); }; });
 
   StylexOptions stylex_options;
   CLI::App* stylex =
       app.add_subcommand("stylex", "train generator and encoder around a classifier");
-  AddCommon(stylex, &common);
+  AddCommonOptions(stylex, &common);
   AddConfig(stylex, &common);
   AddOutput(stylex, &output);
   stylex
@@ -117,7 +119,7 @@ int TrainMain(int argc, char** argv) {
   CLI::App* attributes = app.add_subcommand(
       "attributes",
       "find the attributes of every class (AttFind) and write them into a checkpoint");
-  AddCommon(attributes, &common);
+  AddCommonOptions(attributes, &common);
   AddAttributes(attributes, &attributes_options);
   attributes->callback(
       [&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
@@ -125,7 +127,7 @@ int TrainMain(int argc, char** argv) {
   EvaluateOptions evaluate_options;
   CLI::App* evaluate = app.add_subcommand(
       "evaluate", "measure a checkpoint on the validation split and write the figures into it");
-  AddCommon(evaluate, &common);
+  AddCommonOptions(evaluate, &common);
   evaluate->add_option("--checkpoint", evaluate_options.checkpoint, "version folder, NAME/VERSION")
       ->required();
   evaluate
@@ -151,7 +153,22 @@ int TrainMain(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
-  evaluate->callback([&] { run = [&] { return EvaluateCommand(common, evaluate_options); }; });
+  std::string protocol;
+  evaluate
+      ->add_option("--protocol", protocol,
+                   "instead: flip rates of AttFind, the baseline and the controls, by the "
+                   "replication study's protocol (table2) or on held-out images (heldout)")
+      ->check(CLI::IsMember({kTable2Protocol, kHeldOutProtocol}));
+  evaluate->callback([&] {
+    run = [&] {
+      return protocol.empty() ? EvaluateCommand(common, evaluate_options)
+                              : ProtocolCommand(common, {protocol, evaluate_options.checkpoint,
+                                                         evaluate_options.flip_images});
+    };
+  });
+
+  StudyCommands study_commands;
+  study_commands.Add(&app, &common, &run);
 
   CLI11_PARSE(app, argc, argv);
   try {

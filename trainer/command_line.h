@@ -2,10 +2,19 @@
 #ifndef STYLEX_TRAINER_COMMAND_LINE_H_
 #define STYLEX_TRAINER_COMMAND_LINE_H_
 
+#include "trainer/commands.h"
+
+namespace CLI {
+class App;
+}
+
 namespace stylex {
 
 // Exit code 0 on success; otherwise 1 (2 for a wrong command line) and one clear line on stderr.
 int TrainMain(int argc, char** argv);
+
+// Gives a subcommand the flags of CommonOptions.
+void AddCommonOptions(CLI::App* command, CommonOptions* options);
 
 }  // namespace stylex
 

@@ -43,7 +43,9 @@ void PrintReconstruction(const ReconstructionFigures& figures) {
               Rate(figures.agreeing, figures.images).c_str());
   std::printf("  median KL %.4f, L1 %.4f, PSNR %.2f dB, SSIM %.4f\n", figures.median_kl, figures.l1,
               figures.psnr, figures.ssim);
-  std::printf("  classifier accuracy %.2f %%\n", 100 * figures.classifier_accuracy);
+  if (figures.classifier_accuracy) {
+    std::printf("  classifier accuracy %.2f %%\n", 100 * *figures.classifier_accuracy);
+  }
 }
 
 void PrintFlips(const FlipFigures& figures) {
@@ -70,14 +72,15 @@ void PrintFlips(const FlipFigures& figures) {
 
 std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruction,
                                         const FlipFigures& flips) {
-  std::map<std::string, double> metrics = {
-      {"images", static_cast<double>(reconstruction.images)},
-      {"median_kl", reconstruction.median_kl},
-      {"l1", reconstruction.l1},
-      {"psnr", reconstruction.psnr},
-      {"ssim", reconstruction.ssim},
-      {"classifier_accuracy", reconstruction.classifier_accuracy},
-      {"flip_images", static_cast<double>(flips.images)}};
+  std::map<std::string, double> metrics = {{"images", static_cast<double>(reconstruction.images)},
+                                           {"median_kl", reconstruction.median_kl},
+                                           {"l1", reconstruction.l1},
+                                           {"psnr", reconstruction.psnr},
+                                           {"ssim", reconstruction.ssim},
+                                           {"flip_images", static_cast<double>(flips.images)}};
+  if (reconstruction.classifier_accuracy) {
+    metrics["classifier_accuracy"] = *reconstruction.classifier_accuracy;
+  }
   AddRate("agreement", reconstruction.agreeing, reconstruction.images, &metrics);
   for (const Choice choice : kChoices) {
     for (const int64_t k : kShown) {

@@ -210,7 +210,9 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
   figures.l1 /= n;
   figures.psnr /= n;
   figures.ssim /= n;
-  figures.classifier_accuracy = correct / n;
+  if (dataset.labelled()) {
+    figures.classifier_accuracy = correct / n;
+  }
   figures.median_kl = torch::cat(kl).median().item<double>();
   return figures;
 }

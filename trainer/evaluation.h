@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,10 +17,10 @@ namespace stylex {
 
 struct ReconstructionFigures {
   int64_t images = 0;
-  int64_t agreeing = 0;               // C(x) and C(G(E(x))) decide alike
-  double median_kl = 0;               // nats
-  double l1 = 0, psnr = 0, ssim = 0;  // means
-  double classifier_accuracy = 0;     // of C against the labels
+  int64_t agreeing = 0;                       // C(x) and C(G(E(x))) decide alike
+  double median_kl = 0;                       // nats
+  double l1 = 0, psnr = 0, ssim = 0;          // means
+  std::optional<double> classifier_accuracy;  // of C against the labels, where there are any
 };
 
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,

@@ -1,0 +1,42 @@
+// The baseline that StylEx is compared with (Wu et al. 2021, "StyleSpace Analysis", as the
+// replication study has it; algorithms §7.1): a coordinate matters to a class when the class's
+// clearest images all have it away from the population's mean, on the same side. No image is
+// changed or classified for it.
+#ifndef STYLEX_EXPLAIN_EXEMPLAR_BASELINE_H_
+#define STYLEX_EXPLAIN_EXEMPLAR_BASELINE_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "explain/style_space.h"
+
+namespace stylex {
+
+struct ExemplarOptions {
+  // Exemplars of the class: images whose probability of it is greater than this,
+  double probability = 0.9;
+  // or, when this is not 0, this share of all images: those that are surest of the class.
+  double share = 0;
+  int64_t max_attributes = 10;
+};
+
+struct ExemplarAttribute {
+  Coordinate coordinate;  // towards the side on which the exemplars are
+  double relevance = 0;   // |mean| / deviation of the exemplars' normalised differences
+};
+
+// conv_styles: [N, S] of a population; logits: [N, K] of its images. Differences are normalised by
+// the population's mean and (biased) standard deviation; the exemplars' deviation is biased too.
+// Sorted by relevance; coordinates that do not vary, in the population or among the exemplars, are
+// left out. FAILED_PRECONDITION when there are fewer than two exemplars.
+absl::StatusOr<std::vector<ExemplarAttribute>> ExemplarAttributes(const torch::Tensor& conv_styles,
+                                                                  const torch::Tensor& logits,
+                                                                  int64_t target,
+                                                                  const ExemplarOptions& options);
+
+}  // namespace stylex
+
+#endif  // STYLEX_EXPLAIN_EXEMPLAR_BASELINE_H_

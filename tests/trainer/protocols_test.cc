@@ -1,0 +1,268 @@
+// Both protocols against readings of their definitions, image by image, on random networks.
+#include "trainer/protocols.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "explain/attfind.h"
+#include "explain/exemplar_baseline.h"
+#include "models/pixels.h"
+#include "tests/explain/tiny_model.h"
+#include "tests/temporary_folder.h"
+#include "trainer/encoded_images.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr int64_t kTrain = 60, kValidation = 40;
+
+class NoisePictures : public Dataset {
+ public:
+  NoisePictures() : Dataset(kTinyResolution, 1) {
+    torch::manual_seed(12);
+    pixels_ = torch::randint(256, {kTrain + kValidation, kTinyResolution * kTinyResolution},
+                             torch::kUInt8);
+  }
+  int64_t size(Split split) const override { return split == Split::kTrain ? kTrain : kValidation; }
+  int64_t label(Split, int64_t index) const override { return index % 2; }
+  std::string name(Split, int64_t index) const override { return absl::StrCat("image", index); }
+  absl::StatusOr<Bitmap> Load(Split split, int64_t index) const override {
+    Bitmap bitmap = Bitmap::Make(kTinyResolution, kTinyResolution, 1);
+    const torch::Tensor row = pixels_[split == Split::kTrain ? index : kTrain + index];
+    std::copy_n(row.data_ptr<uint8_t>(), bitmap.data.size(), bitmap.data.begin());
+    return bitmap;
+  }
+
+ private:
+  torch::Tensor pixels_;
+};
+
+// An untrained classifier says much the same of all pictures. This one is not sure of any.
+class Undecided : public Classifier {
+ public:
+  Undecided(std::shared_ptr<const Classifier> inner, torch::Tensor usual)
+      : inner_(std::move(inner)), usual_(std::move(usual)) {}
+  torch::Tensor Logits(const torch::Tensor& images) const override {
+    return 20 * (inner_->Logits(images) - usual_);
+  }
+  void To(const torch::Device&) override {}
+  int64_t NumParameters() const override { return inner_->NumParameters(); }
+
+ private:
+  std::shared_ptr<const Classifier> inner_;
+  torch::Tensor usual_;
+};
+
+void AddAttribute(int coordinate, v1::Direction direction, double effect,
+                  v1::ClassAttributes* of_class) {
+  v1::Attribute* attribute = of_class->add_attributes();
+  attribute->set_index(coordinate);
+  attribute->set_direction(direction);
+  attribute->set_mean_effect(effect);
+}
+
+TEST(ListsTest, JoinsBothClassesAsTheStudyDoes) {
+  v1::AttributeIndex index;
+  v1::ClassAttributes* second = index.add_classes();
+  second->set_class_id(1);
+  AddAttribute(5, v1::DIRECTION_TO_MIN, 9, second);  // in the other list already
+  AddAttribute(8, v1::DIRECTION_TO_MIN, 2, second);
+  v1::ClassAttributes* first = index.add_classes();
+  first->set_class_id(0);
+  AddAttribute(5, v1::DIRECTION_TO_MIN, 3, first);
+  AddAttribute(2, v1::DIRECTION_TO_MAX, 1, first);
+  const ClassLists lists = JoinedLists(index);
+  ASSERT_EQ(lists.size(), 2);
+  EXPECT_THAT(lists[0], ElementsAre(Coordinate{5, 0}, Coordinate{8, 1}, Coordinate{2, 1}));
+  EXPECT_THAT(lists[1], ElementsAre(Coordinate{5, 1}, Coordinate{8, 0}, Coordinate{2, 0}));
+  const ClassLists own = IndexLists(index, 3);
+  EXPECT_THAT(own[0], ElementsAre(Coordinate{5, 0}, Coordinate{2, 1}));
+  EXPECT_THAT(own[1], ElementsAre(Coordinate{5, 0}, Coordinate{8, 0}));
+  EXPECT_THAT(own[2], IsEmpty());
+}
+
+class ProtocolsTest : public testing::Test {
+ protected:
+  ProtocolsTest()
+      : tiny_(MakeTinyModel(9)), run_(stylex::Run::Open(folder_ / "run", "s", true).value()) {
+    // Attributes that do flip decisions, of a few training images.
+    std::vector<Bitmap> training;
+    for (int64_t n = 0; n < 12; ++n) {
+      training.push_back(pictures_.Load(Split::kTrain, n).value());
+    }
+    torch::NoGradGuard no_grad;
+    // Some pixels are clamped, not most.
+    for (auto& [name, tensor] : tiny_.stylex.networks().NamedTensors()) {
+      if (name.find("to_rgb") != std::string::npos && tensor.dim() == 4) {
+        torch::Tensor(tensor).mul_(0.7);
+      }
+    }
+    const StyleVectors styles = tiny_.stylex.StylesOfImages(BitmapsToTensor(training));
+    tiny_.stylex = Stylex(
+        tiny_.stylex.config(), tiny_.stylex.networks(),
+        std::make_shared<Undecided>(tiny_.classifier, tiny_.stylex.LogitsOfStyles(styles).mean(0)));
+    const StyleEffects effects = ComputeEffects(tiny_.stylex, styles, tiny_.ranges, {}).value();
+    v1::AttributeIndex index;
+    RangesToIndex(tiny_.ranges, &index);
+    for (int k = 0; k < kTinyClasses; ++k) {
+      v1::ClassAttributes* of_class = index.add_classes();
+      of_class->set_class_id(k);
+      for (const SelectedAttribute& found :
+           SelectAttributes(effects, k, {.max_attributes = 12, .explained_at = 0})) {
+        AddAttribute(static_cast<int>(found.coordinate.index), ToProto(found.coordinate.direction),
+                     found.mean_effect, of_class);
+      }
+    }
+    checkpoint_.emplace(Checkpoint{tiny_.stylex, index});
+  }
+  stylex::Run* run() { return run_.get(); }
+
+  const TemporaryFolder folder_;
+  TinyModel tiny_;
+  std::unique_ptr<stylex::Run> run_;
+  NoisePictures pictures_;
+  std::optional<Checkpoint> checkpoint_;
+};
+
+TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
+  const HeldOutFigures figures =
+      HeldOut(*checkpoint_, pictures_, {.seed = 3, .images = 0, .population = 0}, run()).value();
+  ASSERT_EQ(figures.images, kValidation);
+  const Stylex& model = tiny_.stylex;
+  torch::NoGradGuard no_grad;
+  std::array<int64_t, kCounts.size()> flips{};
+  int64_t reconstruction_flips = 0;
+  for (int64_t n = 0; n < kValidation; ++n) {
+    const torch::Tensor x = BitmapToTensor(pictures_.Load(Split::kValidation, n).value());
+    const StyleVectors styles = model.StylesOfImages(x);
+    const torch::Tensor base = model.Logits(model.Synthesize(styles))[0];
+    reconstruction_flips +=
+        base.argmax().item<int64_t>() != model.Logits(x).argmax().item<int64_t>();
+    const int64_t runner_up = base.argsort(0, true)[1].item<int64_t>();
+    for (size_t i = 0; i < kCounts.size(); ++i) {
+      std::vector<Move> moves;
+      const auto& list = checkpoint_->attributes->classes(static_cast<int>(runner_up));
+      for (int a = 0; a < kCounts[i] && a < list.attributes_size(); ++a) {
+        moves.push_back(
+            {{list.attributes(a).index(), DirectionFromProto(list.attributes(a).direction())}, 1});
+      }
+      const StyleVectors moved = ApplyMoves(styles, tiny_.ranges, moves);
+      flips[i] += model.Logits(model.Synthesize(moved)).argmax().item<int64_t>() == runner_up;
+    }
+  }
+  EXPECT_EQ(figures.flips.at(Method::kAttFind), flips);
+  EXPECT_GT(flips[3], 0) << "the test sees no flips at all";
+  EXPECT_EQ(figures.reconstruction_flips, reconstruction_flips);
+  EXPECT_THAT(figures.flips.at(Method::kNothing), ElementsAre(0, 0, 0, 0));
+}
+
+TEST_F(ProtocolsTest, TheBaselineMovesWhatExemplarsShare) {
+  const HeldOutFigures figures =
+      HeldOut(*checkpoint_, pictures_, {.seed = 3, .images = 0, .population = 0}, run()).value();
+  const Stylex& model = tiny_.stylex;
+  torch::NoGradGuard no_grad;
+  std::vector<Bitmap> training;
+  for (int64_t n = 0; n < kTrain; ++n) {
+    training.push_back(pictures_.Load(Split::kTrain, n).value());
+  }
+  const StyleVectors population = model.StylesOfImages(BitmapsToTensor(training));
+  const torch::Tensor logits = model.LogitsOfStyles(population);
+  int64_t flips = 0;
+  for (int64_t n = 0; n < kValidation; ++n) {
+    const StyleVectors styles =
+        model.StylesOfImages(BitmapToTensor(pictures_.Load(Split::kValidation, n).value()));
+    const int64_t runner_up = model.LogitsOfStyles(styles)[0].argsort(0, true)[1].item<int64_t>();
+    std::vector<Move> moves;
+    const auto exemplars = ExemplarAttributes(population.conv, logits, runner_up, {});
+    if (exemplars.ok()) {
+      for (const ExemplarAttribute& attribute : *exemplars) {
+        moves.push_back({attribute.coordinate, 1});
+      }
+    }
+    flips +=
+        model.LogitsOfStyles(ApplyMoves(styles, tiny_.ranges, moves)).argmax().item<int64_t>() ==
+        runner_up;
+  }
+  EXPECT_EQ(figures.flips.at(Method::kExemplars)[3], flips);
+}
+
+TEST_F(ProtocolsTest, Table2RepeatsWithTheSameSeedAndReportsItsSpread) {
+  const ProtocolOptions options{.seed = 4, .repeats = 3, .images = 30, .population = 0};
+  const auto rates = Table2(*checkpoint_, pictures_, options, run()).value();
+  for (const Method method : kMethods) {
+    const RepeatedRate& rate = rates.at(method);
+    ASSERT_EQ(rate.rates.size(), 3);
+    const double mean = (rate.rates[0] + rate.rates[1] + rate.rates[2]) / 3;
+    EXPECT_DOUBLE_EQ(rate.mean, mean);
+    double squares = 0;
+    for (const double value : rate.rates) {
+      squares += (value - mean) * (value - mean) / 3;
+      EXPECT_NEAR(value * 30, std::round(value * 30), 1e-9);
+    }
+    EXPECT_NEAR(rate.deviation, std::sqrt(squares), 1e-12);
+  }
+  EXPECT_EQ(Table2(*checkpoint_, pictures_, options, run()).value().at(Method::kAttFind).rates,
+            rates.at(Method::kAttFind).rates);
+  ProtocolOptions other = options;
+  other.seed = 5;
+  EXPECT_NE(Table2(*checkpoint_, pictures_, other, run()).value().at(Method::kAttFind).rates,
+            rates.at(Method::kAttFind).rates);
+}
+
+// Without noise the protocol has one answer, which can be written down.
+TEST_F(ProtocolsTest, Table2AgreesWithItsDefinitionWhereNoiseIsOff) {
+  torch::NoGradGuard no_grad;
+  for (auto& [name, tensor] : tiny_.stylex.networks().NamedTensors()) {
+    if (name.ends_with("_noise_strength")) {
+      torch::Tensor(tensor).zero_();
+    }
+  }
+  const auto rates = Table2(*checkpoint_, pictures_,
+                            {.seed = 4, .repeats = 1, .images = kTrain, .population = 0}, run())
+                         .value();
+  const Stylex& model = tiny_.stylex;
+  std::vector<Bitmap> training;
+  for (int64_t n = 0; n < kTrain; ++n) {
+    training.push_back(pictures_.Load(Split::kTrain, n).value());
+  }
+  const StyleVectors styles = model.StylesOfImages(BitmapsToTensor(training));
+  StyleRangeAccumulator extremes;
+  extremes.Add(styles.conv);
+  const StyleRanges ranges = extremes.Finish();
+  Generator generator = model.networks().generator;
+  const torch::Tensor base = model.Logits(generator->synthesize(styles, Noise::kFixed));
+  int64_t flips = 0, unmoved = 0;
+  for (int64_t n = 0; n < kTrain; ++n) {
+    const auto& list = checkpoint_->attributes->classes(
+        static_cast<int>(base[n].argsort(0, true)[1].item<int64_t>()));
+    std::vector<Move> moves;
+    for (int a = 0; a < kMovedAtOnce && a < list.attributes_size(); ++a) {
+      moves.push_back(
+          {{list.attributes(a).index(), DirectionFromProto(list.attributes(a).direction())}, 1});
+    }
+    const int64_t decided = base[n].argmax().item<int64_t>();
+    const StyleVectors own = styles.Narrow(n, 1);
+    flips +=
+        model.LogitsOfStyles(ApplyMoves(own, ranges, moves)).argmax().item<int64_t>() != decided;
+    unmoved += model.LogitsOfStyles(own).argmax().item<int64_t>() != decided;
+  }
+  EXPECT_NE(flips, unmoved);
+  EXPECT_DOUBLE_EQ(rates.at(Method::kAttFind).mean, static_cast<double>(flips) / kTrain);
+  EXPECT_DOUBLE_EQ(rates.at(Method::kNothing).mean, static_cast<double>(unmoved) / kTrain);
+}
+
+TEST_F(ProtocolsTest, NeedsAnIndex) {
+  checkpoint_->attributes.reset();
+  EXPECT_THAT(std::string(HeldOut(*checkpoint_, pictures_, {}, run()).status().message()),
+              HasSubstr("stylex-train attributes"));
+  EXPECT_THAT(std::string(Table2(*checkpoint_, pictures_, {}, run()).status().message()),
+              HasSubstr("stylex-train attributes"));
+}
+
+}  // namespace
+}  // namespace stylex

@@ -1,0 +1,193 @@
+// The commands that put the method to the test, from a drawn world to a scored study, as a person
+// runs them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "image/codec.h"
+#include "tests/trainer/drawn_dataset.h"
+#include "tests/trainer/trainer_process.h"
+#include "trainer/csv.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kConfig[] = R"({
+  "model": {"resolution": 16,
+            "generator": {"channels": [8, 8, 8], "latentSize": 8, "mappingLayers": 1},
+            "encoder": {"channels": [8, 8, 8]},
+            "discriminator": {"channels": [8, 8, 8]},
+            "classifier": {"widthMultiplier": 0.1}},
+  "classifier": {"epochs": 2, "batchSize": 8},
+  "stylex": {"images": 80, "batchSize": 4}
+})";
+
+class StudyCommandsTest : public testing::Test {
+ protected:
+  // A world and a model of it serve all tests.
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    WriteBytes(Path("config.json"), kConfig);
+    ASSERT_EQ(Run({"world", "--output", Path("world"), "--resolution", "16", "--train", "40",
+                   "--val", "24", "--rule", "tag"}),
+              0)
+        << said_;
+    ASSERT_EQ(Run(With(Common("classifier", "classifier"), {"--config", Path("config.json")})), 0)
+        << said_;
+    ASSERT_EQ(Run(With(Common("stylex", "stylex"),
+                       {"--config", Path("config.json"), "--classifier", Path("classifier"),
+                        "--output", Path("models"), "--name", "tiny"})),
+              0)
+        << said_;
+    ASSERT_EQ(Run(With(Common("attributes", "attributes"),
+                       {"--images", "16", "--checkpoint", Path("models/tiny/1")})),
+              0)
+        << said_;
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+  void SetUp() override {
+    ASSERT_TRUE(std::filesystem::exists(Path("models/tiny/1/attributes.json")));
+  }
+
+  static std::string Path(const std::string& name) { return folder_->path() + "/" + name; }
+  static std::string Bytes(const std::string& name) {
+    const absl::StatusOr<std::string> bytes = ReadFile(Path(name));
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+    return bytes.value_or("");
+  }
+  static std::vector<std::string> Common(const std::string& command, const std::string& work,
+                                         const std::string& data = "world") {
+    return {command,    "--data", Path(data),  "--work-dir", Path(work),
+            "--device", "cpu",    "--threads", "1"};
+  }
+  static std::vector<std::string> With(std::vector<std::string> arguments,
+                                       const std::vector<std::string>& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  static std::vector<std::string> OnModel(const std::string& command, const std::string& work,
+                                          const std::vector<std::string>& more) {
+    return With(With(Common(command, work), {"--checkpoint", Path("models/tiny/1")}), more);
+  }
+  static int Run(const std::vector<std::string>& arguments) {
+    TrainerProcess process(arguments, Path("output"));
+    const int result = process.Wait();
+    said_ = process.Output();
+    return result;
+  }
+
+  static TemporaryFolder* folder_;
+  static std::string said_;
+};
+
+TemporaryFolder* StudyCommandsTest::folder_ = nullptr;
+std::string StudyCommandsTest::said_;
+
+TEST_F(StudyCommandsTest, AStudyIsMadeAndScored) {
+  ASSERT_EQ(Run(OnModel("study", "study", {"--attributes", "2", "--questions", "2"})), 0) << said_;
+  const std::string page = Bytes("study/study/index.html");
+  EXPECT_THAT(page, HasSubstr("data-questions=\"4\""));
+  for (const std::string gif : {"q01_example1", "q01_example2", "q04_A", "q04_B"}) {
+    EXPECT_EQ(Bytes(absl::StrCat("study/study/gifs/", gif, ".gif")).substr(0, 3), "GIF");
+  }
+  EXPECT_FALSE(std::filesystem::exists(Path("study/study/key.csv"))) << "not with the questions";
+  // One participant who knows the key, one who always says A.
+  const CsvTable key = ReadCsv(Path("study/key.csv")).value();
+  ASSERT_EQ(key.rows.size(), 4);
+  const size_t answer = key.Column("answer").value();
+  std::string sheet = "Timestamp,Study,Question 1,Question 2,Question 3,Question 4\n";
+  absl::StrAppend(&sheet, "now,", key.rows[0][0], ",", key.rows[0][answer], ",",
+                  key.rows[1][answer], ",", key.rows[2][answer], ",", key.rows[3][answer], "\n");
+  absl::StrAppend(&sheet, "now,", key.rows[0][0], ",A,A,A,A\n");
+  WriteBytes(Path("answers.csv"), sheet);
+  ASSERT_EQ(Run({"study", "--score", Path("answers.csv"), "--key", Path("study/key.csv")}), 0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("0.7500 +- 0.2500"), HasSubstr("2 participants")));
+}
+
+TEST_F(StudyCommandsTest, TruthIsMeasured) {
+  ASSERT_EQ(Run(OnModel("truth", "truth", {"--images", "8", "--top", "3"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("class no"), HasSubstr("class yes"), HasSubstr("recall")));
+  const auto truth = nlohmann::json::parse(Bytes("truth/truth.json"));
+  EXPECT_EQ(truth.at("images"), 8);
+  EXPECT_EQ(truth.at("factors").size(), 10);
+  EXPECT_EQ(truth.at("factors")[9].at("name"), "tag");
+  EXPECT_EQ(truth.at("factors")[9].at("sign"), 1);
+  ASSERT_EQ(truth.at("classes").size(), 2);
+  for (const auto& of_class : truth.at("classes")) {
+    EXPECT_LE(of_class.at("attributes").size(), 3);
+    EXPECT_EQ(of_class.at("true_effect").size(), 10);
+  }
+}
+
+TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
+  ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "heldout"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("| Wu et al. |"), HasSubstr("| AttFind |"),
+                           HasSubstr("of 24 images")));
+  const auto held_out = nlohmann::json::parse(Bytes("protocols/heldout.json"));
+  EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
+  ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "table2"})), 0) << said_;
+  EXPECT_THAT(said_, HasSubstr("(+- "));
+  const auto table2 = nlohmann::json::parse(Bytes("protocols/table2.json"));
+  EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
+  EXPECT_EQ(Bytes("protocols/table2.md"), said_.substr(said_.find("| ")));
+}
+
+TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(Path("world/train"))) {
+    if (entry.is_regular_file()) {
+      WriteBytes(Path("bare/" + entry.path().filename().string()),
+                 ReadFile(entry.path().string()).value());
+    }
+  }
+  const std::vector<std::string> train =
+      With(Common("stylex", "bare_work", "bare"), {"--classifier", Path("classifier"), "--output",
+                                                   Path("models"), "--name", "bare", "--config"});
+  EXPECT_EQ(Run(With(train, {Path("config.json")})), 1);
+  EXPECT_THAT(said_, HasSubstr("data.labels"));
+  std::string config = kConfig;
+  config.insert(1, "\"data\": {\"labels\": [\"no\", \"yes\"]},");
+  WriteBytes(Path("labels.json"), config);
+  EXPECT_EQ(
+      Run(With(Common("classifier", "no_classifier", "bare"), {"--config", Path("labels.json")})),
+      1);
+  EXPECT_THAT(said_, HasSubstr("no labels"));
+  ASSERT_EQ(Run(With(train, {Path("labels.json")})), 0) << said_;
+  const std::vector<std::string> checkpoint = {"--checkpoint", Path("models/bare/1")};
+  ASSERT_EQ(
+      Run(With(With(Common("attributes", "bare_work", "bare"), checkpoint), {"--images", "8"})), 0)
+      << said_;
+  ASSERT_EQ(
+      Run(With(With(Common("evaluate", "bare_work", "bare"), checkpoint), {"--flip-images", "2"})),
+      0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("agreement"), Not(HasSubstr("classifier accuracy"))));
+}
+
+TEST_F(StudyCommandsTest, FaultsAreNamed) {
+  EXPECT_EQ(Run({"study", "--score", Path("answers.csv")}), 1);
+  EXPECT_THAT(said_, HasSubstr("--key"));
+  EXPECT_EQ(Run(Common("study", "study")), 1);
+  EXPECT_THAT(said_, HasSubstr("--checkpoint"));
+  EXPECT_EQ(Run(OnModel("study", "study", {"--target", "perhaps"})), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("\"perhaps\""), HasSubstr("no, yes")));
+  EXPECT_EQ(Run({"world", "--output", Path("world")}), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr(Path("world")), HasSubstr("already")));
+  DrawTwoClasses(Path("ordinary"), 4, 4);
+  EXPECT_EQ(
+      Run(With(Common("truth", "truth", "ordinary"), {"--checkpoint", Path("models/tiny/1")})), 1);
+  EXPECT_THAT(said_, HasSubstr("world.json"));
+}
+
+}  // namespace
+}  // namespace stylex

@@ -1,0 +1,31 @@
+// Images of a split as the explainer sees them: their styles, and what the classifier says of the
+// photographs themselves.
+#ifndef STYLEX_TRAINER_ENCODED_IMAGES_H_
+#define STYLEX_TRAINER_ENCODED_IMAGES_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "models/stylex.h"
+#include "trainer/dataset.h"
+#include "trainer/run.h"
+
+namespace stylex {
+
+struct EncodedImages {
+  torch::Tensor indices;  // [N] int64: positions in the split
+  torch::Tensor labels;   // [N] int64
+  torch::Tensor logits;   // [N, K] of the photographs, on the CPU
+  StyleVectors styles;    // of their reconstructions, where the model is
+};
+
+// `count` images drawn with the seed without repetition (0 or more than there are: all, in the
+// seed's order). Unreadable ones are named in warnings and left out; NOT_FOUND when none is left.
+absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
+                                           int64_t count, uint64_t seed, Run* run);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_ENCODED_IMAGES_H_
