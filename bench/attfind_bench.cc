@@ -35,7 +35,9 @@ struct Options {
   int64_t literal_step = 4;
   int64_t target = 0;
   uint64_t seed = 1;
+  double deviations = ScreeningOptions().deviations;
   int threads = 0;
+  bool growth = false;
   bool json = false;
 };
 
@@ -233,6 +235,50 @@ double AttainableRate(const Stylex& model, const Work& work) {
   return multiply_adds / seconds;
 }
 
+// Seconds that (c) takes for `images` images and every `step`-th coordinate.
+struct Point {
+  int64_t images, coordinates;
+  double seconds;
+};
+Point Measure(const Subject& subject, int64_t images, int64_t step) {
+  std::vector<Coordinate> moves;
+  for (const Coordinate& move : AllMoves(subject.ranges.size())) {
+    if (move.index % step == 0) {
+      moves.push_back(move);
+    }
+  }
+  Point point{images, static_cast<int64_t>(moves.size()) / 2, 1e9};
+  for (int repeat = 0; repeat < 3; ++repeat) {  // the best: others compute on this machine too
+    point.seconds = std::min(point.seconds, Seconds([&] {
+                               for (int64_t n = 0; n < images; ++n) {
+                                 LogitsAfterSingleMoves(subject.model, subject.styles.Narrow(n, 1),
+                                                        subject.ranges, moves, {})
+                                     .value();
+                               }
+                             }));
+  }
+  return point;
+}
+
+// How (c)'s cost grows, as one JSON object: in images, with all coordinates, and in coordinates.
+absl::Status Growth(const Subject& subject) {
+  const auto to_json = [](const Point& point) {
+    return nlohmann::json{
+        {"images", point.images}, {"coordinates", point.coordinates}, {"seconds", point.seconds}};
+  };
+  Measure(subject, 1, 1);  // warms up
+  nlohmann::json result;
+  for (int64_t images = 1; images <= std::min<int64_t>(16, subject.styles.conv.size(0));
+       images *= 2) {
+    result["images"].push_back(to_json(Measure(subject, images, 1)));
+  }
+  for (int64_t step = 16; step >= 1; step /= 2) {
+    result["coordinates"].push_back(to_json(Measure(subject, 4, step)));
+  }
+  std::printf("%s\n", result.dump().c_str());
+  return absl::OkStatus();
+}
+
 absl::Status Run(const Options& options) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(options.seed);
@@ -244,6 +290,9 @@ absl::Status Run(const Options& options) {
     return made.status();
   }
   const Subject& subject = *made;
+  if (options.growth) {
+    return Growth(subject);
+  }
   const int64_t images = subject.styles.conv.size(0);
   if (images < options.exhaustive_images) {
     return absl::InvalidArgumentError("too few images are decided otherwise than the target");
@@ -257,6 +306,7 @@ absl::Status Run(const Options& options) {
   const double attainable = AttainableRate(subject.model, work);
   ScreeningOptions screening;
   screening.seed = options.seed;
+  screening.deviations = options.deviations;
   std::optional<ScreenedSelection> selection;
   absl::Status failure;
   const double screened = Seconds([&] {
@@ -332,8 +382,13 @@ int main(int argc, char** argv) {
   app.add_option("--target", options.target, "class that the search is for")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--deviations", options.deviations, "(d): when a move is left out")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--seed", options.seed)->capture_default_str();
   app.add_option("--threads", options.threads, "0: all cores")->capture_default_str();
+  app.add_flag("--growth", options.growth,
+               "instead: seconds for more and more images and coordinates, as one JSON object");
   app.add_flag("--json", options.json, "ends with one JSON object");
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = stylex::Run(options);

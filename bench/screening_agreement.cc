@@ -26,6 +26,7 @@ struct Options {
   std::string data;
   int64_t pool = 192, subset = 128, runs = 100, attributes = 10;
   double explained_at = 2.5;
+  double deviations = ScreeningOptions().deviations;
   uint64_t seed = 1;
   bool json = false;
 };
@@ -64,6 +65,7 @@ absl::Status CompareOnce(const Stylex& model, const StyleRanges& ranges, const S
   screening.max_attributes = options.attributes;
   screening.explained_at = options.explained_at;
   screening.seed = seed;
+  screening.deviations = options.deviations;
   STYLEX_ASSIGN_OR_RETURN(
       const ScreenedSelection found,
       SelectAttributesScreened(model, pool.Select(chosen), ranges, target, screening));
@@ -167,6 +169,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--explained-at", options.explained_at, "see docs/training.md; 0: plain ranking")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--deviations", options.deviations, "when a move is left out")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--seed", options.seed)->capture_default_str();
   app.add_flag("--json", options.json, "ends with one JSON object");

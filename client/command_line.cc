@@ -81,6 +81,8 @@ void AddExplain(CLI::App* app, const ConnectionOptions& connection, ExplainOptio
   explain->add_option("--max-attributes", options->max_attributes)->capture_default_str();
   explain->add_option("--shift", options->shift, "1: to the extreme");
   explain->add_option("--probability", options->probability, "to be reached by the target");
+  explain->add_option("--certify", options->certify,
+                      "try every smaller set of this many strongest attributes; up to 16");
   explain->add_option("--limit", options->limit, "at most this many images");
   explain->add_option("--output", options->output, "folder")->capture_default_str();
   explain->callback([&connection, options, run] {

@@ -64,6 +64,7 @@ struct ExplainOptions {
   int max_attributes = 10;
   double shift = 0;
   double probability = 0;
+  int certify = 0;  // candidates of the certificate of minimality; 0: none
   int limit = 0;
   std::string output = "explanation";
 };

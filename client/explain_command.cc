@@ -29,6 +29,7 @@ v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
   request.set_max_attributes(options.max_attributes);
   request.set_shift(options.shift);
   request.set_target_probability(options.probability);
+  request.set_certificate_candidates(options.certify);
   request.set_include_steps(true);
   request.set_include_difference(true);
   return request;
@@ -84,13 +85,22 @@ absl::Status WriteFiles(const Explanation& explanation, const std::string& folde
   return WriteFileAtomic(prefix + ".gif", gif);
 }
 
+// ", and no smaller set of ..."; empty when nothing was certified.
+std::string CertificateText(const v1::CounterfactualResponse& answer) {
+  if (!answer.has_certificate() || answer.certificate().candidates() == 0) {
+    return "";
+  }
+  return absl::StrCat(", no smaller set of the ", answer.certificate().candidates(),
+                      " strongest flips (", answer.certificate().subsets(), " tried)");
+}
+
 void PrintOutcome(const Explanation& explanation) {
   const v1::CounterfactualResponse& answer = explanation.answer;
-  std::printf("%s: %s -> %s%s, %d attributes\n", explanation.path.c_str(),
+  std::printf("%s: %s -> %s%s, %d attributes%s\n", explanation.path.c_str(),
               DecisionText(answer.reconstruction_prediction()).c_str(),
               DecisionText(answer.counterfactual_prediction()).c_str(),
               answer.flipped() ? "" : absl::StrCat(" (", answer.reason(), ")").c_str(),
-              answer.applied_size());
+              answer.applied_size(), CertificateText(answer).c_str());
 }
 
 // Two photographs may have one name in two folders: their files must not.

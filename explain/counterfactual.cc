@@ -3,13 +3,16 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "base/status_macros.h"
-#include "explain/image_variants.h"
+#include "explain/image_under_search.h"
+#include "explain/joint_search.h"
 
 namespace stylex {
 namespace {
@@ -21,38 +24,26 @@ constexpr size_t kExhaustiveMoves = 6;
 constexpr int kGridSteps = 7;
 constexpr int kGridRounds = 3;
 
+std::vector<MoveSet> Singly(std::span<const Coordinate> coordinates, double shift) {
+  std::vector<MoveSet> sets;
+  for (const Coordinate& coordinate : coordinates) {
+    sets.push_back({{coordinate, shift}});
+  }
+  return sets;
+}
+
 // One image's search: what is asked, and what is known so far.
 class Search {
  public:
   Search(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
          const CounterfactualOptions& options)
-      : model_(model),
-        ranges_(ranges),
-        options_(options),
-        styles_(styles),
-        variants_(model, ranges, styles, Batches()) {}
+      : options_(options), image_(model, styles, ranges, options) {}
 
-  absl::StatusOr<CounterfactualResult> Run(std::vector<Coordinate> candidates);
+  absl::StatusOr<CounterfactualResult> Run(const std::vector<Coordinate>& candidates);
 
  private:
-  VariantOptions Batches() {
-    return {options_.batch_size, options_.cancelled,
-            [this](int64_t count) { evaluations_ += count; }};
-  }
-
-  // logit(target) - greatest other logit, [..., K] -> [...]. The decision is the argmax, so this,
-  // not the target's logit alone as in algorithms §5.6, is what a flip needs: with more than two
-  // classes a move may raise the target and a third class still more.
-  torch::Tensor Margin(const torch::Tensor& logits) const;
-  bool IsTarget(const torch::Tensor& logits) const;
-  // Decided as the target, with the probability asked for. logits: [K].
-  bool Reached(const torch::Tensor& logits) const;
-
-  // What is tried next, the image standing at `styles`.
-  std::vector<Coordinate> Shortlist(const StyleVectors& styles,
-                                    const std::vector<Coordinate>& candidates);
   // Each fills moves_ until the target is reached; returns why it stopped.
-  absl::StatusOr<CounterfactualOutcome> AddJointly(std::vector<Coordinate> candidates);
+  absl::StatusOr<CounterfactualOutcome> AddJointly(const std::vector<Coordinate>& candidates);
   absl::StatusOr<CounterfactualOutcome> AddBySingleEffect(std::span<const Coordinate> candidates);
   CounterfactualOutcome Unreached(CounterfactualOutcome why, const torch::Tensor& logits) const;
 
@@ -61,85 +52,50 @@ class Search {
   // Finds the subset among `subsets` that reaches the target with the fewest moves, then the
   // greatest margin; none when none does.
   absl::StatusOr<std::optional<MoveSet>> BestReaching(std::span<const MoveSet> subsets) const;
+  // Takes a smaller set of the strongest moves where one reaches the target; says what was tried.
+  absl::StatusOr<MinimalityCertificate> Certify(const std::vector<Coordinate>& candidates);
   // Puts the move last without which the margin stays greatest, and weakens it as far as it goes.
   absl::Status WeakenLeastNeeded();
   absl::Status Report(CounterfactualResult* result) const;
 
-  const Stylex& model_;
-  const StyleRanges& ranges_;
   const CounterfactualOptions& options_;
-  const StyleVectors styles_;
-  int64_t evaluations_ = 0;
-  ImageVariants variants_;
-  torch::Tensor base_;  // [K]
+  const ImageUnderSearch image_;
   MoveSet moves_;
 };
 
-torch::Tensor Search::Margin(const torch::Tensor& logits) const {
-  return MarginOf(logits, options_.target);
-}
-
-bool Search::IsTarget(const torch::Tensor& logits) const {
-  return logits.argmax().item<int64_t>() == options_.target;
-}
-
-bool Search::Reached(const torch::Tensor& logits) const {
-  return IsTarget(logits) &&
-         torch::softmax(logits, 0)[options_.target].item<double>() >= options_.target_probability;
-}
-
 CounterfactualOutcome Search::Unreached(CounterfactualOutcome why,
                                         const torch::Tensor& logits) const {
-  return IsTarget(logits) ? CounterfactualOutcome::kProbabilityNotReached : why;
+  return image_.IsTarget(logits) ? CounterfactualOutcome::kProbabilityNotReached : why;
 }
 
-std::vector<Coordinate> Search::Shortlist(const StyleVectors& styles,
-                                          const std::vector<Coordinate>& candidates) {
-  if (options_.shortlist <= 0 || static_cast<int64_t>(candidates.size()) <= options_.shortlist) {
-    return candidates;
+absl::StatusOr<CounterfactualOutcome> Search::AddJointly(
+    const std::vector<Coordinate>& candidates) {
+  STYLEX_ASSIGN_OR_RETURN(Grown grown, GrowJointly(image_, candidates, 1, options_.max_attributes));
+  const bool flipped = grown.outcome == CounterfactualOutcome::kFlipped;
+  const int64_t greedy = static_cast<int64_t>(grown.best.moves.size());
+  // A beam finds no single move that the greedy search does not, and after a flip by two there is
+  // nothing else to find.
+  if (options_.beam > 1 && (!flipped || greedy > 2)) {
+    STYLEX_ASSIGN_OR_RETURN(Grown wider,
+                            GrowJointly(image_, candidates, options_.beam,
+                                        flipped ? greedy - 1 : options_.max_attributes));
+    if (wider.outcome == CounterfactualOutcome::kFlipped ||
+        (!flipped && wider.best.margin > grown.best.margin)) {
+      grown = std::move(wider);
+    }
   }
-  ++evaluations_;
-  return RankByGradient(model_, styles, ranges_, candidates, options_.target, options_.shift,
-                        options_.shortlist);
-}
-
-absl::StatusOr<CounterfactualOutcome> Search::AddJointly(std::vector<Coordinate> candidates) {
-  torch::Tensor logits = base_;
-  while (static_cast<int64_t>(moves_.size()) < options_.max_attributes) {
-    if (candidates.empty()) {
-      return Unreached(CounterfactualOutcome::kNoImprovement, logits);
-    }
-    // A trace of the image with all moves so far: each candidate is computed from its own layer on.
-    const StyleVectors styles = ApplyMoves(styles_, ranges_, moves_);
-    std::optional<ImageVariants> moved;
-    if (!moves_.empty()) {
-      moved.emplace(model_, ranges_, styles, Batches());
-    }
-    const std::vector<Coordinate> tried = Shortlist(styles, candidates);
-    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor joint,
-                            (moved ? *moved : variants_).LogitsOfSingles(tried, options_.shift));
-    const torch::Tensor margins = Margin(joint);
-    const int64_t best = margins.argmax().item<int64_t>();
-    if (margins[best].item<float>() <= Margin(logits).item<float>()) {
-      return Unreached(CounterfactualOutcome::kNoImprovement, logits);
-    }
-    const Coordinate chosen = tried[static_cast<size_t>(best)];
-    moves_.push_back({chosen, options_.shift});
-    logits = joint[best];
-    if (Reached(logits)) {
-      return CounterfactualOutcome::kFlipped;
-    }
-    std::erase_if(candidates, [&](Coordinate c) { return c.index == chosen.index; });
-  }
-  return Unreached(CounterfactualOutcome::kBudgetExhausted, logits);
+  moves_ = std::move(grown.best.moves);
+  return grown.outcome == CounterfactualOutcome::kFlipped
+             ? grown.outcome
+             : Unreached(grown.outcome, grown.best.logits);
 }
 
 absl::StatusOr<CounterfactualOutcome> Search::AddBySingleEffect(
     std::span<const Coordinate> candidates) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor singles,
-                          variants_.LogitsOfSingles(candidates, options_.shift));
+                          image_.Logits(Singly(candidates, options_.shift)));
   const auto [gains, order] =
-      (Margin(singles) - Margin(base_)).sort(/*dim=*/0, /*descending=*/true);
+      (image_.Margin(singles) - image_.Margin(image_.base())).sort(/*dim=*/0, /*descending=*/true);
   MoveSet ranked;
   for (int64_t i = 0; i < gains.size(0) && gains[i].item<float>() > 0 &&
                       static_cast<int64_t>(ranked.size()) < options_.max_attributes;
@@ -154,30 +110,30 @@ absl::StatusOr<CounterfactualOutcome> Search::AddBySingleEffect(
   for (size_t k = 1; k <= ranked.size(); ++k) {
     prefixes.emplace_back(ranked.begin(), ranked.begin() + static_cast<int64_t>(k));
   }
-  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants_.Logits(prefixes));
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(prefixes));
   for (size_t k = 0; k < prefixes.size(); ++k) {
     moves_ = prefixes[k];
-    if (Reached(logits[static_cast<int64_t>(k)])) {
+    if (image_.Reached(logits[static_cast<int64_t>(k)])) {
       return CounterfactualOutcome::kFlipped;
     }
   }
   const bool spent = static_cast<int64_t>(ranked.size()) == options_.max_attributes;
   return Unreached(
       spent ? CounterfactualOutcome::kBudgetExhausted : CounterfactualOutcome::kNoImprovement,
-      ranked.empty() ? base_ : logits[-1]);
+      ranked.empty() ? image_.base() : logits[-1]);
 }
 
 absl::StatusOr<std::optional<MoveSet>> Search::BestReaching(
     std::span<const MoveSet> subsets) const {
-  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants_.Logits(subsets));
-  const torch::Tensor margins = Margin(logits);
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(subsets));
+  const torch::Tensor margins = image_.Margin(logits);
   std::optional<int64_t> best;
   const auto better = [&](int64_t a, int64_t b) {
     return std::pair(-static_cast<int64_t>(subsets[a].size()), margins[a].item<float>()) >
            std::pair(-static_cast<int64_t>(subsets[b].size()), margins[b].item<float>());
   };
   for (int64_t i = 0; i < logits.size(0); ++i) {
-    if (Reached(logits[i]) && (!best || better(i, *best))) {
+    if (image_.Reached(logits[i]) && (!best || better(i, *best))) {
       best = i;
     }
   }
@@ -223,36 +179,34 @@ absl::Status Search::DropUnneeded() {
 
 absl::Status Search::WeakenLeastNeeded() {
   if (moves_.size() > 1) {
-    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants_.Logits(WithoutOne(moves_)));
-    const int64_t weakest = Margin(logits).argmax().item<int64_t>();
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(WithoutOne(moves_)));
+    const int64_t weakest = image_.Margin(logits).argmax().item<int64_t>();
     std::rotate(moves_.begin() + weakest, moves_.begin() + weakest + 1, moves_.end());
   }
   Move& last = moves_.back();
-  const ImageVariants rest(model_, ranges_,
-                           ApplyMoves(styles_, ranges_, std::span(moves_).first(moves_.size() - 1)),
-                           Batches());
+  const MoveSet rest(moves_.begin(), moves_.end() - 1);
   double failing = 0;  // without the move the target is not reached, or it would have been dropped
   for (int round = 0; round < kGridRounds; ++round) {
     const double step = (last.shift - failing) / kGridSteps;
-    std::vector<MoveSet> grid;
+    std::vector<Move> grid;
     for (int i = 1; i < kGridSteps; ++i) {
-      grid.push_back({{last.coordinate, failing + i * step}});
+      grid.push_back({last.coordinate, failing + i * step});
     }
-    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, rest.Logits(grid));
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.LogitsWithOneMore(rest, grid));
     for (int i = 0; i < kGridSteps - 1; ++i) {
-      if (Reached(logits[i])) {
-        last.shift = grid[i][0].shift;
+      if (image_.Reached(logits[i])) {
+        last.shift = grid[i].shift;
         break;
       }
-      failing = grid[i][0].shift;
+      failing = grid[i].shift;
     }
   }
   return absl::OkStatus();
 }
 
 absl::Status Search::Report(CounterfactualResult* result) const {
-  result->base_logits = base_;
-  result->logits = base_;
+  result->base_logits = image_.base();
+  result->logits = image_.base();
   const int64_t count = static_cast<int64_t>(moves_.size());
   std::vector<MoveSet> asked;  // all prefixes, then all singles
   for (int64_t k = 1; k <= count; ++k) {
@@ -261,9 +215,9 @@ absl::Status Search::Report(CounterfactualResult* result) const {
   for (const Move& move : moves_) {
     asked.push_back({move});
   }
-  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants_.Logits(asked));
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(asked));
   for (int64_t k = 0; k < count; ++k) {
-    const torch::Tensor change = logits[count + k] - base_;
+    const torch::Tensor change = logits[count + k] - image_.base();
     result->applied.push_back(
         {moves_[k], change[options_.target].item<double>(), logits[k].clone()});
     result->logits = result->applied.back().logits;
@@ -271,22 +225,38 @@ absl::Status Search::Report(CounterfactualResult* result) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<CounterfactualResult> Search::Run(std::vector<Coordinate> candidates) {
+absl::StatusOr<MinimalityCertificate> Search::Certify(const std::vector<Coordinate>& candidates) {
+  if (moves_.size() == 1) {
+    return MinimalityCertificate{};  // nothing is smaller
+  }
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<Move> strongest,
+                          image_.Strongest(candidates, options_.certificate_candidates));
+  STYLEX_ASSIGN_OR_RETURN(
+      SubsetsTried tried,
+      TrySmallerSubsets(image_, strongest, static_cast<int64_t>(moves_.size())));
+  if (tried.smallest) {
+    moves_ = std::move(tried.smallest->moves);
+  }
+  return MinimalityCertificate{static_cast<int64_t>(strongest.size()), tried.subsets};
+}
+
+absl::StatusOr<CounterfactualResult> Search::Run(const std::vector<Coordinate>& candidates) {
   CounterfactualResult result;
-  base_ = variants_.BaseLogits();
-  ++evaluations_;
-  if (Reached(base_)) {
+  if (image_.Reached(image_.base())) {
     result.outcome = CounterfactualOutcome::kReconstructionAlreadyTarget;
   } else {
-    STYLEX_ASSIGN_OR_RETURN(result.outcome, options_.joint ? AddJointly(std::move(candidates))
-                                                           : AddBySingleEffect(candidates));
+    STYLEX_ASSIGN_OR_RETURN(
+        result.outcome, options_.joint ? AddJointly(candidates) : AddBySingleEffect(candidates));
   }
   if (result.outcome == CounterfactualOutcome::kFlipped && options_.minimal) {
     STYLEX_RETURN_IF_ERROR(DropUnneeded());
+    if (options_.certificate_candidates > 0) {
+      STYLEX_ASSIGN_OR_RETURN(result.certificate, Certify(candidates));
+    }
     STYLEX_RETURN_IF_ERROR(WeakenLeastNeeded());
   }
   STYLEX_RETURN_IF_ERROR(Report(&result));
-  result.evaluations = evaluations_;
+  result.evaluations = image_.evaluations();
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,13 @@ struct CounterfactualOptions {
   // Joint greedy: at each step only this many of the candidates are tried, those that gradients at
   // the image with all moves so far rank highest. 0: all of them, without gradients.
   int64_t shortlist = 0;
+  // Joint: where the greedy search takes three moves or more, or fails, it is repeated with this
+  // many sets followed side by side instead of the best alone, for a smaller one. 1: not repeated.
+  int64_t beam = 1;
+  // With `minimal`, after a flip by n moves: every set of fewer than n of this many moves, those
+  // that raise the margin most on their own, is tried, and the smallest that flips is taken. 0: not
+  // done. The number of sets grows with two to this power.
+  int64_t certificate_candidates = 0;
   int64_t batch_size = 32;
   Cancelled cancelled = nullptr;
 };
@@ -47,12 +55,20 @@ struct AppliedMove {
   torch::Tensor logits;      // [K] with this and all earlier moves
 };
 
+// No set of fewer moves than the result's, out of the `candidates` that raise the margin most on
+// their own, reaches the target. Both are 0 after a flip by one move: nothing is smaller.
+struct MinimalityCertificate {
+  int64_t candidates = 0;
+  int64_t subsets = 0;  // that were tried, each exactly
+};
+
 struct CounterfactualResult {
   CounterfactualOutcome outcome = CounterfactualOutcome::kNoImprovement;
   torch::Tensor base_logits;         // [K] of the reconstruction
   std::vector<AppliedMove> applied;  // the best attempt when not flipped
   torch::Tensor logits;              // [K] of the counterfactual
   int64_t evaluations = 0;           // classifier calls, those for gradients among them
+  std::optional<MinimalityCertificate> certificate;  // when it was asked for, after a flip
 };
 
 // What a flip needs: logit(target) - greatest other logit, [..., K] -> [...]. Differentiable.

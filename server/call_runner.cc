@@ -92,7 +92,9 @@ std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
   record.peer = context->peer();
   record.request_bytes = static_cast<int64_t>(request.ByteSizeLong());
   record.request = &request;
-  context->AddInitialMetadata(kRequestIdKey, record.request_id);
+  // At the end, not at the start: a client takes a call whose answer began with metadata of its own
+  // for half answered, and tries it nowhere else, however retryable its status.
+  context->AddTrailingMetadata(kRequestIdKey, record.request_id);
   for (CallObserver* observer : options_.observers) {
     observer->OnStarted(method);
   }
@@ -155,6 +157,13 @@ void CallRunner::Start(const std::shared_ptr<Call>& call,
 
 void CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort) {
   WorkerPool* const pool = effort == Effort::kBulk ? pools_.bulk : pools_.interactive;
+  // What searches take differs too much to tell.
+  const absl::Duration ahead =
+      effort == Effort::kBulk ? absl::ZeroDuration() : pool->EstimatedWait();
+  if (clock_->Now() + ahead > call->cancellation.deadline()) {
+    Finish(call, DeadlineTooShortError(ahead));
+    return;
+  }
   if (!pool->Submit({.run = [this, call] { Execute(call); },
                      .wanted = [call] { return !call->cancellation.stopped(); },
                      .drop =

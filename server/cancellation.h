@@ -25,6 +25,7 @@ class Cancellation {
 
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
+  absl::Time deadline() const { return deadline_; }
   bool stopped() const { return !status().ok(); }
 
   // OK while the work is wanted; CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE (shutting down).

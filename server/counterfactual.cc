@@ -29,6 +29,11 @@ constexpr int kIndexCandidates = 96;
 constexpr int64_t kImageCandidates = 96;
 // Joint search: moves that each step tries, of all, ranked by gradients.
 constexpr int64_t kShortlist = 32;
+// Joint search: sets that are followed side by side once the greedy search took three moves or
+// more.
+constexpr int64_t kBeam = 4;
+// A certificate may take two to this power evaluations.
+constexpr int kMaxCertificateCandidates = 16;
 // Amplification of the difference picture, at most.
 constexpr double kMaxDifferenceGain = 8;
 
@@ -54,6 +59,9 @@ absl::StatusOr<Plan> MakePlan(const v1::CounterfactualRequest& request, const Se
   checks.Enum("strategy", v1::Strategy_IsValid(request.strategy()), request.strategy());
   plan.options.joint = request.strategy() != v1::STRATEGY_INDEPENDENT;
   plan.options.shortlist = request.attributes().empty() ? kShortlist : 0;
+  plan.options.beam = request.attributes().empty() ? kBeam : 1;
+  plan.options.certificate_candidates = checks.Count(
+      "certificate_candidates", request.certificate_candidates(), 0, kMaxCertificateCandidates, 0);
   plan.options.batch_size = model.search_batch();
   checks.NeedsRanges();
   STYLEX_RETURN_IF_ERROR(checks.Status());
@@ -185,6 +193,11 @@ absl::Status Explanation::Search() {
 void Explanation::Tell(const CounterfactualResult& result) {
   response_.set_evaluations(response_.evaluations() + result.evaluations);
   response_.set_flipped(result.outcome == CounterfactualOutcome::kFlipped);
+  if (result.certificate) {
+    response_.mutable_certificate()->set_candidates(
+        static_cast<int32_t>(result.certificate->candidates));
+    response_.mutable_certificate()->set_subsets(result.certificate->subsets);
+  }
   switch (result.outcome) {
     case CounterfactualOutcome::kFlipped:
       break;

@@ -201,6 +201,14 @@ absl::Status DrainingError() {
                           absl::Seconds(1));
 }
 
+absl::Status DeadlineTooShortError(absl::Duration estimated_wait) {
+  const int64_t ms = absl::ToInt64Milliseconds(estimated_wait);
+  absl::Status status = absl::DeadlineExceededError(absl::StrCat(
+      "the calls ahead take about ", ms, " ms, longer than the deadline: the call was not queued"));
+  AttachInfo(kDeadlineTooShort, {{"estimated_wait_ms", absl::StrCat(ms)}}, &status);
+  return status;
+}
+
 absl::Status UnauthenticatedError() {
   absl::Status status = absl::UnauthenticatedError(
       "the call needs metadata authorization: Bearer TOKEN with a token that the server knows");

@@ -53,6 +53,10 @@ absl::Status UnavailableError(absl::string_view reason, absl::string_view messag
 absl::Status QueueFullError();
 absl::Status DrainingError();
 
+// DEADLINE_EXCEEDED before the call was even queued: those ahead of it take too long.
+inline constexpr char kDeadlineTooShort[] = "DEADLINE_TOO_SHORT";
+absl::Status DeadlineTooShortError(absl::Duration estimated_wait);
+
 // UNAUTHENTICATED: the call showed no token, or none that is known.
 absl::Status UnauthenticatedError();
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "server/errors.h"
 #include "stylex/v1/explanation.pb.h"
 
 namespace stylex {
@@ -176,10 +177,12 @@ void Metrics::OnFinished(const CallRecord& record) {
 }
 
 void Metrics::CountEnd(const CallRecord& record) {
-  if (absl::IsUnavailable(record.status) || absl::IsUnauthenticated(record.status)) {
+  const bool never_queued = record.reason == kDeadlineTooShort;
+  if (absl::IsUnavailable(record.status) || absl::IsUnauthenticated(record.status) ||
+      never_queued) {
     rejected_.Add({{"reason", record.reason}}).Increment();
   }
-  if (WasStopped(record.status)) {
+  if (WasStopped(record.status) && !never_queued) {
     const char* where = record.computed > absl::ZeroDuration() ? "compute" : "queue";
     cancelled_.Add({{"method", record.method}, {"where", where}}).Increment();
   }

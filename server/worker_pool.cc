@@ -8,6 +8,12 @@
 #include "absl/time/clock.h"
 
 namespace stylex {
+namespace {
+
+// The share of the last job in what is taken for usual.
+constexpr double kLastJob = 1.0 / 8;
+
+}  // namespace
 
 WorkerPool::WorkerPool(const Options& options) : options_(options) {
   for (int i = 0; i < options.workers; ++i) {
@@ -74,6 +80,11 @@ bool WorkerPool::Drain(absl::Duration timeout) {
   return true;
 }
 
+absl::Duration WorkerPool::EstimatedWait() const {
+  MutexLock lock(&mutex_);
+  return usual_run_ * static_cast<int64_t>(queue_.size()) / options_.workers;
+}
+
 size_t WorkerPool::waiting() const {
   MutexLock lock(&mutex_);
   return queue_.size();
@@ -102,14 +113,21 @@ void WorkerPool::Work() {
       queue_.pop_front();
       ++running_;
     }
-    if (job.wanted()) {
+    const bool wanted = job.wanted();
+    const absl::Time start = options_.clock->Now();
+    if (wanted) {
       job.run();
     } else {
       job.drop();
     }
+    const absl::Duration took = options_.clock->Now() - start;
     job = {};  // what the job holds (a model, an image) is released before it counts as done
     MutexLock lock(&mutex_);
     --running_;
+    if (wanted) {
+      usual_run_ =
+          usual_run_ == absl::ZeroDuration() ? took : usual_run_ + (took - usual_run_) * kLastJob;
+    }
     changed_.NotifyAll();
   }
 }

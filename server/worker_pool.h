@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 
 namespace stylex {
@@ -31,6 +32,7 @@ class WorkerPool {
     int workers = 1;
     size_t max_queue = 64;                     // jobs that wait; those that run do not count
     std::function<void()> on_start = nullptr;  // on each thread, first; may be empty
+    const Clock* clock = &Clock::Real();       // measures what jobs take; must outlive the pool
   };
 
   explicit WorkerPool(const Options& options);
@@ -47,6 +49,10 @@ class WorkerPool {
   // Takes no more jobs, and waits at most `timeout` for those it has; true when all are through.
   bool Drain(absl::Duration timeout);
 
+  // How long those that wait now will keep the next one waiting, as far as the jobs of late tell;
+  // zero while nobody waits, or nothing is known yet.
+  absl::Duration EstimatedWait() const;
+
   size_t waiting() const;
   size_t running() const;
 
@@ -60,6 +66,8 @@ class WorkerPool {
   CondVar changed_;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  // What jobs take, the last ones weighing most; zero until the first is through.
+  absl::Duration usual_run_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;    // takes no more jobs
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;  // threads end
   std::vector<std::thread> threads_;

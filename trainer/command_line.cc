@@ -146,6 +146,12 @@ int TrainMain(int argc, char** argv) {
                    "joint search: moves, ranked by gradients, that each step tries")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  evaluate
+      ->add_option("--beam", evaluate_options.beam,
+                   "joint search: sets of moves that are followed side by side where the greedy one "
+                   "takes three moves or more; 1: greedy only")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
   std::string protocol;
   evaluate

@@ -54,6 +54,7 @@ struct EvaluateOptions {
   // See FlipOptions.
   int64_t candidates = 96;
   int64_t joint_candidates = 32;
+  int64_t beam = 8;
   bool record = true;  // write the figures into the checkpoint
 };
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options);

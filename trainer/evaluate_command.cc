@@ -65,6 +65,9 @@ void PrintFlips(const FlipFigures& figures) {
     }
     std::printf("\n");
   }
+  std::printf("  %lld random coordinates moved at once: %s\n",
+              static_cast<long long>(kMostAttributes),
+              Rate(figures.random_together, figures.images).c_str());
 }
 
 std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruction,
@@ -87,6 +90,8 @@ std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruct
       AddRate(name + "_agreeing", flips.agreeing_flips.at(choice)[i], flips.agreeing, &metrics);
     }
   }
+  AddRate(absl::StrCat("flip_rate_random_", kMostAttributes, "_together"), flips.random_together,
+          flips.images, &metrics);
   return metrics;
 }
 
@@ -108,6 +113,7 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
   flip_options.seed = common.seed;
   flip_options.candidates = options.candidates;
   flip_options.joint_candidates = options.joint_candidates;
+  flip_options.beam = options.beam;
   flip_options.workers = device.is_cpu() ? torch::get_num_threads() : 1;
   STYLEX_ASSIGN_OR_RETURN(const FlipFigures flips,
                           EvaluateFlips(checkpoint, *dataset, flip_options, run.get()));

@@ -28,7 +28,12 @@ constexpr uint64_t kRandomMoves = 31;
 using Flipped = std::array<bool, kMostAttributes>;  // [k - 1]: within k attributes
 
 // Moves the first 1, 2, ... coordinates together and looks when the target is reached.
-absl::StatusOr<Flipped> FlipByOrder(const ImageVariants& variants,
+struct Ordered {
+  Flipped flipped{};      // by the first 1, 2, ... or any fewer
+  bool together = false;  // by all of them at once
+};
+
+absl::StatusOr<Ordered> FlipByOrder(const ImageVariants& variants,
                                     std::span<const Coordinate> order, int64_t target) {
   std::vector<MoveSet> prefixes;
   MoveSet moves;
@@ -37,18 +42,19 @@ absl::StatusOr<Flipped> FlipByOrder(const ImageVariants& variants,
     moves.push_back({coordinate, 1});
     prefixes.push_back(moves);
   }
-  Flipped flipped{};
+  Ordered ordered;
   if (prefixes.empty()) {
-    return flipped;
+    return ordered;
   }
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants.Logits(prefixes));
   const torch::Tensor decided = logits.argmax(1);
   bool reached = false;
   for (int64_t k = 0; k < kMostAttributes; ++k) {
     reached = reached || (k < decided.size(0) && decided[k].item<int64_t>() == target);
-    flipped[static_cast<size_t>(k)] = reached;
+    ordered.flipped[static_cast<size_t>(k)] = reached;
   }
-  return flipped;
+  ordered.together = decided[-1].item<int64_t>() == target;
+  return ordered;
 }
 
 std::vector<Coordinate> RandomCoordinates(int64_t num_styles, uint64_t seed) {
@@ -95,6 +101,7 @@ absl::StatusOr<std::vector<Coordinate>> OrderBySingles(const ImageVariants& vari
 struct ImageOutcome {
   bool agrees = false;
   std::map<Choice, Flipped> flipped;
+  bool random_together = false;
 };
 
 absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const StyleRanges& ranges,
@@ -109,32 +116,35 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const S
   const int64_t target = std::get<1>(base.topk(2))[1].item<int64_t>();
   ImageOutcome outcome;
   outcome.agrees = original.argmax(1).item<int64_t>() == base.argmax().item<int64_t>();
+  const auto flip = [&](const std::vector<Coordinate>& order) {
+    return FlipByOrder(variants, order, target);
+  };
+  STYLEX_ASSIGN_OR_RETURN(const Ordered by_index,
+                          flip(IndexCoordinates(*checkpoint.attributes, target)));
+  outcome.flipped[Choice::kGlobalIndex] = by_index.flipped;
   STYLEX_ASSIGN_OR_RETURN(
-      outcome.flipped[Choice::kGlobalIndex],
-      FlipByOrder(variants, IndexCoordinates(*checkpoint.attributes, target), target));
+      const Ordered by_chance,
+      flip(RandomCoordinates(ranges.size(),
+                             SeedFor(options.seed, static_cast<uint64_t>(number), kRandomMoves))));
+  outcome.flipped[Choice::kRandom] = by_chance.flipped;
+  outcome.random_together = by_chance.together;
   STYLEX_ASSIGN_OR_RETURN(
-      outcome.flipped[Choice::kRandom],
-      FlipByOrder(
-          variants,
-          RandomCoordinates(ranges.size(),
-                            SeedFor(options.seed, static_cast<uint64_t>(number), kRandomMoves)),
-          target));
-  STYLEX_ASSIGN_OR_RETURN(
-      std::vector<Coordinate> order,
+      const std::vector<Coordinate> strongest,
       OrderBySingles(variants,
                      GradientCandidates(model, styles, ranges, target, 1, options.candidates),
                      target));
-  STYLEX_ASSIGN_OR_RETURN(outcome.flipped[Choice::kStrongestSingles],
-                          FlipByOrder(variants, order, target));
+  STYLEX_ASSIGN_OR_RETURN(const Ordered by_strength, flip(strongest));
+  outcome.flipped[Choice::kStrongestSingles] = by_strength.flipped;
   CounterfactualOptions search;
   search.target = target;
   search.max_attributes = kMostAttributes;
   search.minimal = false;
   search.shortlist = options.joint_candidates;
+  search.beam = options.beam;
   STYLEX_ASSIGN_OR_RETURN(
       const CounterfactualResult found,
       FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search));
-  Flipped& joint = outcome.flipped[Choice::kJointGreedy];
+  Flipped& joint = outcome.flipped[Choice::kJoint];
   joint.fill(false);
   if (found.outcome == CounterfactualOutcome::kFlipped) {
     std::fill(joint.begin() + static_cast<int64_t>(found.applied.size()) - 1, joint.end(), true);
@@ -145,6 +155,7 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const S
 void Count(const ImageOutcome& outcome, FlipFigures* figures) {
   ++figures->images;
   figures->agreeing += outcome.agrees ? 1 : 0;
+  figures->random_together += outcome.random_together ? 1 : 0;
   for (const auto& [choice, flipped] : outcome.flipped) {
     for (size_t k = 0; k < flipped.size(); ++k) {
       figures->flips[choice][k] += flipped[k] ? 1 : 0;
@@ -161,7 +172,7 @@ std::string NameOf(Choice choice) {
       return "index";
     case Choice::kStrongestSingles:
       return "singles";
-    case Choice::kJointGreedy:
+    case Choice::kJoint:
       return "joint";
     case Choice::kRandom:
       return "random";

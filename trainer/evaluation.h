@@ -27,9 +27,9 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
                                                              const Dataset& dataset, Run* run);
 
 // How the moved attributes are chosen.
-enum class Choice { kGlobalIndex, kStrongestSingles, kJointGreedy, kRandom };
+enum class Choice { kGlobalIndex, kStrongestSingles, kJoint, kRandom };
 inline constexpr std::array<Choice, 4> kChoices = {Choice::kGlobalIndex, Choice::kStrongestSingles,
-                                                   Choice::kJointGreedy, Choice::kRandom};
+                                                   Choice::kJoint, Choice::kRandom};
 std::string NameOf(Choice choice);  // "index", "singles", "joint", "random"
 
 inline constexpr int64_t kMostAttributes = 10;
@@ -39,6 +39,8 @@ struct FlipFigures {
   int64_t agreeing = 0;
   // flips[choice][k - 1]: images whose decision becomes the target with at most k attributes moved.
   std::map<Choice, std::array<int64_t, kMostAttributes>> flips;
+  // Images whose decision is the target with all kMostAttributes random coordinates moved at once.
+  int64_t random_together = 0;
   // The same among the images whose reconstruction is decided as the photograph is.
   std::map<Choice, std::array<int64_t, kMostAttributes>> agreeing_flips;
 };
@@ -51,6 +53,8 @@ struct FlipOptions {
   int64_t candidates = 96;
   // Joint search: moves tried at each step, ranked by gradients at the image as moved so far.
   int64_t joint_candidates = 32;
+  // Joint search: sets followed side by side where the greedy search takes three moves or more.
+  int64_t beam = 8;
 };
 
 // What is explained is the decision on the reconstruction; the target is that decision's runner-up,

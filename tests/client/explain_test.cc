@@ -46,15 +46,16 @@ TEST_F(ExplainTest, WritesAllFilesIntoAFolderThatItMakes) {
 
 TEST_F(ExplainTest, SendsWhatTheOptionsSay) {
   const std::string file = WriteGreyPng(folder_ / "tom.png", 16, 10);
-  const ProgramResult result =
-      Run({"explain", file, "--target", "dog", "--max-attributes", "4", "--shift", "2",
-           "--probability", "0.9", "--model", "pets", "--output", folder_ / "out"});
+  const ProgramResult result = Run({"explain", file, "--target", "dog", "--max-attributes", "4",
+                                    "--shift", "2", "--probability", "0.9", "--certify", "7",
+                                    "--model", "pets", "--output", folder_ / "out"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   const v1::CounterfactualRequest request = service_.counterfactual_request();
   EXPECT_EQ(request.target_class().label(), "dog");
   EXPECT_EQ(request.max_attributes(), 4);
   EXPECT_EQ(request.shift(), 2);
   EXPECT_EQ(request.target_probability(), 0.9);
+  EXPECT_EQ(request.certificate_candidates(), 7);
   EXPECT_EQ(request.model(), "pets");
 }
 

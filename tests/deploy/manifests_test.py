@@ -7,9 +7,7 @@ starts the server with the flags of the manifests and asks it what the probes wo
 
 import json
 import os
-import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,50 +18,12 @@ except ImportError:
     print("skipped: python3-yaml is not installed")
     sys.exit(77)
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-KUBERNETES = ROOT / "deploy/kubernetes"
-TLS_OVERLAY = """
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [../base]
-components: [../components/tls, ../components/servicemonitor, ../components/networkpolicy]
-"""
+from renderings import ROOT, renderings
 
 
 def check(condition, message):
     if not condition:
         sys.exit(f"failed: {message}")
-
-
-def kustomize():
-    found = shutil.which("kustomize") or os.path.expanduser("~/go/bin/kustomize")
-    return found if os.path.exists(found) else None
-
-
-def documents(text):
-    return {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(text) if o}
-
-
-def build(folder):
-    return documents(subprocess.run([kustomize(), "build", str(folder)], check=True,
-                                    capture_output=True, text=True).stdout)
-
-
-def renderings():
-    """Name and objects of everything that somebody might apply."""
-    if not kustomize():
-        print("kustomize is not installed: reading the base's files as they are")
-        names = yaml.safe_load((KUBERNETES / "base/kustomization.yaml").read_text())["resources"]
-        text = "\n---\n".join((KUBERNETES / "base" / name).read_text() for name in names)
-        return [("base", documents(text))]
-    result = [(name, build(KUBERNETES / name)) for name in ("base", "overlays/cpu", "overlays/gpu")]
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = pathlib.Path(scratch) / "kubernetes"
-        shutil.copytree(KUBERNETES, copy)
-        (copy / "all").mkdir()
-        (copy / "all/kustomization.yaml").write_text(TLS_OVERLAY)
-        result.append(("base with every component", build(copy / "all")))
-    return result
 
 
 def flag_values(arguments):
@@ -89,16 +49,36 @@ def check_container(container, flags):
         check(container[probe]["grpc"] == {"port": int(health), "service": service},
               f"{probe} does not ask for {service} on {health}")
         check(container[probe]["timeoutSeconds"] >= 5, f"{probe} times out too early")
-    context = container["securityContext"]
-    check(context["allowPrivilegeEscalation"] is False, "privilege escalation is allowed")
-    check(context["readOnlyRootFilesystem"] is True, "the root file system is writable")
-    check(context["capabilities"]["drop"] == ["ALL"], "capabilities are kept")
-    for kind in ("requests", "limits"):
-        check(set(container["resources"][kind]) >= {"cpu", "memory"}, f"{kind} are incomplete")
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     for flag in ("tls-certificate", "tls-key"):
         if flag in flags:
             check(os.path.dirname(flags[flag]) in mounts, f"nothing is mounted for --{flag}")
+
+
+def check_confinement(container):
+    name = container["name"]
+    context = container["securityContext"]
+    check(context["allowPrivilegeEscalation"] is False, f"{name}: privilege escalation is allowed")
+    check(context["readOnlyRootFilesystem"] is True, f"{name}: the root file system is writable")
+    check(context["capabilities"]["drop"] == ["ALL"], f"{name}: capabilities are kept")
+    for kind in ("requests", "limits"):
+        check(set(container["resources"][kind]) >= {"cpu", "memory"}, f"{kind} are incomplete")
+
+
+def check_models(pod, container, flags):
+    """Where models are mounted, the server looks for them; what copies them writes there."""
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    check(("models" in mounts) == ("models" in volumes), "models are mounted by half")
+    if "models" in mounts:
+        check(mounts["models"]["mountPath"] == flags["models"], "models are not at --models")
+        check(mounts["models"]["readOnly"] is True, "the server could write its models")
+    for copier in pod.get("initContainers", []):
+        check_confinement(copier)
+        (mount,) = copier["volumeMounts"]
+        check(mount["name"] == "models", "the models are copied elsewhere")
+        check(copier["command"][-1].rstrip("/") == mount["mountPath"], "copies beside the volume")
+        check("emptyDir" in volumes["models"], "copies into a volume that is not the pod's own")
 
 
 def check_pod(name, objects, usage):
@@ -107,6 +87,8 @@ def check_pod(name, objects, usage):
     flags = flag_values(container["args"])
     check_flags(usage, flags, [variable["name"] for variable in container["env"]])
     check_container(container, flags)
+    check_confinement(container)
+    check_models(pod, container, flags)
     check(pod["securityContext"]["runAsNonRoot"] is True, "runs as root")
     check(pod["automountServiceAccountToken"] is False, "mounts a token")
     check(pod["enableServiceLinks"] is False, "a Service's variables would be read as flags")
@@ -142,6 +124,19 @@ def check_around(objects, flags):
               "Service stylex-metrics points elsewhere")
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
         check(wanted <= service["metadata"]["labels"].items(), "the monitor selects no Service")
+
+
+def check_scaler(rendered, source):
+    for objects in rendered.values():
+        scaler = objects.get(("ScaledObject", "stylex"))
+        if not scaler:
+            continue
+        deployment = objects["Deployment", "stylex"]
+        check("replicas" not in deployment["spec"], "replicas fight the autoscaler")
+        check(scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"],
+              "KEDA scales something else")
+        for trigger in scaler["spec"]["triggers"]:
+            check_metrics("KEDA", trigger["metadata"]["query"], source)
 
 
 def check_overlays(rendered):
@@ -182,18 +177,27 @@ def check_behaviour(server, container, flags):
         check(process.wait(timeout=60) == 0, "SIGTERM does not end the server with 0")
 
 
+def known_metrics(source):
+    return set(re.findall(r'"((?:stylex|process)_[a-z_]+)"', source))
+
+
+def check_metrics(who, expression, source):
+    """The metrics of an expression, every one of which the server has."""
+    names = {re.sub(r"_(bucket|sum|count)$", "", name)
+             for name in re.findall(r"\b(?:stylex|process)_[a-z_]+", expression)}
+    unknown = names - known_metrics(source)
+    check(not unknown, f"{who} asks for {unknown}, which there is not")
+    return names
+
+
 def check_dashboard(source):
-    """Every metric that the dashboard draws is one that the server has."""
     dashboard = json.loads((ROOT / "deploy/grafana/stylex-server.json").read_text())
-    known = set(re.findall(r'"((?:stylex|process)_[a-z_]+)"', source))
     drawn = set()
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
-            for name in re.findall(r"\b(?:stylex|process)_[a-z_]+", target["expr"]):
-                base = re.sub(r"_(bucket|sum|count)$", "", name)
-                check(base in known, f"panel {panel['title']!r} draws {name}, which there is not")
-                drawn.add(base)
-    check(known - drawn <= {"stylex_build_info"}, f"not drawn: {known - drawn}")
+            drawn |= check_metrics(f"panel {panel['title']!r}", target["expr"], source)
+    undrawn = known_metrics(source) - drawn
+    check(undrawn <= {"stylex_build_info"}, f"not drawn: {undrawn}")
 
 
 def main():
@@ -206,8 +210,10 @@ def main():
         check_around(objects, flags)
         print(f"{name}: {len(objects)} objects agree with the server")
     check_overlays(rendered)
+    source = (ROOT / "server/metrics.cc").read_text()
+    check_scaler(rendered, source)
     check_behaviour(server, *check_pod("base", rendered["base"], usage))
-    check_dashboard((ROOT / "server/metrics.cc").read_text())
+    check_dashboard(source)
 
 
 main()

@@ -358,6 +358,22 @@ TEST_F(AnswersTest, ACounterfactualAimsAtTheRunnerUp) {
   EXPECT_EQ(Counterfactual(request).target_label(), "medium");
 }
 
+TEST_F(AnswersTest, ACertificateIsGivenWhenAskedFor) {
+  v1::CounterfactualRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  const v1::CounterfactualResponse without = Counterfactual(request);
+  ASSERT_TRUE(without.flipped());
+  EXPECT_FALSE(without.has_certificate());
+  request.set_certificate_candidates(6);
+  const v1::CounterfactualResponse with = Counterfactual(request);
+  ASSERT_TRUE(with.flipped());
+  ASSERT_TRUE(with.has_certificate());
+  EXPECT_LE(with.applied_size(), without.applied_size());
+  EXPECT_EQ(with.certificate().candidates(), with.applied_size() == 1 ? 0 : 6);
+  EXPECT_EQ(with.certificate().subsets() > 0, with.applied_size() > 1);
+}
+
 TEST_F(AnswersTest, NoCounterfactualIsAnAnswer) {
   v1::CounterfactualRequest request;
   request.set_model("tiny");

@@ -191,10 +191,12 @@ TEST_F(BadInputTest, EveryFaultIsTold) {
   request.set_max_attributes(-1);
   request.set_shift(99);
   request.set_target_probability(2);
+  request.set_certificate_candidates(17);
   request.mutable_output_format()->set_quality(1000);
   const grpc::Status status = Counterfactual(request);
-  ExpectInvalid(status, {"image", "target_class.label", "attributes[0].index", "max_attributes",
-                         "shift", "target_probability", "output_format.quality"});
+  ExpectInvalid(status,
+                {"image", "target_class.label", "attributes[0].index", "max_attributes", "shift",
+                 "target_probability", "output_format.quality", "certificate_candidates"});
   EXPECT_THAT(status.error_message(), HasSubstr("'dark', 'medium', 'bright'"));
   EXPECT_LE(status.error_details().size(), 4000u);
 }

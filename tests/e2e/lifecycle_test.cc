@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <thread>
+#include <vector>
 
+#include "tests/e2e/load.h"
 #include "tests/e2e/odd_images.h"
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/tiny_checkpoint.h"
@@ -173,6 +177,53 @@ TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
       EXPECT_TRUE(FindDetail<google::rpc::RetryInfo>(status).has_value());
     }
   }
+}
+
+// Every worker is busy, the queue is full, calls are refused: the probes notice nothing.
+TEST_F(LifecycleTest, HealthAnswersWithin20MillisecondsUnderFullLoad) {
+  Start({"--workers", "4", "--max-queue", "4", "--search-workers", "1"});
+  RunningSearch search(&server_->stub(), kLong);
+  Load load(server_->NewChannel(), 16);
+  while (load.failures().empty()) {
+    std::this_thread::yield();
+  }
+  const auto health = grpc::health::v1::Health::NewStub(server_->NewChannel());
+  std::vector<std::chrono::steady_clock::duration> took;
+  for (int i = 0; i < 101; ++i) {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service("liveness");
+    HealthCheckResponse response;
+    const auto start = std::chrono::steady_clock::now();
+    ASSERT_TRUE(health->Check(&context, request, &response).ok());
+    took.push_back(std::chrono::steady_clock::now() - start);
+    EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  search.Cancel();
+  load.Stop();
+  for (const grpc::Status& failure : load.failures()) {
+    EXPECT_EQ(ReasonOf(failure), "QUEUE_FULL") << failure.error_message();
+  }
+  // The median, because somebody else may have the machine for a while.
+  std::nth_element(took.begin(), took.begin() + 50, took.end());
+  EXPECT_LT(took[50], std::chrono::milliseconds(20));
+}
+
+// A call that those ahead of it would keep waiting past its deadline is not queued at all.
+TEST_F(LifecycleTest, ADeadlineThatTheQueueOutlastsIsRefusedAtOnce) {
+  Start({"--workers", "1", "--max-queue", "64"});
+  Load load(server_->NewChannel(), 48);
+  load.AwaitCalls(100);
+  std::string reason;
+  while (reason != "DEADLINE_TOO_SHORT") {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(20));
+    v1::ClassifyResponse response;
+    reason = ReasonOf(server_->stub().Classify(&context, DarkImage(), &response));
+  }
+  load.Stop();
+  EXPECT_TRUE(load.failures().empty());
 }
 
 // Every worker for searches is busy; a single image is answered all the same.

@@ -260,7 +260,7 @@ TEST_F(SecurityTest, OldConnectionsAreMadeAnewWithoutLosingCalls) {
     v1::ListModelsResponse response;
     ASSERT_TRUE(v1::ExplanationService::NewStub(channel)->ListModels(&context, {}, &response).ok());
     const json line = json::parse(server_->AwaitLogLine(
-        std::string(context.GetServerInitialMetadata().find("x-request-id")->second.data(), 16)));
+        std::string(context.GetServerTrailingMetadata().find("x-request-id")->second.data(), 16)));
     peers.insert(line["peer"]);
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -33,10 +34,11 @@ ServerProcess::ServerProcess(const std::string& models, const std::vector<std::s
                                         models,
                                         "--host",
                                         "127.0.0.1",
-                                        "--port",
-                                        "0",
                                         "--device",
                                         "cpu"};
+  if (std::count(flags.begin(), flags.end(), "--port") == 0) {
+    arguments.insert(arguments.end(), {"--port", "0"});
+  }
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) {
@@ -117,6 +119,18 @@ HealthCheckResponse::ServingStatus ServerProcess::Health(const std::string& name
   }
   EXPECT_TRUE(status.ok()) << status.error_message();
   return response.status();
+}
+
+int64_t ServerProcess::ResidentKib() const {
+  std::ifstream file(absl::StrCat("/proc/", pid_, "/status"));
+  constexpr std::string_view kField = "VmRSS:";
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(kField)) {
+      return std::stoll(line.substr(kField.size()));
+    }
+  }
+  ADD_FAILURE() << "the server is gone: " << Log();
+  return 0;
 }
 
 void ServerProcess::Signal(int number) const { kill(pid_, number); }

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,8 +19,7 @@ namespace stylex {
 
 class ServerProcess {
  public:
-  // Starts on a free port; returns when it said where it listens. `flags` come after --models and
-  // --port.
+  // Returns when it said where it listens: on a free port, unless `flags` have another.
   explicit ServerProcess(const std::string& models, const std::vector<std::string>& flags = {});
   // Kills it if it still runs.
   ~ServerProcess();
@@ -37,6 +37,8 @@ class ServerProcess {
   // What health says of a name: SERVING, NOT_SERVING or, for an unknown one, SERVICE_UNKNOWN.
   grpc::health::v1::HealthCheckResponse::ServingStatus Health(const std::string& name);
 
+  // What it holds of the machine's memory.
+  int64_t ResidentKib() const;
   void Signal(int number) const;
   // Waits for the end; its exit code, or -signal.
   int Wait();

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "error_details.h"
+#include "fake_clock.h"
 #include "stylex/v1/explanation.grpc.pb.h"
 
 namespace stylex {
@@ -63,7 +64,7 @@ class RecordingObserver : public CallObserver {
 class CallRunnerTest : public ::testing::Test {
  protected:
   CallRunnerTest()
-      : pool_({.workers = 1, .max_queue = 1}),
+      : pool_({.workers = 1, .max_queue = 2, .clock = &pool_clock_}),
         bulk_pool_({.workers = 1, .max_queue = 1}),
         runner_({.max_message_bytes = 1000,
                  .observers = {&observer_},
@@ -102,6 +103,7 @@ class CallRunnerTest : public ::testing::Test {
   std::promise<absl::StatusCode> stopped_;
   std::string exception_;
   RecordingObserver observer_;
+  FakeClock pool_clock_;  // the pool's one worker alone reads and moves it
   WorkerPool pool_;
   WorkerPool bulk_pool_;
   CallRunner runner_;
@@ -218,12 +220,13 @@ TEST_F(CallRunnerTest, AFullQueueSaysWhenToTryAgain) {
   service_.classify = [] {
     return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
   };
-  grpc::Status waited;
+  grpc::Status waited, waited_too;
   std::thread second([&] {
     v1::ClassifyResponse response;
     waited = Classify(&response, &waiting);
   });
-  while (pool_.waiting() < 1) {
+  std::thread third([&] { waited_too = Classify(); });
+  while (pool_.waiting() < 2) {
     std::this_thread::yield();
   }
   grpc::ClientContext refused;
@@ -236,6 +239,41 @@ TEST_F(CallRunnerTest, AFullQueueSaysWhenToTryAgain) {
   running.TryCancel();
   first.join();
   second.join();
+  third.join();
+  EXPECT_TRUE(waited.ok());
+  EXPECT_TRUE(waited_too.ok());
+}
+
+TEST_F(CallRunnerTest, ACallThatWouldWaitPastItsDeadlineIsRefusedAtOnce) {
+  service_.classify = [this] {
+    return Doing([this](const Cancellation&, v1::ClassifyResponse*) {
+      pool_clock_.Advance(absl::Hours(1));
+      return absl::OkStatus();
+    });
+  };
+  ASSERT_TRUE(Classify().ok());  // from now on a call is thought to take an hour
+  service_.classify = [this] { return UntilStopped(); };
+  grpc::ClientContext running;
+  std::thread first([&] {
+    v1::ClassifyResponse response;
+    Classify(&response, &running);
+  });
+  started_.get_future().wait();
+  service_.classify = [] {
+    return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
+  };
+  grpc::Status waited;
+  std::thread second([&] { waited = Classify(); });  // nobody waits before it
+  while (pool_.waiting() < 1) {
+    std::this_thread::yield();
+  }
+  const grpc::Status refused = Classify();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(ReasonOf(refused), "DEADLINE_TOO_SHORT");
+  EXPECT_EQ(pool_.waiting(), 1u);
+  running.TryCancel();
+  first.join();
+  second.join();
   EXPECT_TRUE(waited.ok());
 }
 
@@ -245,9 +283,13 @@ TEST_F(CallRunnerTest, ADrainingServerRefusesNewCallsAndCanStopTheOthers) {
   std::thread client([&] { status = Classify(); });
   started_.get_future().wait();
   runner_.Refuse();
-  const grpc::Status refused = Classify();
+  grpc::ClientContext context;
+  v1::ClassifyResponse response;
+  const grpc::Status refused = Classify(&response, &context);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(ReasonOf(refused), "DRAINING");
+  // Otherwise gRPC's clients would not try it elsewhere.
+  EXPECT_TRUE(context.GetServerInitialMetadata().empty());
   runner_.AbandonAll();
   client.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
@@ -265,7 +307,7 @@ TEST_F(CallRunnerTest, EchoesTheRequestIdOrMakesOne) {
     }
     v1::ClassifyResponse response;
     ASSERT_TRUE(Classify(&response, &context).ok());
-    const auto& metadata = context.GetServerInitialMetadata();
+    const auto& metadata = context.GetServerTrailingMetadata();
     const auto id = metadata.find("x-request-id");
     ASSERT_NE(id, metadata.end());
     const std::string echoed(id->second.data(), id->second.size());

@@ -53,6 +53,14 @@ TEST_F(MetricsTest, CallsAreCountedByMethodAndCode) {
               HasSubstr("stylex_request_duration_seconds_bucket{method=\"Encode\",le=\"0.05\"} 2"));
 }
 
+TEST_F(MetricsTest, ACallThatWasNeverQueuedIsRejectedAndNotCancelled) {
+  metrics_.OnStarted("Encode");
+  metrics_.OnFinished(Call("Encode", DeadlineTooShortError(absl::Seconds(2))));
+  const std::string text = Read();
+  EXPECT_THAT(text, HasSubstr("stylex_rejected_total{reason=\"DEADLINE_TOO_SHORT\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("stylex_cancelled_total{method=\"Encode\"")));
+}
+
 TEST_F(MetricsTest, StoppedCallsTellWhere) {
   CallRecord record = Call("FindAttributes", absl::CancelledError("gone"));
   metrics_.OnStarted("FindAttributes");

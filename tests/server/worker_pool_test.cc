@@ -6,6 +6,8 @@
 #include <atomic>
 #include <future>
 
+#include "fake_clock.h"
+
 namespace stylex {
 namespace {
 
@@ -70,6 +72,27 @@ TEST(WorkerPoolTest, RefusesWhenTheQueueIsFull) {
   gate.Open();
   EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
   EXPECT_THAT(record.events, ElementsAre("ran a", "ran b"));
+}
+
+TEST(WorkerPoolTest, TellsHowLongThoseThatWaitWillTake) {
+  FakeClock clock;
+  Record record;
+  Gate first, second;
+  WorkerPool pool({.workers = 1, .max_queue = 8, .clock = &clock});
+  ASSERT_TRUE(pool.Submit(first.MakeJob()));
+  first.AwaitStart();
+  ASSERT_TRUE(pool.Submit(second.MakeJob()));
+  EXPECT_EQ(pool.EstimatedWait(), absl::ZeroDuration()) << "no job was ever through";
+  clock.Advance(absl::Seconds(2));
+  first.Open();
+  second.AwaitStart();
+  EXPECT_EQ(pool.EstimatedWait(), absl::ZeroDuration()) << "nobody waits";
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(pool.Submit(record.MakeJob("a")));
+  }
+  EXPECT_EQ(pool.EstimatedWait(), absl::Seconds(6));
+  second.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
 }
 
 TEST(WorkerPoolTest, DropsUnwantedJobsBeforeTheyStart) {

@@ -1,0 +1,73 @@
+// One image whose decision is to be changed: what the searches for a counterfactual ask of it, and
+// how many classifier calls that took.
+#ifndef STYLEX_EXPLAIN_IMAGE_UNDER_SEARCH_H_
+#define STYLEX_EXPLAIN_IMAGE_UNDER_SEARCH_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "explain/counterfactual.h"
+#include "explain/image_variants.h"
+
+namespace stylex {
+
+// Not thread-safe.
+class ImageUnderSearch {
+ public:
+  // styles: one image's, [1, ...]. All must outlive this.
+  ImageUnderSearch(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+                   const CounterfactualOptions& options);
+
+  ImageUnderSearch(const ImageUnderSearch&) = delete;
+  ImageUnderSearch& operator=(const ImageUnderSearch&) = delete;
+
+  // Logits of the image itself, [K] on the CPU, like all logits here.
+  const torch::Tensor& base() const { return base_; }
+  // Logits with each set of moves, [M, K]. CANCELLED when told so, as below.
+  absl::StatusOr<torch::Tensor> Logits(std::span<const MoveSet> sets) const;
+  // Logits with all of `moves` and one more, each of `more` in turn, [M, K]; each is computed from
+  // its own layer on.
+  absl::StatusOr<torch::Tensor> LogitsWithOneMore(const MoveSet& moves,
+                                                  std::span<const Move> more) const;
+  // Those of `candidates` whose coordinates `moves` leaves alone; of these only the shortlist that
+  // the options ask for.
+  std::vector<Coordinate> Shortlist(const MoveSet& moves,
+                                    const std::vector<Coordinate>& candidates) const;
+  // The `count` moves, no two of one coordinate, that raise the margin most on their own, exactly,
+  // strongest first; among the four times as many that gradients rank highest.
+  absl::StatusOr<std::vector<Move>> Strongest(const std::vector<Coordinate>& candidates,
+                                              int64_t count) const;
+
+  // logit(target) - greatest other logit, [..., K] -> [...]. The decision is the argmax, so this,
+  // not the target's logit alone as in algorithms §5.6, is what a flip needs: with more than two
+  // classes a move may raise the target and a third class still more.
+  torch::Tensor Margin(const torch::Tensor& logits) const;
+  bool IsTarget(const torch::Tensor& logits) const;  // [K]
+  // Decided as the target, with the probability asked for. logits: [K].
+  bool Reached(const torch::Tensor& logits) const;
+
+  const CounterfactualOptions& options() const { return options_; }
+  // Classifier calls so far, those for gradients among them.
+  int64_t evaluations() const { return evaluations_; }
+
+ private:
+  VariantOptions Batches() const;
+  std::vector<Coordinate> RankByGradient(const MoveSet& moves, std::span<const Coordinate> among,
+                                         int64_t count) const;
+
+  const Stylex& model_;
+  const StyleRanges& ranges_;
+  const CounterfactualOptions& options_;
+  const StyleVectors styles_;
+  mutable int64_t evaluations_ = 0;
+  const ImageVariants variants_;
+  const torch::Tensor base_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_EXPLAIN_IMAGE_UNDER_SEARCH_H_
