@@ -1,7 +1,7 @@
 // Included first, by the compiler's command line, where clang compiles LibTorch 1.13: clang
 // instantiates std::vector's constexpr members where LibTorch only declares what they hold, and so
-// refuses it as C++20. Here they are not constexpr, and std::fill knows nothing of
-// std::vector<bool>, which nobody fills.
+// refuses it as C++20. Here they are not constexpr; std::fill for std::vector<bool>, which <string>
+// declares constexpr, comes from fill_bits.cc.
 #ifndef STYLEX_TESTS_FUZZ_VECTOR_FOR_CLANG_H_
 #define STYLEX_TESTS_FUZZ_VECTOR_FOR_CLANG_H_
 
