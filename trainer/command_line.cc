@@ -147,9 +147,10 @@ int TrainMain(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate
-      ->add_option("--beam", evaluate_options.beam,
-                   "joint search: sets of moves that are followed side by side where the greedy one "
-                   "takes three moves or more; 1: greedy only")
+      ->add_option(
+          "--beam", evaluate_options.beam,
+          "joint search: sets of moves that are followed side by side where the greedy one "
+          "takes three moves or more; 1: greedy only")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
