@@ -1,7 +1,9 @@
 #include "server/network_passes.h"
 
+#include <omp.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/status_macros.h"
@@ -42,6 +44,20 @@ torch::Tensor Gather(std::span<void* const> items, const Member& member,
   return (tensors.size() == 1 ? tensors.front() : torch::cat(tensors)).to(device);
 }
 
+// Waking threads for a few small images takes longer than they save: measured on two cores, eight
+// images of 32x32 encode a sixth faster on one thread, and one image in 0.57 of the time.
+constexpr int64_t kPixelsPerThread = int64_t{1} << 14;
+void UseThreadsFor(int64_t images, const Stylex& model) {
+  if (!model.device().is_cpu()) {
+    return;
+  }
+  // Asking makes LibTorch set this thread up first, or it would later.
+  static thread_local const int64_t all = at::get_num_threads();
+  const int64_t side = model.config().resolution();
+  omp_set_num_threads(
+      static_cast<int>(std::clamp<int64_t>(images * side * side / kPixelsPerThread, 1, all)));
+}
+
 torch::Tensor OnCpu(const torch::Tensor& tensor) { return tensor.to(torch::kCPU); }
 
 class ClassifyPass : public BatchedPass {
@@ -50,6 +66,7 @@ class ClassifyPass : public BatchedPass {
   const char* stage() const override { return "classify"; }
   void Run(std::span<void* const> items) override {
     const torch::NoGradGuard no_grad;
+    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
     const torch::Tensor images = Gather<ClassifyItem>(
         items, [](const ClassifyItem& item) { return item.image; }, model_.device());
     const torch::Tensor logits = OnCpu(model_.Logits(images));
@@ -68,6 +85,7 @@ class EncodePass : public BatchedPass {
   const char* stage() const override { return "encode"; }
   void Run(std::span<void* const> items) override {
     const torch::NoGradGuard no_grad;
+    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
     const torch::Tensor images = Gather<EncodeItem>(
         items, [](const EncodeItem& item) { return item.image; }, model_.device());
     const torch::Tensor logits = model_.Logits(images);
@@ -91,6 +109,7 @@ class StylesPass : public BatchedPass {
   const char* stage() const override { return "styles"; }
   void Run(std::span<void* const> items) override {
     const torch::NoGradGuard no_grad;
+    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
     const StyleVectors styles = model_.Styles(Gather<StylesItem>(
         items, [](const StylesItem& item) { return item.w; }, model_.device()));
     const StyleVectors all = {OnCpu(styles.conv), OnCpu(styles.rgb)};
@@ -109,6 +128,7 @@ class SynthesizePass : public BatchedPass {
   const char* stage() const override { return "synthesize"; }
   void Run(std::span<void* const> items) override {
     const torch::NoGradGuard no_grad;
+    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
     using Item = SynthesizeItem;
     const StyleVectors styles = {
         Gather<Item>(
