@@ -24,14 +24,6 @@ constexpr size_t kExhaustiveMoves = 6;
 constexpr int kGridSteps = 7;
 constexpr int kGridRounds = 3;
 
-std::vector<MoveSet> Singly(std::span<const Coordinate> coordinates, double shift) {
-  std::vector<MoveSet> sets;
-  for (const Coordinate& coordinate : coordinates) {
-    sets.push_back({{coordinate, shift}});
-  }
-  return sets;
-}
-
 // One image's search: what is asked, and what is known so far.
 class Search {
  public:
@@ -93,7 +85,7 @@ absl::StatusOr<CounterfactualOutcome> Search::AddJointly(
 absl::StatusOr<CounterfactualOutcome> Search::AddBySingleEffect(
     std::span<const Coordinate> candidates) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor singles,
-                          image_.Logits(Singly(candidates, options_.shift)));
+                          image_.LogitsWithOneMore({}, MovesBy(options_.shift, candidates)));
   const auto [gains, order] =
       (image_.Margin(singles) - image_.Margin(image_.base())).sort(/*dim=*/0, /*descending=*/true);
   MoveSet ranked;
@@ -101,8 +93,7 @@ absl::StatusOr<CounterfactualOutcome> Search::AddBySingleEffect(
                       static_cast<int64_t>(ranked.size()) < options_.max_attributes;
        ++i) {
     const Coordinate coordinate = candidates[order[i].item<int64_t>()];
-    if (std::none_of(ranked.begin(), ranked.end(),
-                     [&](const Move& move) { return move.coordinate.index == coordinate.index; })) {
+    if (!IsMoved(coordinate.index, ranked)) {
       ranked.push_back({coordinate, options_.shift});
     }
   }

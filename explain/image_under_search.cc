@@ -7,15 +7,6 @@
 #include "base/status_macros.h"
 
 namespace stylex {
-namespace {
-
-bool Moves(const MoveSet& moves, int64_t index) {
-  return std::any_of(moves.begin(), moves.end(),
-                     [index](const Move& move) { return move.coordinate.index == index; });
-}
-
-}  // namespace
-
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
                                    const StyleRanges& ranges, const CounterfactualOptions& options)
     : model_(model),
@@ -62,7 +53,7 @@ std::vector<Coordinate> ImageUnderSearch::Shortlist(
     const MoveSet& moves, const std::vector<Coordinate>& candidates) const {
   std::vector<Coordinate> left;
   std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(left),
-               [&](const Coordinate& candidate) { return !Moves(moves, candidate.index); });
+               [&](const Coordinate& candidate) { return !IsMoved(candidate.index, moves); });
   if (options_.shortlist <= 0 || static_cast<int64_t>(left.size()) <= options_.shortlist) {
     return left;
   }
@@ -71,10 +62,8 @@ std::vector<Coordinate> ImageUnderSearch::Shortlist(
 
 absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
     const std::vector<Coordinate>& candidates, int64_t count) const {
-  std::vector<Move> tried;
-  for (const Coordinate& coordinate : RankByGradient({}, candidates, 4 * count)) {
-    tried.push_back({coordinate, options_.shift});
-  }
+  const std::vector<Move> tried =
+      MovesBy(options_.shift, RankByGradient({}, candidates, 4 * count));
   std::vector<Move> strongest;
   if (tried.empty()) {
     return strongest;
@@ -83,7 +72,7 @@ absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
   const torch::Tensor order = Margin(logits).argsort(/*dim=*/0, /*descending=*/true);
   for (int64_t i = 0; i < order.size(0) && static_cast<int64_t>(strongest.size()) < count; ++i) {
     const Move& move = tried[static_cast<size_t>(order[i].item<int64_t>())];
-    if (!Moves(strongest, move.coordinate.index)) {
+    if (!IsMoved(move.coordinate.index, strongest)) {
       strongest.push_back(move);
     }
   }

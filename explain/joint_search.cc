@@ -107,10 +107,8 @@ absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
   for (int64_t size = 1; size <= max_moves; ++size) {
     std::vector<JointSet> next;
     for (const JointSet& set : front) {
-      std::vector<Move> more;
-      for (const Coordinate& coordinate : image.Shortlist(set.moves, candidates)) {
-        more.push_back({coordinate, image.options().shift});
-      }
+      const std::vector<Move> more =
+          MovesBy(image.options().shift, image.Shortlist(set.moves, candidates));
       STYLEX_ASSIGN_OR_RETURN(std::vector<JointSet> larger, AddEach(image, set, more));
       std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
                    std::back_inserter(next),

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+
 namespace stylex {
 
 void StyleRangeAccumulator::Add(const torch::Tensor& conv_styles) {
@@ -78,6 +80,34 @@ v1::Direction ToProto(int direction) {
 
 int DirectionFromProto(v1::Direction direction) {
   return direction == v1::DIRECTION_TO_MIN ? 0 : 1;
+}
+
+Coordinate ToCoordinate(const v1::Attribute& attribute) {
+  return {attribute.index(), DirectionFromProto(attribute.direction())};
+}
+
+ClassLists IndexLists(const v1::AttributeIndex& index, int64_t num_classes) {
+  ClassLists lists(static_cast<size_t>(num_classes));
+  for (const v1::ClassAttributes& of_class : index.classes()) {
+    for (const v1::Attribute& attribute : of_class.attributes()) {
+      lists[static_cast<size_t>(of_class.class_id())].push_back(ToCoordinate(attribute));
+    }
+  }
+  return lists;
+}
+
+std::vector<Move> MovesBy(double shift, std::span<const Coordinate> coordinates) {
+  std::vector<Move> moves;
+  moves.reserve(coordinates.size());
+  for (const Coordinate& coordinate : coordinates) {
+    moves.push_back({coordinate, shift});
+  }
+  return moves;
+}
+
+bool IsMoved(int64_t index, std::span<const Move> moves) {
+  return std::any_of(moves.begin(), moves.end(),
+                     [index](const Move& move) { return move.coordinate.index == index; });
 }
 
 StyleVectors ApplyMoves(const StyleVectors& styles, const StyleRanges& ranges,

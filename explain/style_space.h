@@ -26,6 +26,12 @@ struct Coordinate {
 std::vector<Coordinate> AllMoves(int64_t size);
 v1::Direction ToProto(int direction);
 int DirectionFromProto(v1::Direction direction);  // unspecified: towards max
+Coordinate ToCoordinate(const v1::Attribute& attribute);
+
+// What to move for each class, strongest first.
+using ClassLists = std::vector<std::vector<Coordinate>>;
+// The index's attributes of each class.
+ClassLists IndexLists(const v1::AttributeIndex& index, int64_t num_classes);
 
 // Extremes and moments of every style coordinate; tensors [S], float32, on the CPU.
 struct StyleRanges {
@@ -60,6 +66,10 @@ struct Move {
   Coordinate coordinate;
   double shift = 1;
 };
+// Each coordinate's move by `shift`, in their order.
+std::vector<Move> MovesBy(double shift, std::span<const Coordinate> coordinates);
+// Whether one of `moves` moves the coordinate with this index, whichever way.
+bool IsMoved(int64_t index, std::span<const Move> moves);
 
 // `styles` [1, ...] or [N, ...] with every move applied, each to the coordinate's value in `styles`
 // (of two moves of one coordinate the later counts); the input is not modified.

@@ -44,29 +44,46 @@ torch::Tensor Gather(std::span<void* const> items, const Member& member,
   return (tensors.size() == 1 ? tensors.front() : torch::cat(tensors)).to(device);
 }
 
+torch::Tensor OnCpu(const torch::Tensor& tensor) { return tensor.to(torch::kCPU); }
+
 // Waking threads for a few small images takes longer than they save: measured on two cores, eight
 // images of 32x32 encode a sixth faster on one thread, and one image in 0.57 of the time.
 constexpr int64_t kPixelsPerThread = int64_t{1} << 14;
-void UseThreadsFor(int64_t images, const Stylex& model) {
-  if (!model.device().is_cpu()) {
-    return;
-  }
-  // Asking makes LibTorch set this thread up first, or it would later.
-  static thread_local const int64_t all = at::get_num_threads();
-  const int64_t side = model.config().resolution();
-  omp_set_num_threads(
-      static_cast<int>(std::clamp<int64_t>(images * side * side / kPixelsPerThread, 1, all)));
-}
 
-torch::Tensor OnCpu(const torch::Tensor& tensor) { return tensor.to(torch::kCPU); }
-
-class ClassifyPass : public BatchedPass {
+// A pass through one model, without gradients and on as many threads as its images are worth.
+class NetworkPass : public BatchedPass {
  public:
-  explicit ClassifyPass(const Stylex& model) : model_(model) {}
-  const char* stage() const override { return "classify"; }
-  void Run(std::span<void* const> items) override {
+  explicit NetworkPass(const Stylex& model) : model_(model) {}
+  void Run(std::span<void* const> items) final {
     const torch::NoGradGuard no_grad;
-    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
+    if (model_.device().is_cpu()) {
+      ChooseThreads(static_cast<int64_t>(items.size()));
+    }
+    Compute(items);
+  }
+
+ protected:
+  virtual void Compute(std::span<void* const> items) = 0;
+
+  const Stylex& model_;
+
+ private:
+  void ChooseThreads(int64_t images) {
+    // Asking makes LibTorch set this thread up first, or it would later.
+    static thread_local const int64_t all = at::get_num_threads();
+    const int64_t side = model_.config().resolution();
+    omp_set_num_threads(
+        static_cast<int>(std::clamp<int64_t>(images * side * side / kPixelsPerThread, 1, all)));
+  }
+};
+
+class ClassifyPass : public NetworkPass {
+ public:
+  using NetworkPass::NetworkPass;
+  const char* stage() const override { return "classify"; }
+
+ private:
+  void Compute(std::span<void* const> items) override {
     const torch::Tensor images = Gather<ClassifyItem>(
         items, [](const ClassifyItem& item) { return item.image; }, model_.device());
     const torch::Tensor logits = OnCpu(model_.Logits(images));
@@ -74,18 +91,15 @@ class ClassifyPass : public BatchedPass {
       At<ClassifyItem>(items[i]).logits = logits.narrow(0, static_cast<int64_t>(i), 1);
     }
   }
-
- private:
-  const Stylex& model_;
 };
 
-class EncodePass : public BatchedPass {
+class EncodePass : public NetworkPass {
  public:
-  explicit EncodePass(const Stylex& model) : model_(model) {}
+  using NetworkPass::NetworkPass;
   const char* stage() const override { return "encode"; }
-  void Run(std::span<void* const> items) override {
-    const torch::NoGradGuard no_grad;
-    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
+
+ private:
+  void Compute(std::span<void* const> items) override {
     const torch::Tensor images = Gather<EncodeItem>(
         items, [](const EncodeItem& item) { return item.image; }, model_.device());
     const torch::Tensor logits = model_.Logits(images);
@@ -98,18 +112,15 @@ class EncodePass : public BatchedPass {
                                           all.styles.Narrow(n, 1)};
     }
   }
-
- private:
-  const Stylex& model_;
 };
 
-class StylesPass : public BatchedPass {
+class StylesPass : public NetworkPass {
  public:
-  explicit StylesPass(const Stylex& model) : model_(model) {}
+  using NetworkPass::NetworkPass;
   const char* stage() const override { return "styles"; }
-  void Run(std::span<void* const> items) override {
-    const torch::NoGradGuard no_grad;
-    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
+
+ private:
+  void Compute(std::span<void* const> items) override {
     const StyleVectors styles = model_.Styles(Gather<StylesItem>(
         items, [](const StylesItem& item) { return item.w; }, model_.device()));
     const StyleVectors all = {OnCpu(styles.conv), OnCpu(styles.rgb)};
@@ -117,18 +128,15 @@ class StylesPass : public BatchedPass {
       At<StylesItem>(items[i]).styles = all.Narrow(static_cast<int64_t>(i), 1);
     }
   }
-
- private:
-  const Stylex& model_;
 };
 
-class SynthesizePass : public BatchedPass {
+class SynthesizePass : public NetworkPass {
  public:
-  explicit SynthesizePass(const Stylex& model) : model_(model) {}
+  using NetworkPass::NetworkPass;
   const char* stage() const override { return "synthesize"; }
-  void Run(std::span<void* const> items) override {
-    const torch::NoGradGuard no_grad;
-    UseThreadsFor(static_cast<int64_t>(items.size()), model_);
+
+ private:
+  void Compute(std::span<void* const> items) override {
     using Item = SynthesizeItem;
     const StyleVectors styles = {
         Gather<Item>(
@@ -142,9 +150,6 @@ class SynthesizePass : public BatchedPass {
       At<Item>(items[i]).drawn = {all.image.narrow(0, n, 1), all.logits.narrow(0, n, 1)};
     }
   }
-
- private:
-  const Stylex& model_;
 };
 
 }  // namespace

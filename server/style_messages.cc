@@ -52,8 +52,4 @@ std::vector<Move> ToMoves(const google::protobuf::RepeatedPtrField<v1::StyleEdit
   return moves;
 }
 
-Coordinate ToCoordinate(const v1::Attribute& attribute) {
-  return {attribute.index(), DirectionFromProto(attribute.direction())};
-}
-
 }  // namespace stylex

@@ -23,7 +23,6 @@ v1::Styles ToStyles(const StyleVectors& styles, const std::string& model_id);
 StyleVectors FromStyles(const v1::Styles& styles, const torch::Device& device);
 
 std::vector<Move> ToMoves(const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
-Coordinate ToCoordinate(const v1::Attribute& attribute);
 
 }  // namespace stylex
 

@@ -200,10 +200,8 @@ absl::StatusOr<v1::ClassAttributes> AttributesOfClass(const Stylex& model,
 
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options) {
   torch::NoGradGuard no_grad;
-  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
-  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(options.checkpoint));
-  Stylex& model = checkpoint.model;
-  model.To(device);
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
+  const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(model.config(), common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,

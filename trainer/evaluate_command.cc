@@ -98,9 +98,7 @@ std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruct
 }  // namespace
 
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options) {
-  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
-  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(options.checkpoint));
-  checkpoint.model.To(device);
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(checkpoint.model.config(), common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
@@ -114,7 +112,7 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
   flip_options.candidates = options.candidates;
   flip_options.joint_candidates = options.joint_candidates;
   flip_options.beam = options.beam;
-  flip_options.workers = device.is_cpu() ? torch::get_num_threads() : 1;
+  flip_options.workers = checkpoint.model.device().is_cpu() ? torch::get_num_threads() : 1;
   STYLEX_ASSIGN_OR_RETURN(const FlipFigures flips,
                           EvaluateFlips(checkpoint, *dataset, flip_options, run.get()));
   PrintFlips(flips);

@@ -17,6 +17,7 @@
 #include "explain/metrics.h"
 #include "models/pixels.h"
 #include "trainer/batch_loader.h"
+#include "trainer/session.h"
 #include "trainer/training_state.h"
 
 namespace stylex {
@@ -27,12 +28,12 @@ constexpr uint64_t kRandomMoves = 31;
 
 using Flipped = std::array<bool, kMostAttributes>;  // [k - 1]: within k attributes
 
-// Moves the first 1, 2, ... coordinates together and looks when the target is reached.
 struct Ordered {
   Flipped flipped{};      // by the first 1, 2, ... or any fewer
   bool together = false;  // by all of them at once
 };
 
+// Moves the first 1, 2, ... coordinates together and looks when the target is reached.
 absl::StatusOr<Ordered> FlipByOrder(const ImageVariants& variants,
                                     std::span<const Coordinate> order, int64_t target) {
   std::vector<MoveSet> prefixes;
@@ -70,18 +71,6 @@ std::vector<Coordinate> RandomCoordinates(int64_t num_styles, uint64_t seed) {
   return coordinates;
 }
 
-std::vector<Coordinate> IndexCoordinates(const v1::AttributeIndex& index, int64_t target) {
-  std::vector<Coordinate> coordinates;
-  for (const v1::ClassAttributes& entry : index.classes()) {
-    if (entry.class_id() == target) {
-      for (const v1::Attribute& attribute : entry.attributes()) {
-        coordinates.push_back({attribute.index(), DirectionFromProto(attribute.direction())});
-      }
-    }
-  }
-  return coordinates;
-}
-
 // By exact effect on the margin of the target, strongest first.
 absl::StatusOr<std::vector<Coordinate>> OrderBySingles(const ImageVariants& variants,
                                                        std::vector<Coordinate> candidates,
@@ -104,10 +93,9 @@ struct ImageOutcome {
   bool random_together = false;
 };
 
-absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const StyleRanges& ranges,
-                                           const Bitmap& bitmap, int64_t number,
-                                           const FlipOptions& options) {
-  const Stylex& model = checkpoint.model;
+absl::StatusOr<ImageOutcome> EvaluateImage(const Stylex& model, const StyleRanges& ranges,
+                                           const ClassLists& index, const Bitmap& bitmap,
+                                           int64_t number, const FlipOptions& options) {
   const torch::Tensor x = BitmapToTensor(bitmap).to(model.device());
   const torch::Tensor original = model.Logits(x);
   const StyleVectors styles = model.Styles(model.Encode(x, original));
@@ -119,8 +107,7 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Checkpoint& checkpoint, const S
   const auto flip = [&](const std::vector<Coordinate>& order) {
     return FlipByOrder(variants, order, target);
   };
-  STYLEX_ASSIGN_OR_RETURN(const Ordered by_index,
-                          flip(IndexCoordinates(*checkpoint.attributes, target)));
+  STYLEX_ASSIGN_OR_RETURN(const Ordered by_index, flip(index[static_cast<size_t>(target)]));
   outcome.flipped[Choice::kGlobalIndex] = by_index.flipped;
   STYLEX_ASSIGN_OR_RETURN(
       const Ordered by_chance,
@@ -219,11 +206,10 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
 
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
                                           const FlipOptions& options, Run* run) {
-  if (!checkpoint.attributes) {
-    return absl::FailedPreconditionError(
-        "the checkpoint has no attribute index; run `stylex-train attributes` first");
-  }
+  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
+  const Stylex& model = checkpoint.model;
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
+  const ClassLists index = IndexLists(*checkpoint.attributes, model.num_classes());
   std::vector<int64_t> order =
       EpochOrder(dataset.size(Split::kValidation), options.seed, /*epoch=*/0);
   if (options.images > 0) {
@@ -246,7 +232,7 @@ absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Da
         continue;
       }
       const absl::StatusOr<ImageOutcome> outcome =
-          EvaluateImage(checkpoint, ranges, *bitmap, order[i], options);
+          EvaluateImage(model, ranges, index, *bitmap, order[i], options);
       MutexLock lock(&mutex);
       if (!outcome.ok()) {
         failure = outcome.status();

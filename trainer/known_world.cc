@@ -96,6 +96,14 @@ absl::StatusOr<std::map<std::string, std::vector<double>>> ReadValues(
 
 }  // namespace
 
+std::vector<int> KnownWorld::signs() const {
+  std::vector<int> signs;
+  for (const Factor& factor : factors_) {
+    signs.push_back(factor.sign);
+  }
+  return signs;
+}
+
 absl::StatusOr<std::vector<double>> KnownWorld::ValuesOf(const std::string& image_path) const {
   const std::string name =
       std::filesystem::path(image_path).lexically_relative(folder_).generic_string();

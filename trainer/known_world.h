@@ -56,6 +56,7 @@ class KnownWorld {
 
   virtual ~KnownWorld() = default;
   const std::vector<Factor>& factors() const { return factors_; }
+  std::vector<int> signs() const;  // of the factors
   int resolution() const { return resolution_; }
   int channels() const { return channels_; }
 

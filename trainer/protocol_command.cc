@@ -74,9 +74,7 @@ Report ReportOf(const HeldOutFigures& figures) {
 
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options) {
   const bool table2 = options.protocol == kTable2Protocol;
-  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
-  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(options.checkpoint));
-  checkpoint.model.To(device);
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(checkpoint.model.config(), common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,

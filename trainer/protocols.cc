@@ -12,6 +12,7 @@
 #include "explain/exemplar_baseline.h"
 #include "trainer/batch_loader.h"
 #include "trainer/encoded_images.h"
+#include "trainer/session.h"
 #include "trainer/training_state.h"
 
 namespace stylex {
@@ -150,13 +151,6 @@ ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logit
   return lists;
 }
 
-absl::Status NeedIndex(const Checkpoint& checkpoint) {
-  return checkpoint.attributes ? absl::OkStatus()
-                               : absl::FailedPreconditionError(
-                                     "the checkpoint has no attribute index; run "
-                                     "`stylex-train attributes` first");
-}
-
 void Finish(RepeatedRate* rate) {
   const double n = static_cast<double>(rate->rates.size());
   double sum = 0, squares = 0;
@@ -200,17 +194,6 @@ std::string TitleOf(Method method) {
   return "";
 }
 
-ClassLists IndexLists(const v1::AttributeIndex& index, int64_t num_classes) {
-  ClassLists lists(static_cast<size_t>(num_classes));
-  for (const v1::ClassAttributes& of_class : index.classes()) {
-    for (const v1::Attribute& attribute : of_class.attributes()) {
-      lists[static_cast<size_t>(of_class.class_id())].push_back(
-          {attribute.index(), DirectionFromProto(attribute.direction())});
-    }
-  }
-  return lists;
-}
-
 ClassLists TurnedRound(const std::vector<Coordinate>& towards_first) {
   return {towards_first, TurnedRoundList(towards_first)};
 }
@@ -228,14 +211,15 @@ ClassLists JoinedLists(const v1::AttributeIndex& index) {
         continue;
       }
       for (const v1::Attribute& attribute : of_class.attributes()) {
-        const int direction = DirectionFromProto(attribute.direction());
+        Coordinate coordinate = ToCoordinate(attribute);
         if (class_id == 0) {
-          of_first.insert(attribute.index());
-        } else if (of_first.contains(attribute.index())) {
+          of_first.insert(coordinate.index);
+        } else if (of_first.contains(coordinate.index)) {
           continue;
+        } else {
+          coordinate.direction = 1 - coordinate.direction;
         }
-        entries.push_back({attribute.mean_effect(),
-                           {attribute.index(), class_id == 0 ? direction : 1 - direction}});
+        entries.push_back({attribute.mean_effect(), coordinate});
       }
     }
   }
@@ -252,7 +236,7 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
                                                       const Dataset& dataset,
                                                       const ProtocolOptions& options, Run* run) {
   torch::NoGradGuard no_grad;
-  STYLEX_RETURN_IF_ERROR(NeedIndex(checkpoint));
+  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const Stylex& model = checkpoint.model;
   const int64_t classes = model.num_classes();
   STYLEX_ASSIGN_OR_RETURN(const EncodedImages population,
@@ -302,7 +286,7 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
 absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Dataset& dataset,
                                        const ProtocolOptions& options, Run* run) {
   torch::NoGradGuard no_grad;
-  STYLEX_RETURN_IF_ERROR(NeedIndex(checkpoint));
+  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const Stylex& model = checkpoint.model;
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
   STYLEX_ASSIGN_OR_RETURN(const EncodedImages population,

@@ -26,11 +26,6 @@ std::string TitleOf(Method method);  // for tables
 
 inline constexpr int64_t kMovedAtOnce = 10;
 
-// What to move for each target class, strongest first.
-using ClassLists = std::vector<std::vector<Coordinate>>;
-
-// The index's attributes of each class.
-ClassLists IndexLists(const v1::AttributeIndex& index, int64_t num_classes);
 // The replication study's one list for two classes: the attributes of class 0, and those of class 1
 // turned round unless their coordinate is there already, by mean effect; for class 1 the same list
 // turned round. (The study adds up both classes' effects over all images, which an index does not

@@ -63,6 +63,20 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
   return dataset;
 }
 
+absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path) {
+  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
+  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
+  checkpoint.model.To(device);
+  return checkpoint;
+}
+
+absl::Status NeedAttributes(const Checkpoint& checkpoint) {
+  return checkpoint.attributes ? absl::OkStatus()
+                               : absl::FailedPreconditionError(
+                                     "the checkpoint has no attribute index; run "
+                                     "`stylex-train attributes` first");
+}
+
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
                                                     const std::string& path) {
   v1::TrainConfig config;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "models/checkpoint.h"
 #include "stylex/v1/train_config.pb.h"
 #include "trainer/commands.h"
 #include "trainer/dataset.h"
@@ -23,6 +24,11 @@ absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);
 
 // Opens the data set the config asks for and writes its labels into the config's model.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path, v1::TrainConfig* config);
+
+// Loads a version folder onto the device that the command asks for.
+absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path);
+// FAILED_PRECONDITION, saying which command makes it, for a checkpoint without attribute index.
+absl::Status NeedAttributes(const Checkpoint& checkpoint);
 
 // Opens a data set for a finished model; its labels must be the model's, or as many.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,

@@ -173,9 +173,7 @@ absl::StatusOr<std::vector<StudyAttribute>> ChooseStudyAttributes(const v1::Attr
       continue;
     }
     for (const v1::Attribute& attribute : of_class.attributes()) {
-      entries.push_back(
-          {attribute.mean_effect(),
-           {{attribute.index(), DirectionFromProto(attribute.direction())}, of_class.class_id()}});
+      entries.push_back({attribute.mean_effect(), {ToCoordinate(attribute), of_class.class_id()}});
     }
   }
   std::stable_sort(entries.begin(), entries.end(),

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "image/codec.h"
 #include "models/checkpoint.h"
@@ -32,12 +33,8 @@ absl::StatusOr<std::optional<int64_t>> TargetClass(const v1::ModelConfig& config
       return std::optional<int64_t>(k);
     }
   }
-  std::string known;
-  for (const std::string& name : config.labels()) {
-    absl::StrAppend(&known, known.empty() ? "" : ", ", name);
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--target \"", label, "\": the model's classes are ", known));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--target \"", label, "\": the model's classes are ", absl::StrJoin(config.labels(), ", ")));
 }
 
 absl::StatusOr<std::vector<QuestionGifs>> DrawQuestions(const Stylex& model,
@@ -99,9 +96,7 @@ absl::Status WriteStudy(const Run& run, const std::string& study,
 }
 
 absl::Status MakeStudy(const CommonOptions& common, const StudyOptions& options) {
-  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
-  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(options.checkpoint));
-  checkpoint.model.To(device);
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   const Stylex& model = checkpoint.model;
   if (!checkpoint.attributes) {
     return absl::FailedPreconditionError(absl::StrCat(

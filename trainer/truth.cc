@@ -12,6 +12,7 @@
 #include "explain/side_by_side.h"
 #include "models/pixels.h"
 #include "trainer/encoded_images.h"
+#include "trainer/session.h"
 
 namespace stylex {
 namespace {
@@ -89,7 +90,7 @@ struct Measurement {
   absl::StatusOr<AttributeTruth> Measure(const v1::Attribute& attribute,
                                          const std::vector<int64_t>& others) const {
     AttributeTruth truth;
-    truth.coordinate = {attribute.index(), DirectionFromProto(attribute.direction())};
+    truth.coordinate = ToCoordinate(attribute);
     truth.mean_effect = attribute.mean_effect();
     truth.images = static_cast<int64_t>(others.size());
     const size_t count = world.factors().size();
@@ -145,10 +146,7 @@ absl::Status MeasureEffects(const Stylex& model, const KnownWorld& world,
 }
 
 absl::Status CheckFit(const Checkpoint& checkpoint, const KnownWorld& world) {
-  if (!checkpoint.attributes) {
-    return absl::FailedPreconditionError(
-        "the checkpoint has no attribute index; run `stylex-train attributes` first");
-  }
+  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const v1::ModelConfig& model = checkpoint.model.config();
   if (model.resolution() != world.resolution() || model.image_channels() != world.channels() ||
       model.labels_size() != 2) {
@@ -272,10 +270,7 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
                                 RangesFromIndex(*checkpoint.attributes),
                                 ClassifyAll(model, reconstructions).argmax(1),
                                 std::move(readings)};
-  std::vector<int> signs;
-  for (const KnownWorld::Factor& factor : world.factors()) {
-    signs.push_back(factor.sign);
-  }
+  const std::vector<int> signs = world.signs();
   figures.classes.resize(static_cast<size_t>(model.num_classes()));
   STYLEX_RETURN_IF_ERROR(
       MeasureEffects(model, world, photographs.bitmaps, photographs.values, &figures.classes));

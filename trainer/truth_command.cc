@@ -22,14 +22,6 @@ nlohmann::json ShareJson(const std::optional<double>& share) {
   return share ? nlohmann::json(*share) : nlohmann::json();
 }
 
-std::vector<int> SignsOf(const KnownWorld& world) {
-  std::vector<int> signs;
-  for (const KnownWorld::Factor& factor : world.factors()) {
-    signs.push_back(factor.sign);
-  }
-  return signs;
-}
-
 const char* NameOf(Finding finding) {
   switch (finding) {
     case Finding::kTrue:
@@ -43,7 +35,7 @@ const char* NameOf(Finding finding) {
 }
 
 void PrintClass(const ClassTruth& truth, const KnownWorld& world, const std::string& label) {
-  const std::vector<int> signs = SignsOf(world);
+  const std::vector<int> signs = world.signs();
   std::printf("class %s\n  %-5s %-12s %-9s %-11s %-7s %-8s %s\n", label.c_str(), "rank",
               "coordinate", "effect", "factor", "purity", "change", "finding");
   for (size_t i = 0; i < truth.attributes.size(); ++i) {
@@ -77,7 +69,7 @@ nlohmann::json AttributeJson(const AttributeTruth& attribute, const KnownWorld& 
           {"images", attribute.images},
           {"factor", world.factors()[attribute.factor].name},
           {"purity", attribute.purity},
-          {"finding", NameOf(FindingOf(attribute, SignsOf(world)))},
+          {"finding", NameOf(FindingOf(attribute, world.signs()))},
           {"change", attribute.change},
           {"mean_change", attribute.mean_change}};
 }
@@ -114,10 +106,8 @@ nlohmann::json FactorsJson(const TruthFigures& figures, const KnownWorld& world)
 }  // namespace
 
 absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions& options) {
-  STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<KnownWorld> world, OpenKnownWorld(common.data));
-  STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(options.checkpoint));
-  checkpoint.model.To(device);
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   const v1::ModelConfig& config = checkpoint.model.config();
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(config, common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,

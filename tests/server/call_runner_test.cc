@@ -87,6 +87,20 @@ class CallRunnerTest : public ::testing::Test {
     return Classify(&response, &context);
   }
 
+  // The one worker has a call until `running` is cancelled; calls after it are quick.
+  std::thread KeepBusy(grpc::ClientContext* running) {
+    service_.classify = [this] { return UntilStopped(); };
+    std::thread client([this, running] {
+      v1::ClassifyResponse response;
+      Classify(&response, running);
+    });
+    started_.get_future().wait();
+    service_.classify = [] {
+      return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
+    };
+    return client;
+  }
+
   // Work that waits until it is stopped and tells so.
   UnaryWork<v1::ClassifyResponse> UntilStopped() {
     return Doing([this](const Cancellation& cancellation, v1::ClassifyResponse*) {
@@ -210,16 +224,8 @@ TEST_F(CallRunnerTest, ADeadlineStopsTheWork) {
 }
 
 TEST_F(CallRunnerTest, AFullQueueSaysWhenToTryAgain) {
-  service_.classify = [this] { return UntilStopped(); };
   grpc::ClientContext running, waiting;
-  std::thread first([&] {
-    v1::ClassifyResponse response;
-    Classify(&response, &running);
-  });
-  started_.get_future().wait();
-  service_.classify = [] {
-    return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
-  };
+  std::thread first = KeepBusy(&running);
   grpc::Status waited, waited_too;
   std::thread second([&] {
     v1::ClassifyResponse response;
@@ -252,16 +258,8 @@ TEST_F(CallRunnerTest, ACallThatWouldWaitPastItsDeadlineIsRefusedAtOnce) {
     });
   };
   ASSERT_TRUE(Classify().ok());  // from now on a call is thought to take an hour
-  service_.classify = [this] { return UntilStopped(); };
   grpc::ClientContext running;
-  std::thread first([&] {
-    v1::ClassifyResponse response;
-    Classify(&response, &running);
-  });
-  started_.get_future().wait();
-  service_.classify = [] {
-    return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
-  };
+  std::thread first = KeepBusy(&running);
   grpc::Status waited;
   std::thread second([&] { waited = Classify(); });  // nobody waits before it
   while (pool_.waiting() < 1) {
