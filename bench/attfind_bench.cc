@@ -2,7 +2,8 @@
 // same loop batched, the exhaustive engine and the screened one; and how fast this machine could
 // be.
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>

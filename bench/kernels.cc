@@ -1,7 +1,8 @@
 // The generator's and AttFind's inner loops, each beside the plain operators that it replaces
 // (Google Benchmark). Arguments: channels in and out, side of the input. One thread.
 #include <benchmark/benchmark.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <array>
 #include <vector>

@@ -1,6 +1,6 @@
 #include "bench/photographs.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdio>
 #include <memory>

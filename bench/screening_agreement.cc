@@ -1,6 +1,7 @@
 // How often the screened AttFind selects what the exhaustive one does: random subsets of a pool of
 // images, every class in turn as the target.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

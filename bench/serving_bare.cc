@@ -1,6 +1,7 @@
 // The networks alone, as Encode and Reconstruct use them, without a server: one JSON object.
 //   serving_bare CHECKPOINT_VERSION_FOLDER
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <chrono>

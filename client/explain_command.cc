@@ -1,4 +1,3 @@
-#include <array>
 #include <cstdio>
 #include <set>
 
@@ -11,13 +10,11 @@
 #include "client/report.h"
 #include "client/sheet.h"
 #include "image/codec.h"
-#include "image/gif.h"
 #include "image/resize.h"
 
 namespace stylex {
 namespace {
 
-constexpr int kGifFrameMs = 600;
 
 v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
                                       const ExplainOptions& options) {
@@ -80,8 +77,7 @@ absl::Status WriteFiles(const Explanation& explanation, const std::string& folde
     STYLEX_RETURN_IF_ERROR(
         WriteSyntheticPng(explanation.steps[i], absl::StrCat(prefix, "-step", i + 1, ".png")));
   }
-  const std::array<Bitmap, 2> frames = {explanation.reconstruction, explanation.counterfactual};
-  STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kGifFrameMs));
+  STYLEX_ASSIGN_OR_RETURN(const std::string gif, BeforeAndAfterGif(explanation));
   return WriteFileAtomic(prefix + ".gif", gif);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "image/bitmap.h"
 #include "stylex/v1/explanation.pb.h"
 
@@ -25,6 +26,8 @@ struct Explanation {
 std::string DecisionText(const v1::Prediction& prediction);
 // "ears" or "layer 4, channel 17".
 std::string AttributeText(const v1::Attribute& attribute);
+// Reconstruction and counterfactual in turn, for ever.
+absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation);
 
 }  // namespace stylex
 

@@ -10,13 +10,11 @@
 #include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "image/codec.h"
-#include "image/gif.h"
 #include "image/resize.h"
 
 namespace stylex {
 namespace {
 
-constexpr int kGifFrameMs = 600;
 constexpr int kBarsShown = 3;
 
 constexpr char kStyle[] = R"css(
@@ -167,8 +165,7 @@ absl::StatusOr<std::string> Card(const v1::Model& model, const Explanation& expl
                                  DecisionText(answer.counterfactual_prediction())));
   STYLEX_ASSIGN_OR_RETURN(const std::string difference,
                           Figure(explanation.difference, "difference, amplified"));
-  const std::array<Bitmap, 2> frames = {explanation.reconstruction, explanation.counterfactual};
-  STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kGifFrameMs));
+  STYLEX_ASSIGN_OR_RETURN(const std::string gif, BeforeAndAfterGif(explanation));
   STYLEX_ASSIGN_OR_RETURN(const std::string film, Film(explanation));
   return absl::StrCat("<section class=\"card\"><h2>", EscapeHtml(explanation.stem), ": ",
                       EscapeHtml(answer.reconstruction_prediction().label()), " &rarr; ",

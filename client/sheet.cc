@@ -1,10 +1,12 @@
 #include "client/sheet.h"
 
 #include <algorithm>
+#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "image/canvas.h"
+#include "image/gif.h"
 #include "image/resize.h"
 
 namespace stylex {
@@ -15,6 +17,7 @@ constexpr int kGap = 8;
 constexpr int kColumns = 4;
 constexpr int kTextWidth = 380;
 constexpr int kHeader = 24;
+constexpr int kGifFrameMs = 600;
 constexpr Rgb kInk = {30, 30, 40};
 constexpr Rgb kMuted = {110, 110, 120};
 constexpr Rgb kWarning = {180, 60, 20};
@@ -60,6 +63,11 @@ std::string AttributeText(const v1::Attribute& attribute) {
   return attribute.name().empty()
              ? absl::StrFormat("layer %d, channel %d", attribute.layer(), attribute.channel())
              : attribute.name();
+}
+
+absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation) {
+  const std::array<Bitmap, 2> frames = {explanation.reconstruction, explanation.counterfactual};
+  return EncodeGif(frames, kGifFrameMs);
 }
 
 Bitmap DrawContactSheet(const std::vector<Explanation>& explanations) {

@@ -1,7 +1,8 @@
 #include "models/classifier.h"
 
 #include <torch/script.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <sstream>
 #include <utility>

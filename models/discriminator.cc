@@ -1,6 +1,6 @@
 #include "models/discriminator.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <numbers>
 

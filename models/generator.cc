@@ -1,6 +1,6 @@
 #include "models/generator.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <numeric>

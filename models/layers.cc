@@ -1,7 +1,6 @@
 #include "models/layers.h"
 
-#include <torch/nn/functional.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>
@@ -9,8 +8,6 @@
 #include <numbers>
 
 namespace stylex {
-
-namespace F = torch::nn::functional;
 
 torch::Tensor ScaledLeakyRelu(const torch::Tensor& x) {
   return torch::leaky_relu(x, 0.2).mul_(std::numbers::sqrt2);

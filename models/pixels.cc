@@ -1,6 +1,6 @@
 #include "models/pixels.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstring>
 

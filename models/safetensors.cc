@@ -1,6 +1,6 @@
 #include "models/safetensors.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>
@@ -20,13 +20,12 @@
 namespace stylex {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little, "tensors are copied as they lie on disk");
 
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
-constexpr int64_t kMaxFileBytes = int64_t{8} << 30;
 constexpr size_t kMaxDimensions = 16;
 constexpr char kMetadata[] = "__metadata__";
 
@@ -73,20 +72,20 @@ uint64_t LittleEndian64(std::string_view bytes) {
 
 // nlohmann keeps the last of two equal keys; a strict reader refuses them. It also skips a byte
 // order mark, which the format forbids.
-absl::StatusOr<json> ParseHeader(std::string_view header) {
+absl::StatusOr<Json> ParseHeader(std::string_view header) {
   if (!header.starts_with('{')) {
     return absl::DataLossError("header does not begin with {");
   }
   std::vector<std::set<std::string>> keys;
   std::optional<std::string> duplicate;
-  const json parsed = json::parse(
+  const Json parsed = Json::parse(
       header,
-      [&](int, json::parse_event_t event, json& value) {
-        if (event == json::parse_event_t::object_start) {
+      [&](int, Json::parse_event_t event, Json& value) {
+        if (event == Json::parse_event_t::object_start) {
           keys.emplace_back();
-        } else if (event == json::parse_event_t::object_end) {
+        } else if (event == Json::parse_event_t::object_end) {
           keys.pop_back();
-        } else if (event == json::parse_event_t::key &&
+        } else if (event == Json::parse_event_t::key &&
                    !keys.back().insert(value.get<std::string>()).second) {
           duplicate = value.get<std::string>();
         }
@@ -110,7 +109,7 @@ struct Entry {
   uint64_t end = 0;
 };
 
-bool IsUnsigned(const json& value) { return value.is_number_unsigned(); }
+bool IsUnsigned(const Json& value) { return value.is_number_unsigned(); }
 
 // Bytes that `shape` takes, or nothing where they, or the strides of an empty tensor, overflow.
 std::optional<uint64_t> NumBytes(const std::vector<int64_t>& shape, torch::ScalarType type) {
@@ -126,7 +125,7 @@ std::optional<uint64_t> NumBytes(const std::vector<int64_t>& shape, torch::Scala
   return empty ? 0 : span;
 }
 
-absl::StatusOr<Entry> ParseEntry(const std::string& name, const json& value) {
+absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& value) {
   const auto fault = [&](absl::string_view what) {
     return absl::DataLossError(absl::StrCat("tensor \"", name, "\": ", what));
   };
@@ -145,8 +144,8 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const json& value) {
     return fault(absl::StrCat("unknown dtype \"", dtype, "\""));
   }
   entry.type = *type;
-  const json& shape = value["shape"];
-  const json& offsets = value["data_offsets"];
+  const Json& shape = value["shape"];
+  const Json& offsets = value["data_offsets"];
   if (!shape.is_array() || shape.size() > kMaxDimensions ||
       !std::all_of(shape.begin(), shape.end(), IsUnsigned)) {
     return fault("shape is not a list of at most 16 non-negative whole numbers");
@@ -157,7 +156,7 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const json& value) {
   }
   entry.begin = offsets[0].get<uint64_t>();
   entry.end = offsets[1].get<uint64_t>();
-  for (const json& dimension : shape) {
+  for (const Json& dimension : shape) {
     // A size beyond int64 is beyond the limit too.
     entry.shape.push_back(static_cast<int64_t>(
         std::min<uint64_t>(dimension.get<uint64_t>(), std::numeric_limits<int64_t>::max())));
@@ -195,7 +194,7 @@ absl::Status CheckLayout(std::vector<Entry>* entries, uint64_t data_bytes) {
   return absl::OkStatus();
 }
 
-absl::Status ParseMetadata(const json& value, std::map<std::string, std::string>* metadata) {
+absl::Status ParseMetadata(const Json& value, std::map<std::string, std::string>* metadata) {
   if (!value.is_object()) {
     return absl::DataLossError("__metadata__ is not an object");
   }
@@ -233,7 +232,7 @@ absl::StatusOr<SafeTensors> Parse(std::string_view bytes) {
                                             bytes.size() - kLengthBytes, ", the format allows ",
                                             kMaxHeaderBytes));
   }
-  STYLEX_ASSIGN_OR_RETURN(const json header, ParseHeader(bytes.substr(kLengthBytes, header_bytes)));
+  STYLEX_ASSIGN_OR_RETURN(const Json header, ParseHeader(bytes.substr(kLengthBytes, header_bytes)));
   SafeTensors content;
   std::vector<Entry> entries;
   for (const auto& [name, value] : header.items()) {
@@ -252,12 +251,12 @@ absl::StatusOr<SafeTensors> Parse(std::string_view bytes) {
   return content;
 }
 
-absl::StatusOr<std::string> HeaderText(const json& header) {
+absl::StatusOr<std::string> HeaderText(const Json& header) {
   try {
     std::string text = header.dump();
     text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
     return text;
-  } catch (const json::type_error& error) {
+  } catch (const Json::type_error& error) {
     return absl::InvalidArgumentError(
         absl::StrCat("a name or metadata is not UTF-8: ", error.what()));
   }
@@ -296,7 +295,7 @@ absl::StatusOr<std::string> SerializeSafeTensors(const SafeTensors& content) {
   std::stable_sort(data.begin(), data.end(), [](const auto& a, const auto& b) {
     return a.second.element_size() > b.second.element_size();
   });
-  json header = json::object();
+  Json header = Json::object();
   if (!content.metadata.empty()) {
     header[kMetadata] = content.metadata;
   }

@@ -5,6 +5,7 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "absl/status/statusor.h"
 
 namespace stylex {
+
+inline constexpr int64_t kMaxFileBytes = int64_t{8} << 30;  // of any file of a checkpoint
 
 struct SafeTensors {
   std::map<std::string, torch::Tensor> tensors;  // on the CPU, contiguous, owning their memory

@@ -18,14 +18,13 @@
 #include "image/codec.h"
 #include "models/json_message.h"
 #include "models/model_config.h"
+#include "models/safetensors.h"
 #include "models/sha256.h"
 
 namespace stylex {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kMaxFileBytes = int64_t{8} << 30;
 
 // Files that carry no hash: the one that holds the hashes, and the card, which people may edit.
 bool IsHashed(const std::string& name) { return name != kModelFile && name != kCardFile; }

@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <memory>
@@ -32,7 +33,7 @@ constexpr int64_t kScreenedCoordinates = 128;
 using Sink = StreamSink<v1::FindAttributesResponse>;
 
 // The request, checked.
-struct Plan {
+struct SearchPlan {
   int64_t target = 0;
   std::optional<int64_t> source;
   int64_t max_attributes = kDefaultAttributes;
@@ -40,9 +41,9 @@ struct Plan {
   double threshold = 0;
 };
 
-absl::StatusOr<Plan> MakePlan(const v1::FindAttributesRequest& request, const ModelShape& shape) {
+absl::StatusOr<SearchPlan> MakeSearchPlan(const v1::FindAttributesRequest& request, const ModelShape& shape) {
   RequestChecks checks(shape);
-  Plan plan;
+  SearchPlan plan;
   if (request.images_size() > kMaxSearchImages) {
     checks.Add("images", absl::StrCat("has ", request.images_size(), " images; at most ",
                                       kMaxSearchImages, " are allowed"));
@@ -70,12 +71,12 @@ absl::StatusOr<Plan> MakePlan(const v1::FindAttributesRequest& request, const Mo
   return plan;
 }
 
-void FillResult(const ServedModel& served, const Plan& plan, v1::AttributeSearchResult* result) {
+void FillResult(const ServedModel& served, const SearchPlan& plan, v1::AttributeSearchResult* result) {
   result->set_target_class_id(static_cast<int32_t>(plan.target));
   result->set_model(served.id());
 }
 
-void AnswerFromIndex(const ServedModel& served, const Plan& plan, const v1::ClassAttributes& stored,
+void AnswerFromIndex(const ServedModel& served, const SearchPlan& plan, const v1::ClassAttributes& stored,
                      Sink* sink) {
   v1::FindAttributesResponse response;
   v1::AttributeSearchResult* result = response.mutable_result();
@@ -92,7 +93,7 @@ void AnswerFromIndex(const ServedModel& served, const Plan& plan, const v1::Clas
 // A search over the request's images.
 class Search {
  public:
-  Search(const ServedModel& served, const v1::FindAttributesRequest& request, const Plan& plan,
+  Search(const ServedModel& served, const v1::FindAttributesRequest& request, const SearchPlan& plan,
          const HandlerContext& context, const Cancellation& cancellation)
       : served_(served),
         model_(served.model()),
@@ -156,7 +157,7 @@ class Search {
   const ServedModel& served_;
   const Stylex& model_;
   const v1::FindAttributesRequest& request_;
-  const Plan& plan_;
+  const SearchPlan& plan_;
   const HandlerContext& context_;
   const Cancellation& cancellation_;
   std::optional<DeviceScheduler::Turn> turn_;  // from the first computation on
@@ -314,7 +315,7 @@ absl::Status Search::FindBest(SearchProgressReporter* progress, v1::AttributeSea
 StreamWork<v1::FindAttributesResponse> FindAttributes(const HandlerContext& context,
                                                       const v1::FindAttributesRequest& request) {
   STYLEX_ASSIGN_OR_RETURN(auto model, context.models->Find(request.model()));
-  STYLEX_ASSIGN_OR_RETURN(const Plan plan, MakePlan(request, model->shape()));
+  STYLEX_ASSIGN_OR_RETURN(const SearchPlan plan, MakeSearchPlan(request, model->shape()));
   if (request.images().empty()) {
     const v1::ClassAttributes* stored = model->AttributesOf(plan.target);
     if (stored == nullptr) {

@@ -1,6 +1,7 @@
 #include "explain/counterfactual.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <memory>
@@ -38,14 +39,14 @@ constexpr int kMaxCertificateCandidates = 16;
 constexpr double kMaxDifferenceGain = 8;
 
 // The request, checked.
-struct Plan {
+struct ExplanationPlan {
   std::optional<int64_t> target;  // none: the runner-up
   CounterfactualOptions options;
 };
 
-absl::StatusOr<Plan> MakePlan(const v1::CounterfactualRequest& request, const ServedModel& model) {
+absl::StatusOr<ExplanationPlan> MakeExplanationPlan(const v1::CounterfactualRequest& request, const ServedModel& model) {
   RequestChecks checks(model.shape());
-  Plan plan;
+  ExplanationPlan plan;
   checks.Image("image", request.has_image(), request.image());
   plan.target = checks.Class("target_class", request.has_target_class(), request.target_class());
   checks.Attributes("attributes", request.attributes());
@@ -71,7 +72,7 @@ absl::StatusOr<Plan> MakePlan(const v1::CounterfactualRequest& request, const Se
 // One call's way from the image to the answer.
 class Explanation {
  public:
-  Explanation(const ServedModel& served, const v1::CounterfactualRequest& request, const Plan& plan,
+  Explanation(const ServedModel& served, const v1::CounterfactualRequest& request, const ExplanationPlan& plan,
               const Cancellation& cancellation, v1::CounterfactualResponse* response)
       : served_(served),
         model_(served.model()),
@@ -113,7 +114,7 @@ class Explanation {
   const ServedModel& served_;
   const Stylex& model_;
   const v1::CounterfactualRequest& request_;
-  const Plan& plan_;
+  const ExplanationPlan& plan_;
   const Cancellation& cancellation_;
   std::optional<DeviceScheduler::Turn> turn_;  // while it computes
   const PictureWriter writer_;
@@ -292,7 +293,7 @@ std::string Explanation::ReasonText(v1::CounterfactualReason code) const {
 UnaryWork<v1::CounterfactualResponse> Counterfactual(const HandlerContext& context,
                                                      const v1::CounterfactualRequest& request) {
   STYLEX_ASSIGN_OR_RETURN(auto model, context.models->Find(request.model()));
-  STYLEX_ASSIGN_OR_RETURN(const Plan plan, MakePlan(request, *model));
+  STYLEX_ASSIGN_OR_RETURN(const ExplanationPlan plan, MakeExplanationPlan(request, *model));
   auto run = [model, &request, plan, &context](const Cancellation& cancellation,
                                                v1::CounterfactualResponse* response) {
     const torch::NoGradGuard no_grad;

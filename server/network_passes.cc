@@ -1,7 +1,8 @@
 #include "server/network_passes.h"
 
 #include <omp.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <vector>

@@ -1,6 +1,6 @@
 #include "server/pictures.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <utility>
 #include <vector>

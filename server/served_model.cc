@@ -1,7 +1,9 @@
 #include "server/served_model.h"
 
 #include <sys/stat.h>
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <exception>

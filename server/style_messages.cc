@@ -1,6 +1,6 @@
 #include "server/style_messages.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace stylex {
 namespace {

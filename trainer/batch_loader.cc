@@ -1,6 +1,6 @@
 #include "trainer/batch_loader.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <numeric>

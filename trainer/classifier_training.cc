@@ -1,6 +1,10 @@
 #include "trainer/classifier_training.h"
 
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/optimizer.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +21,7 @@
 namespace stylex {
 namespace {
 
-constexpr char kWeightsFile[] = "classifier.safetensors";
+constexpr char kClassifierWeightsFile[] = "classifier.safetensors";
 constexpr char kConfigFile[] = "classifier.json";
 constexpr uint64_t kInitialWeights = 21;
 constexpr uint64_t kDropout = 22;
@@ -68,7 +72,7 @@ absl::Status WriteBest(const v1::TrainConfig& config, const MobileNetV2& network
   model.mutable_provenance()->set_seed(seed);
   SafeTensors content;
   content.tensors = NamedTensors(network);
-  STYLEX_RETURN_IF_ERROR(WriteSafeTensors(content, run->Path(kWeightsFile)));
+  STYLEX_RETURN_IF_ERROR(WriteSafeTensors(content, run->Path(kClassifierWeightsFile)));
   return WriteJsonMessage(model, run->Path(kConfigFile));
 }
 
@@ -209,7 +213,7 @@ absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& work_
   STYLEX_RETURN_IF_ERROR(
       ReadJsonMessage(absl::StrCat(work_directory, "/", kConfigFile), &trained.config));
   trained.network = MakeNetwork(trained.config);
-  const std::string path = absl::StrCat(work_directory, "/", kWeightsFile);
+  const std::string path = absl::StrCat(work_directory, "/", kClassifierWeightsFile);
   STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
   torch::NoGradGuard no_grad;
   for (auto& [name, tensor] : NamedTensors(trained.network)) {

@@ -1,6 +1,6 @@
 #include "trainer/command_line.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

@@ -1,6 +1,7 @@
 #include "trainer/encoded_images.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 

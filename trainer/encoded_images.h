@@ -14,6 +14,8 @@
 
 namespace stylex {
 
+inline constexpr int64_t kDrawBatch = 64;  // images drawn or classified at a time
+
 struct EncodedImages {
   torch::Tensor indices;  // [N] int64: positions in the split
   torch::Tensor labels;   // [N] int64

@@ -1,6 +1,7 @@
 #include "trainer/protocols.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +19,6 @@
 namespace stylex {
 namespace {
 
-constexpr int64_t kDrawBatch = 64;
 constexpr uint64_t kPopulation = 61;
 constexpr uint64_t kRepeat = 62;
 constexpr uint64_t kRandomLists = 63;

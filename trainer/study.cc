@@ -1,6 +1,7 @@
 #include "trainer/study.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <set>
@@ -12,12 +13,12 @@
 #include "image/resize.h"
 #include "models/pixels.h"
 #include "trainer/batch_loader.h"
+#include "trainer/encoded_images.h"
 #include "trainer/training_state.h"
 
 namespace stylex {
 namespace {
 
-constexpr int64_t kDrawBatch = 64;
 constexpr int64_t kPicturesOfAQuestion = 4;
 constexpr int kFrameMs = 600;
 constexpr uint64_t kQuestionOrder = 41;

@@ -1,6 +1,7 @@
 #include "trainer/stylex_run.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <csignal>

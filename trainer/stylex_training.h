@@ -3,7 +3,7 @@
 #ifndef STYLEX_TRAINER_STYLEX_TRAINING_H_
 #define STYLEX_TRAINER_STYLEX_TRAINING_H_
 
-#include <torch/optim.h>
+#include <torch/optim/adam.h>
 #include <torch/types.h>
 
 #include <functional>

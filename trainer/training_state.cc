@@ -1,6 +1,8 @@
 #include "trainer/training_state.h"
 
-#include <torch/torch.h>
+#include <torch/serialize.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <filesystem>
 #include <sstream>

@@ -3,7 +3,7 @@
 #ifndef STYLEX_TRAINER_TRAINING_STATE_H_
 #define STYLEX_TRAINER_TRAINING_STATE_H_
 
-#include <torch/optim.h>
+#include <torch/optim/optimizer.h>
 #include <torch/types.h>
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 #include "trainer/truth.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
@@ -16,8 +17,6 @@
 
 namespace stylex {
 namespace {
-
-constexpr int64_t kDrawBatch = 64;
 
 using Readings = std::vector<KnownWorld::Reading>;
 

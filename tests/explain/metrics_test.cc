@@ -1,7 +1,8 @@
 #include "explain/metrics.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "tests/models/reference_folder.h"
 

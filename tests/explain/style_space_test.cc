@@ -1,7 +1,8 @@
 #include "explain/style_space.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 namespace stylex {
 namespace {

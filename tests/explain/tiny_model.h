@@ -3,7 +3,8 @@
 #ifndef STYLEX_TESTS_EXPLAIN_TINY_MODEL_H_
 #define STYLEX_TESTS_EXPLAIN_TINY_MODEL_H_
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <atomic>
 #include <memory>

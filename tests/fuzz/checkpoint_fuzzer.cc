@@ -1,5 +1,5 @@
 // Any bytes as one of a checkpoint's files (the first byte says which): read, or refused.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // Writes the fuzzers' seeds, drawn by the tests' own code: fuzz_seeds FOLDER.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdio>
 #include <filesystem>

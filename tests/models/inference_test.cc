@@ -1,6 +1,9 @@
 // The short ways of inference give what the plain networks give.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <array>
 #include <vector>
