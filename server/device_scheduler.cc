@@ -25,6 +25,14 @@ struct DeviceScheduler::Waiter : BatchTicket {
   std::exception_ptr error;
 };
 
+absl::Status DeviceScheduler::Outcome(const Waiter& waiter) {
+  if (waiter.error != nullptr) {
+    std::rethrow_exception(waiter.error);
+  }
+  return waiter.dropped ? absl::CancelledError("dropped from the queue: no longer wanted")
+                        : absl::OkStatus();
+}
+
 DeviceScheduler::DeviceScheduler(const Options& options, const Clock* clock,
                                  DeviceObserver* observer)
     : options_(options), clock_(clock), observer_(observer), queue_(options.batches) {
@@ -40,8 +48,44 @@ DeviceScheduler::~DeviceScheduler() {
   engine_.join();
 }
 
+bool DeviceScheduler::HoldAtOnce(const BatchedPass& pass) {
+  if (!pass.RunsAlone() || options_.batches.max_delay > absl::ZeroDuration()) {
+    return false;
+  }
+  MutexLock lock(&mutex_);
+  if (held_ || queue_.size() > 0 || !turns_.empty()) {
+    return false;
+  }
+  Hold();
+  return true;
+}
+
+absl::Status DeviceScheduler::ComputeAtOnce(BatchedPass* pass, void* item,
+                                            const std::function<bool()>& wanted) {
+  Waiter waiter;
+  waiter.pass = pass;
+  waiter.item = item;
+  waiter.queued = clock_->Now();
+  BatchQueue::Batch batch;
+  (wanted() ? batch.tickets : batch.unwanted).push_back(&waiter);
+  waiter.dropped = batch.tickets.empty();
+  if (!waiter.dropped) {
+    RunBatch(batch.tickets);
+  }
+  Observe(batch, waiter.queued);
+  usage_of_this_thread.computed += clock_->Now() - waiter.queued;
+  {
+    MutexLock lock(&mutex_);
+    Release();
+  }
+  return Outcome(waiter);
+}
+
 absl::Status DeviceScheduler::Compute(BatchedPass* pass, void* item,
                                       const std::function<bool()>& wanted) {
+  if (HoldAtOnce(*pass)) {
+    return ComputeAtOnce(pass, item, wanted);
+  }
   Waiter waiter;
   waiter.pass = pass;
   waiter.item = item;
@@ -57,11 +101,7 @@ absl::Status DeviceScheduler::Compute(BatchedPass* pass, void* item,
   }
   usage_of_this_thread.waited += waiter.started - waiter.queued;
   usage_of_this_thread.computed += clock_->Now() - waiter.started;
-  if (waiter.error != nullptr) {
-    std::rethrow_exception(waiter.error);
-  }
-  return waiter.dropped ? absl::CancelledError("dropped from the queue: no longer wanted")
-                        : absl::OkStatus();
+  return Outcome(waiter);
 }
 
 bool DeviceScheduler::InteractiveIsNext() const {
@@ -100,21 +140,26 @@ void DeviceScheduler::Engine() {
     if (!batch.tickets.empty()) {
       RunBatch(batch.tickets);
     }
-    if (observer_ != nullptr) {
-      for (const BatchTicket* ticket : batch.tickets) {
-        observer_->OnWaited(/*interactive=*/true, start - ticket->queued);
-      }
-      for (size_t i = 0; i < batch.unwanted.size(); ++i) {
-        observer_->OnDropped();
-      }
-      if (!batch.tickets.empty()) {
-        observer_->OnBatch(batch.tickets.front()->pass->stage(), batch.tickets.size(),
-                           clock_->Now() - start);
-      }
-    }
+    Observe(batch, start);
     MutexLock lock(&mutex_);
     Finish(batch, start);
     Release();
+  }
+}
+
+void DeviceScheduler::Observe(const BatchQueue::Batch& batch, absl::Time started) const {
+  if (observer_ == nullptr) {
+    return;
+  }
+  for (const BatchTicket* ticket : batch.tickets) {
+    observer_->OnWaited(/*interactive=*/true, started - ticket->queued);
+  }
+  for (size_t i = 0; i < batch.unwanted.size(); ++i) {
+    observer_->OnDropped();
+  }
+  if (!batch.tickets.empty()) {
+    observer_->OnBatch(batch.tickets.front()->pass->stage(), batch.tickets.size(),
+                       clock_->Now() - started);
   }
 }
 

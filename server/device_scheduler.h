@@ -2,7 +2,9 @@
 //
 // Two kinds of work:
 //  - interactive: single passes through a network (Compute). One engine thread gathers those that
-//    several requests want of the same network, and computes them as one batch.
+//    several requests want of the same network, and computes them as one batch. Where nobody else
+//    wants the device, and the pass allows it, the requesting thread computes its item at once,
+//    which saves waking the engine and being woken by it.
 //  - bulk: long searches that come in chunks (Turn). A search computes on its own thread while it
 //    has its turn, and gives others the chance to go first between two chunks (Turn::Yield). So a
 //    search delays an interactive pass by one chunk at most; several searches alternate.
@@ -35,8 +37,11 @@ class BatchedPass {
   virtual ~BatchedPass() = default;
   // For metrics, e.g. "encode".
   virtual const char* stage() const = 0;
-  // Computes every item, as handed to Compute. Called on the engine thread only; may throw.
+  // Computes every item, as handed to Compute. Called by one thread at a time, the engine's unless
+  // RunsAlone(); may throw.
   virtual void Run(std::span<void* const> items) = 0;
+  // Whether a single item may be computed on the thread that asks for it.
+  virtual bool RunsAlone() const { return false; }
 };
 
 // What happens on the device, for metrics. Called on the computing thread, at the end of the thing.
@@ -110,8 +115,14 @@ class DeviceScheduler {
 
  private:
   struct Waiter;
+  // Throws what the pass threw.
+  static absl::Status Outcome(const Waiter& waiter);
 
+  // Holds the device for one item of `pass`, if nobody else has it or waits for it.
+  bool HoldAtOnce(const BatchedPass& pass);
+  absl::Status ComputeAtOnce(BatchedPass* pass, void* item, const std::function<bool()>& wanted);
   void Engine();
+  void Observe(const BatchQueue::Batch& batch, absl::Time started) const;
   void RunBatch(std::span<BatchTicket* const> tickets);
   void Finish(const BatchQueue::Batch& batch, absl::Time started)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

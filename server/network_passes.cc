@@ -55,6 +55,7 @@ constexpr int64_t kPixelsPerThread = int64_t{1} << 14;
 class NetworkPass : public BatchedPass {
  public:
   explicit NetworkPass(const Stylex& model) : model_(model) {}
+  bool RunsAlone() const final { return model_.device().is_cpu() && WorthThreads(1) <= 1; }
   void Run(std::span<void* const> items) final {
     const torch::NoGradGuard no_grad;
     if (model_.device().is_cpu()) {
@@ -69,12 +70,14 @@ class NetworkPass : public BatchedPass {
   const Stylex& model_;
 
  private:
-  void ChooseThreads(int64_t images) {
+  int64_t WorthThreads(int64_t images) const {
+    const int64_t side = model_.config().resolution();
+    return std::max<int64_t>(images * side * side / kPixelsPerThread, 1);
+  }
+  void ChooseThreads(int64_t images) const {
     // Asking makes LibTorch set this thread up first, or it would later.
     static thread_local const int64_t all = at::get_num_threads();
-    const int64_t side = model_.config().resolution();
-    omp_set_num_threads(
-        static_cast<int>(std::clamp<int64_t>(images * side * side / kPixelsPerThread, 1, all)));
+    omp_set_num_threads(static_cast<int>(std::min(WorthThreads(images), all)));
   }
 };
 

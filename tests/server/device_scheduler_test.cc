@@ -268,6 +268,68 @@ TEST(DeviceSchedulerTest, SilenceIsTheTimeSinceTheLastYield) {
   EXPECT_EQ(scheduler.Silence(), absl::ZeroDuration());
 }
 
+// Notes who computed.
+class PassForAnyThread : public DoublingPass {
+ public:
+  bool RunsAlone() const override { return true; }
+  void Run(std::span<void* const> items) override {
+    computed_by = std::this_thread::get_id();
+    DoublingPass::Run(items);
+  }
+  std::thread::id computed_by;
+};
+
+TEST(DeviceSchedulerTest, AnIdleDeviceIsTakenByTheThreadThatAsks) {
+  PassForAnyThread pass;
+  DeviceScheduler scheduler({}, &Clock::Real());
+  int item = 1;
+  EXPECT_TRUE(scheduler.Compute(&pass, &item, Always).ok());
+  EXPECT_EQ(item, 2);
+  EXPECT_EQ(pass.computed_by, std::this_thread::get_id());
+
+  DoublingPass of_the_engine;  // does not allow it
+  EXPECT_TRUE(scheduler.Compute(&of_the_engine, &item, Always).ok());
+  EXPECT_EQ(item, 4);
+}
+
+TEST(DeviceSchedulerTest, ABusyDeviceIsLeftToTheEngine) {
+  PassForAnyThread pass;
+  DeviceScheduler scheduler({}, &Clock::Real());
+  DeviceScheduler::Turn turn(&scheduler, Always);
+  int item = 1;
+  std::thread::id client_id;
+  std::thread client([&] {
+    client_id = std::this_thread::get_id();
+    EXPECT_TRUE(scheduler.Compute(&pass, &item, Always).ok());
+  });
+  AwaitInteractive(scheduler, 1);
+  turn.End();
+  client.join();
+  EXPECT_EQ(item, 2);
+  EXPECT_NE(pass.computed_by, client_id);
+}
+
+TEST(DeviceSchedulerTest, WhereBatchesWaitForCompanyNobodyGoesAhead) {
+  PassForAnyThread pass;
+  DeviceScheduler scheduler({.batches = {.max_batch = 2, .max_delay = absl::Milliseconds(1)}},
+                            &Clock::Real());
+  int item = 1;
+  EXPECT_TRUE(scheduler.Compute(&pass, &item, Always).ok());
+  EXPECT_NE(pass.computed_by, std::this_thread::get_id());
+}
+
+TEST(DeviceSchedulerTest, ADeviceTakenAtOnceIsFreeAgainWhateverComesOfIt) {
+  PassForAnyThread pass;
+  DeviceScheduler scheduler({}, &Clock::Real());
+  int bad = 13, unwanted = 1;
+  EXPECT_THROW(scheduler.Compute(&pass, &bad, Always).IgnoreError(), std::runtime_error);
+  EXPECT_TRUE(absl::IsCancelled(scheduler.Compute(&pass, &unwanted, [] { return false; })));
+  EXPECT_EQ(unwanted, 1);
+  EXPECT_EQ(scheduler.Silence(), absl::ZeroDuration());
+  DeviceScheduler::Turn turn(&scheduler, Always);
+  EXPECT_TRUE(turn.active());
+}
+
 class CountingObserver : public DeviceObserver {
  public:
   void OnBatch(const char* stage, size_t size, absl::Duration) override {
@@ -279,8 +341,7 @@ class CountingObserver : public DeviceObserver {
   std::atomic<size_t> batched = 0, passes = 0, turns = 0, dropped = 0;
 };
 
-TEST(DeviceSchedulerTest, ManyThreadsAndEveryItemIsComputedOrDroppedOnce) {
-  DoublingPass pass;
+void ComputeFromManyThreads(DoublingPass* pass) {
   CountingObserver observer;
   std::atomic<int> doubled = 0, dropped = 0;
   {
@@ -291,7 +352,7 @@ TEST(DeviceSchedulerTest, ManyThreadsAndEveryItemIsComputedOrDroppedOnce) {
         for (int i = 0; i < 300; ++i) {
           int item = 1;
           const bool wanted = (i + c) % 5 != 0;
-          const absl::Status status = scheduler.Compute(&pass, &item, [=] { return wanted; });
+          const absl::Status status = scheduler.Compute(pass, &item, [=] { return wanted; });
           EXPECT_EQ(status.ok(), wanted);
           (status.ok() ? doubled : dropped)++;
           EXPECT_EQ(item, wanted ? 2 : 1);
@@ -315,6 +376,13 @@ TEST(DeviceSchedulerTest, ManyThreadsAndEveryItemIsComputedOrDroppedOnce) {
   EXPECT_EQ(observer.batched, static_cast<size_t>(doubled));
   EXPECT_EQ(observer.dropped, static_cast<size_t>(dropped));
   EXPECT_EQ(observer.turns, 20u);
+}
+
+TEST(DeviceSchedulerTest, ManyThreadsAndEveryItemIsComputedOrDroppedOnce) {
+  DoublingPass of_the_engine;
+  ComputeFromManyThreads(&of_the_engine);
+  PassForAnyThread of_all;
+  ComputeFromManyThreads(&of_all);
 }
 
 }  // namespace
