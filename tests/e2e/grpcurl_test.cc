@@ -1,4 +1,4 @@
-// The server as people meet it: through grpcurl, which knows nothing but reflection.
+// The server as people meet it: through grpcurl and ghz, which know nothing but reflection.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdio.h>
@@ -33,22 +33,28 @@ Outcome RunShell(const std::string& command) {
   return outcome;
 }
 
-// Empty when there is none.
-std::string FindGrpcurl() {
+// A program on PATH or where Go installs it; empty when there is none.
+std::string FindTool(const std::string& name) {
   const char* home = getenv("HOME");
   for (const std::string& path :
-       {std::string("grpcurl"), std::string(home == nullptr ? "" : home) + "/go/bin/grpcurl"}) {
-    if (RunShell(path + " -version").exit_code == 0) {
+       {name, std::string(home == nullptr ? "" : home) + "/go/bin/" + name}) {
+    if (RunShell(path + " --version").exit_code == 0) {
       return path;
     }
   }
   return "";
 }
 
+// {"image": ...} as the README's lines make it.
+std::string EncodeRequest(const std::string& jpeg) {
+  std::ofstream(jpeg, std::ios::binary) << JpegPicture(60, 40, 3, 30);
+  return "printf '{\"image\":{\"data\":\"%s\"}}' \"$(base64 -w0 " + jpeg + ")\"";
+}
+
 class GrpcurlTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    grpcurl_ = FindGrpcurl();
+    grpcurl_ = FindTool("grpcurl");
     if (grpcurl_.empty()) {
       GTEST_SKIP() << "grpcurl is neither on PATH nor in ~/go/bin";
     }
@@ -90,11 +96,9 @@ TEST_F(GrpcurlTest, ChecksHealth) {
 
 TEST_F(GrpcurlTest, EncodesAJpegFromStandardInput) {
   Start();
-  const std::string jpeg = models_.path() + "/photo.jpg";
-  std::ofstream(jpeg, std::ios::binary) << JpegPicture(60, 40, 3, 30);
-  const Outcome encode = RunShell("printf '{\"image\":{\"data\":\"%s\"}}' \"$(base64 -w0 " + jpeg +
-                                  ")\" | " + grpcurl_ + " -plaintext -d @ " + server_->address() +
-                                  " stylex.v1.ExplanationService/Encode");
+  const Outcome encode =
+      RunShell(EncodeRequest(models_.path() + "/photo.jpg") + " | " + grpcurl_ +
+               " -plaintext -d @ " + server_->address() + " stylex.v1.ExplanationService/Encode");
   EXPECT_EQ(encode.exit_code, 0) << encode.output;
   EXPECT_THAT(encode.output, HasSubstr("\"label\": \"dark\""));
   EXPECT_THAT(encode.output, HasSubstr("\"latent\""));
@@ -114,6 +118,23 @@ TEST_F(GrpcurlTest, ShowsEveryFaultOfARequest) {
 TEST_F(GrpcurlTest, WithoutReflectionThereIsNothingToList) {
   Start({"--no-reflection"});
   EXPECT_NE(Grpcurl("", "list").exit_code, 0);
+}
+
+TEST(GhzTest, EveryCallUnderLoadIsAnswered) {
+  const std::string ghz = FindTool("ghz");
+  if (ghz.empty()) {
+    GTEST_SKIP() << "ghz is neither on PATH nor in ~/go/bin";
+  }
+  TemporaryFolder folder;
+  WriteTinyCheckpoint(folder.path() + "/models", {});
+  ServerProcess server(folder.path() + "/models", {});
+  server.AwaitLoaded();
+  const Outcome load = RunShell(EncodeRequest(folder.path() + "/photo.jpg") + " | " + ghz +
+                                " --insecure --call stylex.v1.ExplanationService/Encode"
+                                " -D /dev/stdin -c 8 -n 200 " +
+                                server.address());
+  EXPECT_EQ(load.exit_code, 0) << load.output;
+  EXPECT_THAT(load.output, HasSubstr("[OK]   200 responses"));
 }
 
 }  // namespace
