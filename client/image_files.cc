@@ -65,12 +65,6 @@ absl::StatusOr<v1::Image> LoadImage(const std::string& path) {
 
 absl::StatusOr<Bitmap> DecodeAnswer(const v1::Image& image) { return DecodeImage(image.data()); }
 
-absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path) {
-  const PngText mark{"Comment", "Synthetic image: drawn by a generative model (StylEx)."};
-  STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(bitmap, {&mark, 1}));
-  return WriteFileAtomic(path, png);
-}
-
 absl::Status MakeFolder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);

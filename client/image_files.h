@@ -21,9 +21,6 @@ absl::StatusOr<v1::Image> LoadImage(const std::string& path);
 // Decodes an answer's image.
 absl::StatusOr<Bitmap> DecodeAnswer(const v1::Image& image);
 
-// Writes a PNG that says that a model drew it.
-absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path);
-
 // Creates a folder and those above it.
 absl::Status MakeFolder(const std::string& path);
 

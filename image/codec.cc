@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "image/jpeg.h"
 #include "image/png.h"
 
@@ -37,6 +38,12 @@ absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& li
   }
   return absl::InvalidArgumentError(
       absl::StrCat("neither a JPEG nor a PNG file (", data.size(), " bytes, unknown first bytes)"));
+}
+
+absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path) {
+  const PngText mark{"Comment", "Synthetic image: drawn by a generative model (StylEx)."};
+  STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(bitmap, {&mark, 1}));
+  return WriteFileAtomic(path, png);
 }
 
 }  // namespace stylex

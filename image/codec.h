@@ -50,6 +50,9 @@ struct PngText {
 // INVALID_ARGUMENT for an empty bitmap, or text that PNG cannot hold.
 absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngText> text = {});
 
+// The whole of a PNG file that says of itself that a generative model drew it.
+absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path);
+
 // Reads a whole file; NOT_FOUND, PERMISSION_DENIED or RESOURCE_EXHAUSTED (over max_bytes) with the
 // path in the message.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes = int64_t{1} << 30);

@@ -47,6 +47,12 @@ void PrintReconstruction(const ReconstructionFigures& figures) {
   if (figures.classifier_accuracy) {
     std::printf("  classifier accuracy %.2f %%\n", 100 * *figures.classifier_accuracy);
   }
+  if (NothingToExplain(figures)) {
+    std::printf(
+        "there is nothing to explain: always answering one class is right in %.2f %%, and the "
+        "classifier is not surely better; what moves it says nothing about the classes\n",
+        100 * *figures.constant_accuracy);
+  }
 }
 
 void PrintFlips(const FlipFigures& figures) {
@@ -81,6 +87,8 @@ std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruct
                                            {"flip_images", static_cast<double>(flips.images)}};
   if (reconstruction.classifier_accuracy) {
     metrics["classifier_accuracy"] = *reconstruction.classifier_accuracy;
+    metrics["constant_accuracy"] = *reconstruction.constant_accuracy;
+    metrics["nothing_to_explain"] = NothingToExplain(reconstruction) ? 1 : 0;
   }
   AddRate("agreement", reconstruction.agreeing, reconstruction.images, &metrics);
   for (const Choice choice : kChoices) {

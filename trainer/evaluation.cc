@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <set>
@@ -24,7 +25,7 @@
 namespace stylex {
 namespace {
 
-constexpr int64_t kBatch = 128;
+constexpr int64_t kEvaluationBatch = 128;
 constexpr uint64_t kRandomMoves = 31;
 
 using Flipped = std::array<bool, kMostAttributes>;  // [k - 1]: within k attributes
@@ -174,9 +175,11 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
   ReconstructionFigures figures;
   std::vector<torch::Tensor> kl;
   double correct = 0;
+  torch::Tensor labels = torch::zeros({model.num_classes()}, torch::kInt64);
   run->StartProgress("reconstruction", 0, dataset.size(Split::kValidation));
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
-      dataset, Split::kValidation, kBatch, 0, [run](const std::string& text) { run->Warn(text); },
+      dataset, Split::kValidation, kEvaluationBatch, 0,
+      [run](const std::string& text) { run->Warn(text); },
       [&](const Batch& batch) {
         const torch::Tensor x = batch.images.to(model.device());
         const torch::Tensor logits = model.Logits(x);
@@ -186,6 +189,9 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
         figures.images += x.size(0);
         figures.agreeing += decided.eq(drawn_logits.argmax(1)).sum().item<int64_t>();
         correct += decided.cpu().eq(batch.labels).sum().item<double>();
+        if (dataset.labelled()) {
+          labels += torch::bincount(batch.labels, {}, model.num_classes());
+        }
         kl.push_back(KlPerImage(logits, drawn_logits).cpu());
         figures.l1 += L1PerImage(x, drawn).sum().item<double>();
         figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
@@ -200,9 +206,19 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
   figures.ssim /= n;
   if (dataset.labelled()) {
     figures.classifier_accuracy = correct / n;
+    figures.constant_accuracy = labels.max().item<double>() / n;
   }
   figures.median_kl = torch::cat(kl).median().item<double>();
   return figures;
+}
+
+bool NothingToExplain(const ReconstructionFigures& figures) {
+  if (!figures.classifier_accuracy || !figures.constant_accuracy) {
+    return false;
+  }
+  const int64_t correct =
+      std::llround(*figures.classifier_accuracy * static_cast<double>(figures.images));
+  return WilsonInterval(correct, figures.images).low <= *figures.constant_accuracy;
 }
 
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,

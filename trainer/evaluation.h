@@ -21,7 +21,13 @@ struct ReconstructionFigures {
   double median_kl = 0;                       // nats
   double l1 = 0, psnr = 0, ssim = 0;          // means
   std::optional<double> classifier_accuracy;  // of C against the labels, where there are any
+  std::optional<double> constant_accuracy;    // of always answering the label that is commonest
 };
+
+// The null check: whether the classifier's accuracy could as well be that of a constant answer (its
+// Wilson 95 % interval reaches down to it), as after training on shuffled labels, or none. What
+// moves such a classifier says nothing about the classes. False where there are no labels.
+bool NothingToExplain(const ReconstructionFigures& figures);
 
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
                                                              const Dataset& dataset, Run* run);

@@ -71,6 +71,26 @@ void AddTruth(CLI::App* command, TruthCommandOptions* options) {
       ->check(CLI::NonNegativeNumber);
 }
 
+void AddFigures(CLI::App* command, FiguresOptions* options) {
+  command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  command
+      ->add_option("--photographs", options->photographs,
+                   "validation photographs beside their reconstructions, drawn with the seed")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command
+      ->add_option(
+          "--examples", options->examples,
+          "images that each attribute is shown on: the first to which its class is the runner-up")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 16));
+  command->add_option("--attributes", options->attributes, "of each class, the strongest first")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 32));
+  command->add_option("--shift", options->shift, "1: to the extreme")->capture_default_str();
+}
+
 }  // namespace
 
 void StudyCommands::Add(CLI::App* app, CommonOptions* common, std::function<absl::Status()>* run) {
@@ -92,6 +112,13 @@ void StudyCommands::Add(CLI::App* app, CommonOptions* common, std::function<absl
   AddTruth(truth, &truth_);
   truth->callback(
       [this, common, run] { *run = [=, this] { return TruthCommand(*common, truth_); }; });
+
+  CLI::App* figures = app->add_subcommand(
+      "figures", "draw a checkpoint's reconstructions and its attributes, moved both ways, as PNG");
+  AddCommonOptions(figures, common);
+  AddFigures(figures, &figures_);
+  figures->callback(
+      [this, common, run] { *run = [=, this] { return FiguresCommand(*common, figures_); }; });
 }
 
 }  // namespace stylex

@@ -48,6 +48,15 @@ struct TruthCommandOptions {
 };
 absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions& options);
 
+struct FiguresOptions {
+  std::string checkpoint;
+  int64_t photographs = 8;  // beside their reconstructions
+  int64_t examples = 3;     // images that each attribute is shown on
+  int64_t attributes = 4;   // of each class, the strongest first
+  double shift = 1;
+};
+absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& options);
+
 // `evaluate --protocol`.
 inline constexpr char kTable2Protocol[] = "table2";
 inline constexpr char kHeldOutProtocol[] = "heldout";
@@ -68,6 +77,7 @@ class StudyCommands {
   StudyOptions study_;
   WorldOptions world_;
   TruthCommandOptions truth_;
+  FiguresOptions figures_;
 };
 
 }  // namespace stylex

@@ -2,15 +2,22 @@
 // runs them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "explain/style_space.h"
 #include "image/codec.h"
+#include "models/checkpoint.h"
+#include "models/pixels.h"
 #include "tests/trainer/drawn_dataset.h"
 #include "tests/trainer/trainer_process.h"
 #include "trainer/csv.h"
+#include "trainer/evaluation.h"
+#include "trainer/figures.h"
 
 namespace stylex {
 namespace {
@@ -130,6 +137,56 @@ TEST_F(StudyCommandsTest, TruthIsMeasured) {
   }
 }
 
+TEST_F(StudyCommandsTest, FiguresAreDrawn) {
+  ASSERT_EQ(Run(OnModel("figures", "figures",
+                        {"--photographs", "5", "--examples", "2", "--attributes", "1"})),
+            0)
+      << said_;
+  const Bitmap photographs = DecodeImage(Bytes("figures/reconstructions.png"), {}).value();
+  EXPECT_EQ(photographs.width, 6 + 5 * (80 + 6))
+      << "five columns of 16 pixels, five times as large";
+  const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
+  int drawn = 0;
+  for (const v1::ClassAttributes& entry : checkpoint.attributes->classes()) {
+    if (entry.attributes().empty()) {
+      continue;
+    }
+    ++drawn;
+    const std::string png = Bytes(absl::StrCat("figures/attributes-", entry.class_id(), ".png"));
+    EXPECT_THAT(png, HasSubstr("Synthetic image"));
+    const Bitmap attributes = DecodeImage(png, {}).value();
+    EXPECT_EQ(attributes.width, 6 + 2 * 3 * (80 + 6) + 18);
+  }
+  EXPECT_GE(drawn, 1);
+}
+
+// What the tiles show is what the model draws for the moved styles.
+TEST_F(StudyCommandsTest, AnAttributesTilesAreItsMoves) {
+  const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
+  const Stylex& model = checkpoint.model;
+  const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
+  const v1::ClassAttributes& entry = checkpoint.attributes->classes(0);
+  torch::manual_seed(7);
+  const torch::NoGradGuard no_grad;
+  const StyleVectors styles = model.StylesOfImages(torch::rand({1, 3, 16, 16}) * 2 - 1);
+  const Bitmap drawn = DrawAttributes(model, styles, ranges, entry, 1, 1);
+  const Coordinate raising = ToCoordinate(entry.attributes(0));
+  for (int column = 0; column < 3; ++column) {
+    const Move move{{raising.index, column / 2}, 1};
+    const StyleVectors moved = column == 1 ? styles : ApplyMoves(styles, ranges, {&move, 1});
+    const Bitmap expected = TensorToBitmap(model.Synthesize(moved));
+    const int x0 = 6 + column * (80 + 6), y0 = 6 + 12 + 6 + 2 * 12;
+    for (int y = 0; y < 16; ++y) {
+      for (int x = 0; x < 16; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          ASSERT_EQ(drawn.pixel(x0 + 5 * x + 2, y0 + 5 * y + 2)[c], expected.pixel(x, y)[c])
+              << "column " << column << " at " << x << ", " << y;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
   ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "heldout"})), 0) << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("| Wu et al. |"), HasSubstr("| AttFind |"),
@@ -172,6 +229,37 @@ TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
       0)
       << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("agreement"), Not(HasSubstr("classifier accuracy"))));
+}
+
+// Labels by a coin are labels shuffled: whoever learned anything is as right as one who guesses.
+TEST_F(StudyCommandsTest, WhereLabelsAreNoiseThereIsNothingToExplain) {
+  ASSERT_EQ(Run({"world", "--output", Path("coin"), "--resolution", "16", "--train", "8", "--val",
+                 "40", "--rule", "none"}),
+            0)
+      << said_;
+  ASSERT_EQ(Run(With(Common("evaluate", "null", "coin"),
+                     {"--checkpoint", Path("models/tiny/1"), "--flip-images", "2"})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, HasSubstr("there is nothing to explain"));
+  const auto metrics = nlohmann::json::parse(Bytes("null/evaluation.json"));
+  EXPECT_EQ(metrics.at("nothing_to_explain"), 1);
+  EXPECT_GE(metrics.at("constant_accuracy"), 0.5);
+}
+
+TEST(NullCheckTest, AnAccuracyThatAConstantCouldHaveExplainsNothing) {
+  ReconstructionFigures figures;
+  figures.images = 1000;
+  EXPECT_FALSE(NothingToExplain(figures)) << "no labels, no verdict";
+  figures.constant_accuracy = 0.5;
+  figures.classifier_accuracy = 0.9;
+  EXPECT_FALSE(NothingToExplain(figures));
+  figures.classifier_accuracy = 0.52;  // Wilson: [0.489, 0.551]
+  EXPECT_TRUE(NothingToExplain(figures));
+  figures.classifier_accuracy = 0.54;  // Wilson: [0.509, 0.571]
+  EXPECT_FALSE(NothingToExplain(figures));
+  figures.constant_accuracy = 0.9;  // nine of ten images are of one class
+  EXPECT_TRUE(NothingToExplain(figures));
 }
 
 TEST_F(StudyCommandsTest, FaultsAreNamed) {
