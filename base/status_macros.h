@@ -14,11 +14,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define STYLEX_RETURN_IF_ERROR(expr)                        \
-  do {                                                      \
+#define STYLEX_RETURN_IF_ERROR(expr)                                  \
+  do {                                                                \
     if (::absl::Status stylex_status = (expr); !stylex_status.ok()) { \
-      return stylex_status;                                 \
-    }                                                       \
+      return stylex_status;                                           \
+    }                                                                 \
   } while (false)
 
 #define STYLEX_STATUS_CONCAT_INNER(a, b) a##b

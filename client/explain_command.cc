@@ -15,7 +15,6 @@
 namespace stylex {
 namespace {
 
-
 v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
                                       const ExplainOptions& options) {
   v1::CounterfactualRequest request;

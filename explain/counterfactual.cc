@@ -26,10 +26,10 @@ constexpr int kGridSteps = 7;
 constexpr int kGridRounds = 3;
 
 // One image's search: what is asked, and what is known so far.
-class Search {
+class CounterfactualSearch {
  public:
-  Search(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
-         const CounterfactualOptions& options)
+  CounterfactualSearch(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+                       const CounterfactualOptions& options)
       : options_(options), image_(model, styles, ranges, options) {}
 
   absl::StatusOr<CounterfactualResult> Run(const std::vector<Coordinate>& candidates);
@@ -56,12 +56,12 @@ class Search {
   MoveSet moves_;
 };
 
-CounterfactualOutcome Search::Unreached(CounterfactualOutcome why,
-                                        const torch::Tensor& logits) const {
+CounterfactualOutcome CounterfactualSearch::Unreached(CounterfactualOutcome why,
+                                                      const torch::Tensor& logits) const {
   return image_.IsTarget(logits) ? CounterfactualOutcome::kProbabilityNotReached : why;
 }
 
-absl::StatusOr<CounterfactualOutcome> Search::AddJointly(
+absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddJointly(
     const std::vector<Coordinate>& candidates) {
   STYLEX_ASSIGN_OR_RETURN(Grown grown, GrowJointly(image_, candidates, 1, options_.max_attributes));
   const bool flipped = grown.outcome == CounterfactualOutcome::kFlipped;
@@ -83,7 +83,7 @@ absl::StatusOr<CounterfactualOutcome> Search::AddJointly(
              : Unreached(grown.outcome, grown.best.logits);
 }
 
-absl::StatusOr<CounterfactualOutcome> Search::AddBySingleEffect(
+absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddBySingleEffect(
     std::span<const Coordinate> candidates) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor singles,
                           image_.LogitsWithOneMore({}, MovesBy(options_.shift, candidates)));
@@ -115,7 +115,7 @@ absl::StatusOr<CounterfactualOutcome> Search::AddBySingleEffect(
       ranked.empty() ? image_.base() : logits[-1]);
 }
 
-absl::StatusOr<std::optional<MoveSet>> Search::BestReaching(
+absl::StatusOr<std::optional<MoveSet>> CounterfactualSearch::BestReaching(
     std::span<const MoveSet> subsets) const {
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(subsets));
   const torch::Tensor margins = image_.Margin(logits);
@@ -154,7 +154,7 @@ std::vector<MoveSet> ProperSubsets(const MoveSet& moves) {
   return subsets;
 }
 
-absl::Status Search::DropUnneeded() {
+absl::Status CounterfactualSearch::DropUnneeded() {
   while (moves_.size() > 1) {
     const bool exhaustive = moves_.size() <= kExhaustiveMoves;
     STYLEX_ASSIGN_OR_RETURN(std::optional<MoveSet> smaller,
@@ -169,7 +169,7 @@ absl::Status Search::DropUnneeded() {
   return absl::OkStatus();
 }
 
-absl::Status Search::WeakenLeastNeeded() {
+absl::Status CounterfactualSearch::WeakenLeastNeeded() {
   if (moves_.size() > 1) {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(WithoutOne(moves_)));
     const int64_t weakest = image_.Margin(logits).argmax().item<int64_t>();
@@ -196,7 +196,7 @@ absl::Status Search::WeakenLeastNeeded() {
   return absl::OkStatus();
 }
 
-absl::Status Search::Report(CounterfactualResult* result) const {
+absl::Status CounterfactualSearch::Report(CounterfactualResult* result) const {
   result->base_logits = image_.base();
   result->logits = image_.base();
   const int64_t count = static_cast<int64_t>(moves_.size());
@@ -217,7 +217,8 @@ absl::Status Search::Report(CounterfactualResult* result) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<MinimalityCertificate> Search::Certify(const std::vector<Coordinate>& candidates) {
+absl::StatusOr<MinimalityCertificate> CounterfactualSearch::Certify(
+    const std::vector<Coordinate>& candidates) {
   if (moves_.size() == 1) {
     return MinimalityCertificate{};  // nothing is smaller
   }
@@ -232,7 +233,8 @@ absl::StatusOr<MinimalityCertificate> Search::Certify(const std::vector<Coordina
   return MinimalityCertificate{static_cast<int64_t>(strongest.size()), tried.subsets};
 }
 
-absl::StatusOr<CounterfactualResult> Search::Run(const std::vector<Coordinate>& candidates) {
+absl::StatusOr<CounterfactualResult> CounterfactualSearch::Run(
+    const std::vector<Coordinate>& candidates) {
   CounterfactualResult result;
   if (image_.Reached(image_.base())) {
     result.outcome = CounterfactualOutcome::kReconstructionAlreadyTarget;
@@ -270,7 +272,8 @@ absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
   torch::NoGradGuard no_grad;
   TORCH_CHECK(options.target >= 0 && options.target < model.num_classes(), "class ", options.target,
               " of ", model.num_classes());
-  return Search(model, styles, ranges, options).Run({candidates.begin(), candidates.end()});
+  return CounterfactualSearch(model, styles, ranges, options)
+      .Run({candidates.begin(), candidates.end()});
 }
 
 }  // namespace stylex

@@ -43,9 +43,9 @@ struct Estimate {
 };
 
 // One search. Effects count where they raise the target: max(0, change), as in SelectAttributes.
-class Search {
+class ScreeningRace {
  public:
-  Search(MoveTable* table, const ScreeningOptions& options)
+  ScreeningRace(MoveTable* table, const ScreeningOptions& options)
       : table_(*table), options_(options), random_(options.seed) {}
 
   absl::StatusOr<ScreenedSelection> Run();
@@ -86,7 +86,7 @@ class Search {
   int64_t unexplained_count_ = 0, steps_ = 0, missed_ = 0;
 };
 
-void Search::GroupImages() {
+void ScreeningRace::GroupImages() {
   std::map<int64_t, std::vector<int64_t>> by_decision;
   for (int64_t i = 0; i < table_.images(); ++i) {
     by_decision[table_.decided(i)].push_back(i);
@@ -98,7 +98,7 @@ void Search::GroupImages() {
   }
 }
 
-void Search::Progress() {
+void ScreeningRace::Progress() {
   if (options_.progress) {
     // What has been spent for the attributes found, for all of them.
     const double share = static_cast<double>(steps_ + 1) /
@@ -108,7 +108,7 @@ void Search::Progress() {
   }
 }
 
-absl::Status Search::Audit() {
+absl::Status ScreeningRace::Audit() {
   std::vector<int64_t> moves(static_cast<size_t>(table_.moves()));
   std::iota(moves.begin(), moves.end(), int64_t{0});
   std::shuffle(moves.begin(), moves.end(), random_);
@@ -119,7 +119,7 @@ absl::Status Search::Audit() {
   return table_.Evaluate(images_, audited_);
 }
 
-absl::Status Search::Pilot() {
+absl::Status ScreeningRace::Pilot() {
   std::vector<int64_t> pilot;
   for (const std::vector<int64_t>& group : groups_) {
     pilot.insert(pilot.end(), group.begin(),
@@ -144,7 +144,7 @@ absl::Status Search::Pilot() {
   return table_.Evaluate(pilot, moves);
 }
 
-void Search::LearnErrors() {
+void ScreeningRace::LearnErrors() {
   const size_t moves = static_cast<size_t>(table_.moves());
   // The size of errors grows with that of predictions, as a power of it: least squares of the
   // logarithms, moves weighted by how often they have been evaluated.
@@ -208,7 +208,7 @@ void Search::LearnErrors() {
                              0.05 * errors_.within);
 }
 
-Estimate Search::EstimateMove(int64_t move, bool blind) const {
+Estimate ScreeningRace::EstimateMove(int64_t move, bool blind) const {
   const double scale = errors_.scale[static_cast<size_t>(move)];
   struct Group {
     double known = 0, sum = 0, missing = 0, predicted = 0;
@@ -257,8 +257,8 @@ Estimate Search::EstimateMove(int64_t move, bool blind) const {
   return estimate;
 }
 
-std::vector<int64_t> Search::NextImages(const std::vector<int64_t>& open,
-                                        const std::vector<Estimate>& estimates) const {
+std::vector<int64_t> ScreeningRace::NextImages(const std::vector<int64_t>& open,
+                                               const std::vector<Estimate>& estimates) const {
   struct Candidates {
     double doubt = 0;
     std::vector<std::pair<int64_t, int64_t>> images;  // (moves not known, image), most first
@@ -300,7 +300,7 @@ std::vector<int64_t> Search::NextImages(const std::vector<int64_t>& open,
   return next;
 }
 
-absl::StatusOr<int64_t> Search::Best() {
+absl::StatusOr<int64_t> ScreeningRace::Best() {
   std::vector<Estimate> estimates(available_.size());
   while (true) {
     size_t best = 0;
@@ -335,7 +335,7 @@ absl::StatusOr<int64_t> Search::Best() {
   }
 }
 
-void Search::CountAudit(int64_t best, double best_mean) {
+void ScreeningRace::CountAudit(int64_t best, double best_mean) {
   for (const int64_t m : audited_) {
     const size_t at = static_cast<size_t>(m);
     if (!available_[at]) {
@@ -348,7 +348,7 @@ void Search::CountAudit(int64_t best, double best_mean) {
   }
 }
 
-SelectedAttribute Search::Describe(int64_t move) const {
+SelectedAttribute ScreeningRace::Describe(int64_t move) const {
   double sum = 0, flips = 0;
   for (const int64_t i : images_) {
     sum += table_.exact(i, move);
@@ -358,7 +358,7 @@ SelectedAttribute Search::Describe(int64_t move) const {
   return {table_.CoordinateOf(move), sum / n, flips / n};
 }
 
-absl::StatusOr<ScreenedSelection> Search::Run() {
+absl::StatusOr<ScreenedSelection> ScreeningRace::Run() {
   ScreenedSelection result;
   available_.assign(static_cast<size_t>(table_.moves()), true);
   doubtful_.assign(static_cast<size_t>(table_.moves()), false);
@@ -418,7 +418,7 @@ absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
   }
   MoveTable table(model, styles, ranges, target,
                   {options.shift, options.batch_size, options.cancelled});
-  return Search(&table, options).Run();
+  return ScreeningRace(&table, options).Run();
 }
 
 }  // namespace stylex

@@ -20,7 +20,7 @@ namespace {
 // Activations of one part of a batch: small enough for the caches.
 constexpr int64_t kPartBytes = int64_t{2} << 20;
 
-const float* Data(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
+const float* FloatsOf(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
 
 }  // namespace
 
@@ -165,10 +165,10 @@ torch::Tensor FoldedMobileNet::ApplyDirectly(const Conv& conv, const torch::Tens
   if (conv.padding == 0) {
     torch::Tensor y = torch::mm(x.view({-1, x.size(3)}), conv.direct.view({-1, channels}));
     if (conv.relu6) {
-      kernels::AddBiasRelu6(Data(conv.bias), y.size(0), channels, y.data_ptr<float>());
+      kernels::AddBiasRelu6(FloatsOf(conv.bias), y.size(0), channels, y.data_ptr<float>());
     } else {
-      kernels::AddBias(Data(conv.bias), residual.defined() ? Data(residual) : nullptr, y.size(0),
-                       channels, y.data_ptr<float>());
+      kernels::AddBias(FloatsOf(conv.bias), residual.defined() ? FloatsOf(residual) : nullptr,
+                       y.size(0), channels, y.data_ptr<float>());
     }
     return y.view({count, x.size(1), x.size(2), channels});
   }
@@ -178,13 +178,14 @@ torch::Tensor FoldedMobileNet::ApplyDirectly(const Conv& conv, const torch::Tens
   torch::Tensor y = torch::empty({count, window.out_height(), window.out_width(), channels});
   const int64_t in_step = x.numel() / count, out_step = y.numel() / count;
   for (int64_t i = 0; i < count; ++i) {
-    const float* const from = Data(x) + i * in_step;
+    const float* const from = FloatsOf(x) + i * in_step;
     float* const to = y.data_ptr<float>() + i * out_step;
     if (first) {
-      kernels::FirstConvolution(from, x.size(1), window, Data(conv.direct), Data(conv.bias),
+      kernels::FirstConvolution(from, x.size(1), window, FloatsOf(conv.direct), FloatsOf(conv.bias),
                                 channels, to);
     } else {
-      kernels::DepthwiseConvolution(from, window, Data(conv.direct), Data(conv.bias), channels, to);
+      kernels::DepthwiseConvolution(from, window, FloatsOf(conv.direct), FloatsOf(conv.bias),
+                                    channels, to);
     }
   }
   return y;
@@ -202,7 +203,7 @@ torch::Tensor FoldedMobileNet::LogitsOfPart(const torch::Tensor& x) const {
   const int64_t count = y.size(0), pixels = y.size(1) * y.size(2), channels = y.size(3);
   torch::Tensor mean = torch::empty({count, channels});
   for (int64_t i = 0; i < count; ++i) {
-    kernels::Mean(Data(y) + i * pixels * channels, pixels, channels,
+    kernels::Mean(FloatsOf(y) + i * pixels * channels, pixels, channels,
                   mean.data_ptr<float>() + i * channels);
   }
   return torch::linear(mean, linear_weight_, linear_bias_);

@@ -41,7 +41,8 @@ struct SearchPlan {
   double threshold = 0;
 };
 
-absl::StatusOr<SearchPlan> MakeSearchPlan(const v1::FindAttributesRequest& request, const ModelShape& shape) {
+absl::StatusOr<SearchPlan> MakeSearchPlan(const v1::FindAttributesRequest& request,
+                                          const ModelShape& shape) {
   RequestChecks checks(shape);
   SearchPlan plan;
   if (request.images_size() > kMaxSearchImages) {
@@ -71,13 +72,14 @@ absl::StatusOr<SearchPlan> MakeSearchPlan(const v1::FindAttributesRequest& reque
   return plan;
 }
 
-void FillResult(const ServedModel& served, const SearchPlan& plan, v1::AttributeSearchResult* result) {
+void FillResult(const ServedModel& served, const SearchPlan& plan,
+                v1::AttributeSearchResult* result) {
   result->set_target_class_id(static_cast<int32_t>(plan.target));
   result->set_model(served.id());
 }
 
-void AnswerFromIndex(const ServedModel& served, const SearchPlan& plan, const v1::ClassAttributes& stored,
-                     Sink* sink) {
+void AnswerFromIndex(const ServedModel& served, const SearchPlan& plan,
+                     const v1::ClassAttributes& stored, Sink* sink) {
   v1::FindAttributesResponse response;
   v1::AttributeSearchResult* result = response.mutable_result();
   FillResult(served, plan, result);
@@ -93,8 +95,8 @@ void AnswerFromIndex(const ServedModel& served, const SearchPlan& plan, const v1
 // A search over the request's images.
 class Search {
  public:
-  Search(const ServedModel& served, const v1::FindAttributesRequest& request, const SearchPlan& plan,
-         const HandlerContext& context, const Cancellation& cancellation)
+  Search(const ServedModel& served, const v1::FindAttributesRequest& request,
+         const SearchPlan& plan, const HandlerContext& context, const Cancellation& cancellation)
       : served_(served),
         model_(served.model()),
         request_(request),

@@ -44,7 +44,8 @@ struct ExplanationPlan {
   CounterfactualOptions options;
 };
 
-absl::StatusOr<ExplanationPlan> MakeExplanationPlan(const v1::CounterfactualRequest& request, const ServedModel& model) {
+absl::StatusOr<ExplanationPlan> MakeExplanationPlan(const v1::CounterfactualRequest& request,
+                                                    const ServedModel& model) {
   RequestChecks checks(model.shape());
   ExplanationPlan plan;
   checks.Image("image", request.has_image(), request.image());
@@ -72,8 +73,9 @@ absl::StatusOr<ExplanationPlan> MakeExplanationPlan(const v1::CounterfactualRequ
 // One call's way from the image to the answer.
 class Explanation {
  public:
-  Explanation(const ServedModel& served, const v1::CounterfactualRequest& request, const ExplanationPlan& plan,
-              const Cancellation& cancellation, v1::CounterfactualResponse* response)
+  Explanation(const ServedModel& served, const v1::CounterfactualRequest& request,
+              const ExplanationPlan& plan, const Cancellation& cancellation,
+              v1::CounterfactualResponse* response)
       : served_(served),
         model_(served.model()),
         request_(request),

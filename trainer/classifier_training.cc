@@ -23,7 +23,7 @@ namespace {
 
 constexpr char kClassifierWeightsFile[] = "classifier.safetensors";
 constexpr char kConfigFile[] = "classifier.json";
-constexpr uint64_t kInitialWeights = 21;
+constexpr uint64_t kInitialClassifierWeights = 21;
 constexpr uint64_t kDropout = 22;
 constexpr int64_t kScoreBatch = 256;
 constexpr int64_t kCalibrationBins = 15;
@@ -161,7 +161,7 @@ absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Datas
 absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
                              const torch::Device& device, Run* run) {
   const v1::ClassifierTraining& options = config.classifier();
-  torch::manual_seed(SeedFor(seed, 0, kInitialWeights));
+  torch::manual_seed(SeedFor(seed, 0, kInitialClassifierWeights));
   MobileNetV2 network = MakeNetwork(config.model());
   network->to(device);
   Training training{network, torch::optim::AdamW(network->parameters(),

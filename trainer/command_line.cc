@@ -51,7 +51,7 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
   command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
 }
 
-int Report(const absl::Status& status) {
+int ExitCode(const absl::Status& status) {
   if (status.ok()) {
     return 0;
   }
@@ -173,10 +173,10 @@ int TrainMain(int argc, char** argv) {
 
   CLI11_PARSE(app, argc, argv);
   try {
-    return Report(run());
+    return ExitCode(run());
   } catch (const std::exception& error) {
     const std::string what = error.what();
-    return Report(absl::InternalError(what.substr(0, what.find('\n'))));
+    return ExitCode(absl::InternalError(what.substr(0, what.find('\n'))));
   }
 }
 

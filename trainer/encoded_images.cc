@@ -12,7 +12,7 @@
 namespace stylex {
 namespace {
 
-constexpr size_t kBatch = 128;
+constexpr size_t kEncodingBatch = 128;
 
 }  // namespace
 
@@ -36,7 +36,7 @@ absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& d
     } else {
       run->Warn("left out: " + std::string(bitmap.status().message()));
     }
-    if (bitmaps.size() == kBatch || (i + 1 == order.size() && !bitmaps.empty())) {
+    if (bitmaps.size() == kEncodingBatch || (i + 1 == order.size() && !bitmaps.empty())) {
       const torch::Tensor x = BitmapsToTensor(bitmaps).to(model.device());
       const torch::Tensor of_photographs = model.Logits(x);
       styles.push_back(model.Styles(model.Encode(x, of_photographs)));

@@ -104,7 +104,7 @@ std::string Image(const std::string& gif, const std::string& alt) {
                       absl::Base64Escape(gif), "\">");
 }
 
-std::string Choice(size_t number, char letter, const std::string& gif) {
+std::string ChoiceHtml(size_t number, char letter, const std::string& gif) {
   const std::string name(1, letter);
   return absl::StrCat("<label>", Image(gif, absl::StrCat("choice ", name)),
                       "<input type=\"radio\" name=\"q", number, "\" value=\"", name, "\"><b>", name,
@@ -117,11 +117,11 @@ std::string StudyPage(const std::string& study, std::span<const QuestionGifs> qu
   std::string sections;
   for (size_t q = 0; q < questions.size(); ++q) {
     const QuestionGifs& gifs = questions[q];
-    absl::StrAppend(&sections, "<section><h2>Question ", q + 1, "</h2>These two change alike:\n",
-                    "<div class=\"clips\">", Image(gifs[0], "first example"),
-                    Image(gifs[1], "second example"),
-                    "</div>\nWhich of these changes in the same way?\n<div class=\"clips\">",
-                    Choice(q + 1, 'A', gifs[2]), Choice(q + 1, 'B', gifs[3]), "</div></section>\n");
+    absl::StrAppend(
+        &sections, "<section><h2>Question ", q + 1, "</h2>These two change alike:\n",
+        "<div class=\"clips\">", Image(gifs[0], "first example"), Image(gifs[1], "second example"),
+        "</div>\nWhich of these changes in the same way?\n<div class=\"clips\">",
+        ChoiceHtml(q + 1, 'A', gifs[2]), ChoiceHtml(q + 1, 'B', gifs[3]), "</div></section>\n");
   }
   std::string head = kHead;
   const std::string form = "<form id=\"study\"";
