@@ -60,8 +60,9 @@ absl::StatusOr<Explanation> ExplainOne(const ConnectionOptions& connection,
   STYLEX_RETURN_IF_ERROR(
       Call(connection, stub, &v1::ExplanationService::Stub::Counterfactual, request, &answer));
   STYLEX_RETURN_IF_ERROR(TakeImages(std::move(answer), &explanation));
-  explanation.photograph = PrepareImage(photograph, explanation.reconstruction.width,
-                                        explanation.reconstruction.channels);
+  explanation.photograph =
+      PrepareImage(photograph, {.resolution = explanation.reconstruction.width,
+                                .channels = explanation.reconstruction.channels});
   return explanation;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace stylex {
 namespace {
@@ -34,6 +35,19 @@ torch::Tensor WindowMean(const torch::Tensor& x, const torch::Tensor& taps) {
   constexpr int64_t kNoPadding = 0;  // a literal 0 would also be a null string
   const torch::Tensor y = torch::conv2d(x, rows, {}, 1, kNoPadding, 1, channels);
   return torch::conv2d(y, columns, {}, 1, kNoPadding, 1, channels);
+}
+
+std::vector<double> MeanRanks(const std::vector<double>& values) {
+  std::vector<double> ranks(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    double below = 0, equal = 0;
+    for (const double other : values) {
+      below += other < values[i] ? 1 : 0;
+      equal += other == values[i] ? 1 : 0;
+    }
+    ranks[i] = below + (equal + 1) / 2;
+  }
+  return ranks;
 }
 
 }  // namespace
@@ -95,6 +109,49 @@ Interval WilsonInterval(int64_t successes, int64_t trials) {
   const double centre = (rate + kZ * kZ / (2 * n)) / denominator;
   const double half = kZ * std::sqrt(rate * (1 - rate) / n + kZ * kZ / (4 * n * n)) / denominator;
   return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+}
+
+std::optional<double> Spearman(const std::vector<double>& a, const std::vector<double>& b) {
+  const std::vector<double> x = MeanRanks(a), y = MeanRanks(b);
+  const double mean = (static_cast<double>(x.size()) + 1) / 2;
+  double xy = 0, xx = 0, yy = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - mean) * (y[i] - mean);
+    xx += (x[i] - mean) * (x[i] - mean);
+    yy += (y[i] - mean) * (y[i] - mean);
+  }
+  return xx == 0 || yy == 0 ? std::optional<double>() : xy / std::sqrt(xx * yy);
+}
+
+torch::Tensor ChangedAreaPerImage(const torch::Tensor& a, const torch::Tensor& b,
+                                  double threshold) {
+  CheckSameShape(a, b);
+  const torch::Tensor change = std::get<0>((a - b).abs().max(1));
+  return change.gt(threshold).to(torch::kFloat32).mean({1, 2});
+}
+
+double Cout(const std::function<torch::Tensor(const torch::Tensor&)>& logits,
+            const torch::Tensor& from, const torch::Tensor& to, int64_t decided, int64_t target,
+            int64_t steps) {
+  CheckSameShape(from, to);
+  TORCH_CHECK(from.size(0) == 1 && steps > 0, "COUT takes one image and at least one step");
+  const torch::NoGradGuard no_grad;
+  const int64_t channels = from.size(1);
+  const int64_t pixels = from.size(2) * from.size(3);
+  const torch::Tensor order =
+      (to - from).abs().sum(1).flatten().argsort(/*stable=*/true, 0, /*descending=*/true);
+  const torch::Tensor source = to.reshape({channels, pixels});
+  std::vector<torch::Tensor> pasted;
+  for (int64_t step = 0; step <= steps; ++step) {
+    const torch::Tensor moved = order.narrow(0, 0, step * pixels / steps);
+    torch::Tensor image = from.reshape({channels, pixels}).clone();
+    image.index_copy_(1, moved, source.index_select(1, moved));
+    pasted.push_back(image.view(from.sizes()));
+  }
+  const torch::Tensor probability = logits(torch::cat(pasted)).softmax(1).to(torch::kFloat64);
+  const torch::Tensor gap = probability.select(1, target) - probability.select(1, decided);
+  // The trapezoid rule over steps + 1 points of the unit interval.
+  return ((gap.narrow(0, 0, steps) + gap.narrow(0, 1, steps)).sum() / (2.0 * steps)).item<double>();
 }
 
 }  // namespace stylex

@@ -5,6 +5,9 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
 
 namespace stylex {
 
@@ -17,6 +20,20 @@ torch::Tensor PsnrPerImage(const torch::Tensor& a, const torch::Tensor& b);
 torch::Tensor SsimPerImage(const torch::Tensor& a, const torch::Tensor& b);
 // KL(softmax(p_logits) || softmax(q_logits)) in nats: [N, K], [N, K] -> [N].
 torch::Tensor KlPerImage(const torch::Tensor& p_logits, const torch::Tensor& q_logits);
+
+// The share of pixels that differ in some channel by more than `threshold`: [N] float32.
+torch::Tensor ChangedAreaPerImage(const torch::Tensor& a, const torch::Tensor& b, double threshold);
+
+// COUT (Khorram and Fuxin 2022), in [-1, 1]: the pixels of `from` [1, C, H, W] become those of
+// `to`, those that differ most first, in `steps` parts; the area under the target's probability on
+// the way less the area under that of the class decided at first. Great where few pixels carry the
+// change. `logits` maps [N, C, H, W] to [N, K].
+double Cout(const std::function<torch::Tensor(const torch::Tensor&)>& logits,
+            const torch::Tensor& from, const torch::Tensor& to, int64_t decided, int64_t target,
+            int64_t steps = 50);
+
+// Rank correlation with mean ranks for ties; none where one side has a single value.
+std::optional<double> Spearman(const std::vector<double>& a, const std::vector<double>& b);
 
 struct Interval {
   double low = 0;

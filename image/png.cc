@@ -71,13 +71,28 @@ void SetTransforms(png_structp png, png_infop info) {
   png_set_interlace_handling(png);
 }
 
+// Out of Decode's frame, where setjmp would endanger the locals that strings and vectors inline.
+[[gnu::noinline]] void RefuseSize(Reader* reader, int64_t width, int64_t height) {
+  reader->too_large = true;
+  reader->error = absl::StrCat(width, "x", height, " pixels");
+}
+
+[[gnu::noinline]] void RefuseWithoutMemory(Reader* reader) { reader->error = "out of memory"; }
+
+[[gnu::noinline]] void MakeRows(Reader* reader, int64_t width, int64_t height, int channels) {
+  reader->bitmap = Bitmap::Make(static_cast<int>(width), static_cast<int>(height), channels);
+  for (int y = 0; y < reader->bitmap.height; ++y) {
+    reader->rows.push_back(reader->bitmap.pixel(0, y));
+  }
+}
+
 bool Decode(Reader* reader) {
   png_structp png =
       png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, OnError<Reader>, OnWarning);
   png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
   if (info == nullptr) {
     png_destroy_read_struct(&png, nullptr, nullptr);
-    reader->error = "out of memory";
+    RefuseWithoutMemory(reader);
     return false;
   }
   if (setjmp(png_jmpbuf(png)) != 0) {
@@ -94,9 +109,8 @@ bool Decode(Reader* reader) {
   const int64_t width = png_get_image_width(png, info);
   const int64_t height = png_get_image_height(png, info);
   if (width > reader->max_pixels || height > reader->max_pixels / width) {
-    reader->too_large = true;
     png_destroy_read_struct(&png, &info, nullptr);
-    reader->error = absl::StrCat(width, "x", height, " pixels");
+    RefuseSize(reader, width, height);
     return false;
   }
   SetTransforms(png, info);
@@ -105,10 +119,7 @@ bool Decode(Reader* reader) {
   if ((channels != 1 && channels != 3) || png_get_bit_depth(png, info) != 8) {
     png_error(png, "unsupported sample layout");
   }
-  reader->bitmap = Bitmap::Make(static_cast<int>(width), static_cast<int>(height), channels);
-  for (int y = 0; y < reader->bitmap.height; ++y) {
-    reader->rows.push_back(reader->bitmap.pixel(0, y));
-  }
+  MakeRows(reader, width, height, channels);
   png_read_image(png, reader->rows.data());
   png_read_end(png, nullptr);
   png_destroy_read_struct(&png, &info, nullptr);

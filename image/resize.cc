@@ -147,9 +147,20 @@ Bitmap ConvertChannels(const Bitmap& bitmap, int channels) {
   return out;
 }
 
-Bitmap PrepareImage(const Bitmap& bitmap, int resolution, int channels, bool stretch) {
-  const Bitmap square = stretch ? bitmap : CropCenterSquare(bitmap);
-  return ResizeBicubic(ConvertChannels(square, channels), resolution, resolution);
+Bitmap PrepareImage(const Bitmap& bitmap, const Preparation& preparation) {
+  const int resolution = preparation.resolution;
+  const Bitmap converted = ConvertChannels(preparation.stretch ? bitmap : CropCenterSquare(bitmap),
+                                           preparation.channels);
+  if (converted.width != preparation.padded_from || converted.height != preparation.padded_from) {
+    return ResizeBicubic(converted, resolution, resolution);
+  }
+  const int border = (resolution - preparation.padded_from) / 2;
+  Bitmap framed = Bitmap::Make(resolution, resolution, preparation.channels);
+  for (int y = 0; y < converted.height; ++y) {
+    std::copy_n(converted.pixel(0, y), converted.width * converted.channels,
+                framed.pixel(border, y + border));
+  }
+  return framed;
 }
 
 Bitmap FlipHorizontal(const Bitmap& bitmap) {

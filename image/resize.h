@@ -20,9 +20,15 @@ Bitmap CropCenterSquare(const Bitmap& bitmap);
 // Grey (ITU-R 601 luma, as Pillow's convert("L")) to RGB and back; channels 1 or 3.
 Bitmap ConvertChannels(const Bitmap& bitmap, int channels);
 
-// Orient, crop, resize, convert: what both trainer and server do with every photograph.
-// crop: "center_crop" (or empty) or "stretch".
-Bitmap PrepareImage(const Bitmap& bitmap, int resolution, int channels, bool stretch = false);
+// What both trainer and server do with every photograph.
+struct Preparation {
+  int resolution = 0;
+  int channels = 3;
+  bool stretch = false;  // both sides on their own, instead of the central square
+  int padded_from = 0;  // a square of just this side is framed in black instead of resized; 0: none
+};
+// Crops, resizes and converts. padded_from <= resolution.
+Bitmap PrepareImage(const Bitmap& bitmap, const Preparation& preparation);
 
 // Mirrors left to right.
 Bitmap FlipHorizontal(const Bitmap& bitmap);

@@ -99,7 +99,17 @@ absl::Status ValidateModelConfig(const v1::ModelConfig& config, const std::strin
   const std::string& crop = config.preprocessing().crop();
   faults.Check(crop.empty() || crop == "center_crop" || crop == "stretch", "preprocessing.crop",
                absl::StrCat("\"", crop, "\""), "center_crop or stretch");
+  const int32_t padded_from = config.preprocessing().padded_from();
+  faults.Check(padded_from >= 0 && padded_from <= config.resolution(), "preprocessing.paddedFrom",
+               padded_from, absl::StrCat("0 to the resolution, ", config.resolution()));
   return faults.ToStatus(origin);
+}
+
+Preparation PreparationFor(const v1::ModelConfig& config) {
+  return {.resolution = config.resolution(),
+          .channels = config.image_channels(),
+          .stretch = config.preprocessing().crop() == "stretch",
+          .padded_from = config.preprocessing().padded_from()};
 }
 
 }  // namespace stylex

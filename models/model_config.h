@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "image/resize.h"
 #include "models/config_faults.h"
 #include "stylex/v1/model_config.pb.h"
 
@@ -20,6 +21,9 @@ void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, Conf
 void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
                    absl::string_view network, int resolution, ConfigFaults* faults);
 bool IsResolution(int resolution);
+
+// How photographs are prepared for the model.
+Preparation PreparationFor(const v1::ModelConfig& config);
 
 // INVALID_ARGUMENT naming every field that is out of range, its value and what would be right;
 // `origin` comes first in the message.

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "explain/metrics.h"
 #include "image/resize.h"
+#include "models/model_config.h"
 #include "models/pixels.h"
 #include "server/errors.h"
 
@@ -26,10 +27,7 @@ constexpr int kDefaultJpegQuality = 90;
 absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
                                             const DecodeLimits& limits) {
   STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeImage(image.data(), limits));
-  const v1::ModelConfig& config = model.model().config();
-  const Bitmap prepared = PrepareImage(bitmap, config.resolution(), config.image_channels(),
-                                       config.preprocessing().crop() == "stretch");
-  return BitmapToTensor(prepared);
+  return BitmapToTensor(PrepareImage(bitmap, PreparationFor(model.model().config())));
 }
 
 absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,

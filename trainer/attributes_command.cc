@@ -234,9 +234,9 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   v1::ModelConfig config = model.config();
   config.mutable_provenance()->add_commands(common.command_line);
   STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(index));
-  STYLEX_RETURN_IF_ERROR(
-      UpdateVersion(options.checkpoint, config,
-                    {{kAttributesFile, json}, {kCardFile, ModelCard(config, index)}}));
+  STYLEX_RETURN_IF_ERROR(UpdateVersion(
+      options.checkpoint, config,
+      {{kAttributesFile, json}, {kCardFile, RenewedModelCard(options.checkpoint, config, index)}}));
   std::filesystem::remove(run->Path(kStateFile));
   std::printf("wrote %s/%s\n", options.checkpoint.c_str(), kAttributesFile);
   return absl::OkStatus();

@@ -227,4 +227,19 @@ absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& work_
   return trained;
 }
 
+absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
+                           const v1::ModelConfig& model) {
+  if (classifier.resolution() == model.resolution() &&
+      classifier.image_channels() == model.image_channels() &&
+      classifier.labels_size() == model.labels_size()) {
+    return absl::OkStatus();
+  }
+  const auto task = [](const v1::ModelConfig& config) {
+    return absl::StrCat(config.labels_size(), " classes of ", config.resolution(), "x",
+                        config.resolution(), "x", config.image_channels(), " images");
+  };
+  return absl::InvalidArgumentError(absl::StrCat(path, ": the classifier was trained for ",
+                                                 task(classifier), ", this run has ", task(model)));
+}
+
 }  // namespace stylex

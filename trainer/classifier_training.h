@@ -41,6 +41,10 @@ struct TrainedClassifier {
 };
 // Reads what TrainClassifier left.
 absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& work_directory);
+// INVALID_ARGUMENT naming `path` when the classifier that lies there has other classes than
+// `model`, as far as their number goes, or another size of images.
+absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
+                           const v1::ModelConfig& model);
 
 }  // namespace stylex
 

@@ -155,16 +155,23 @@ int TrainMain(int argc, char** argv) {
       ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
   std::string protocol;
+  std::vector<std::string> oracles;
+  CLI::Option* protocol_option =
+      evaluate
+          ->add_option("--protocol", protocol,
+                       "instead: flip rates of AttFind, the baseline and the controls, by the "
+                       "replication study's protocol (table2) or on held-out images (heldout); or "
+                       "how good the joint search's counterfactuals are (counterfactuals)")
+          ->check(CLI::IsMember({kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol}));
   evaluate
-      ->add_option("--protocol", protocol,
-                   "instead: flip rates of AttFind, the baseline and the controls, by the "
-                   "replication study's protocol (table2) or on held-out images (heldout)")
-      ->check(CLI::IsMember({kTable2Protocol, kHeldOutProtocol}));
+      ->add_option("--oracle", oracles,
+                   "for counterfactuals: another classifier, to be convinced as well; the work "
+                   "directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+      ->needs(protocol_option);
   evaluate->callback([&] {
     run = [&] {
       return protocol.empty() ? EvaluateCommand(common, evaluate_options)
-                              : ProtocolCommand(common, {protocol, evaluate_options.checkpoint,
-                                                         evaluate_options.flip_images});
+                              : ProtocolCommand(common, {protocol, evaluate_options, oracles});
     };
   });
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "image/bitmap.h"
+#include "image/resize.h"
 
 namespace stylex {
 
@@ -33,22 +34,21 @@ class Dataset {
   // Whether its images have labels; a whole data set has them, or none of it.
   bool labelled() const { return label(Split::kTrain, 0) != kNoLabel; }
   const std::vector<std::string>& labels() const { return labels_; }
-  int resolution() const { return resolution_; }
-  int channels() const { return channels_; }
+  // How its images are prepared: as asked for, and as the data set's kind wants it.
+  const Preparation& preparation() const { return preparation_; }
+  int resolution() const { return preparation_.resolution; }
+  int channels() const { return preparation_.channels; }
 
  protected:
-  Dataset(int resolution, int channels) : resolution_(resolution), channels_(channels) {}
+  explicit Dataset(const Preparation& preparation) : preparation_(preparation) {}
   std::vector<std::string> labels_;
 
  private:
-  int resolution_;
-  int channels_;
+  Preparation preparation_;
 };
 
-struct DatasetOptions {
-  int resolution = 64;
-  int channels = 3;
-  bool stretch = false;             // instead of cropping the central square
+struct DatasetOptions : Preparation {
+  DatasetOptions() { resolution = 64; }
   std::vector<std::string> labels;  // instead of the folders' names or "0", "1", ...
 };
 

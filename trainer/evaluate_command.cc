@@ -115,15 +115,10 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
   STYLEX_ASSIGN_OR_RETURN(const ReconstructionFigures reconstruction,
                           EvaluateReconstruction(checkpoint.model, *dataset, run.get()));
   PrintReconstruction(reconstruction);
-  FlipOptions flip_options;
-  flip_options.images = options.flip_images;
-  flip_options.seed = common.seed;
-  flip_options.candidates = options.candidates;
-  flip_options.joint_candidates = options.joint_candidates;
-  flip_options.beam = options.beam;
-  flip_options.workers = checkpoint.model.device().is_cpu() ? torch::get_num_threads() : 1;
-  STYLEX_ASSIGN_OR_RETURN(const FlipFigures flips,
-                          EvaluateFlips(checkpoint, *dataset, flip_options, run.get()));
+  STYLEX_ASSIGN_OR_RETURN(
+      const FlipFigures flips,
+      EvaluateFlips(checkpoint, *dataset, FlipOptionsOf(options, common.seed, checkpoint.model),
+                    run.get()));
   PrintFlips(flips);
   const std::map<std::string, double> metrics = ToMetrics(reconstruction, flips);
   STYLEX_RETURN_IF_ERROR(
@@ -136,8 +131,9 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
     (*config.mutable_metrics())[name] = value;
   }
   config.mutable_provenance()->add_commands(common.command_line);
-  return UpdateVersion(options.checkpoint, config,
-                       {{kCardFile, ModelCard(config, checkpoint.attributes)}});
+  return UpdateVersion(
+      options.checkpoint, config,
+      {{kCardFile, RenewedModelCard(options.checkpoint, config, checkpoint.attributes)}});
 }
 
 }  // namespace stylex

@@ -4,12 +4,10 @@
 #include <torch/utils.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <numeric>
 #include <random>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -19,6 +17,7 @@
 #include "explain/metrics.h"
 #include "models/pixels.h"
 #include "trainer/batch_loader.h"
+#include "trainer/image_workers.h"
 #include "trainer/session.h"
 #include "trainer/training_state.h"
 
@@ -221,6 +220,17 @@ bool NothingToExplain(const ReconstructionFigures& figures) {
   return WilsonInterval(correct, figures.images).low <= *figures.constant_accuracy;
 }
 
+FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model) {
+  FlipOptions flips;
+  flips.images = options.flip_images;
+  flips.seed = seed;
+  flips.candidates = options.candidates;
+  flips.joint_candidates = options.joint_candidates;
+  flips.beam = options.beam;
+  flips.workers = model.device().is_cpu() ? torch::get_num_threads() : 1;
+  return flips;
+}
+
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
                                           const FlipOptions& options, Run* run) {
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
@@ -232,43 +242,17 @@ absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Da
   if (options.images > 0) {
     order.resize(std::min(order.size(), static_cast<size_t>(options.images)));
   }
-  std::atomic<size_t> next = 0;
   Mutex mutex;
   FlipFigures figures;
-  absl::Status failure;
-  run->StartProgress("flips", 0, static_cast<int64_t>(order.size()));
-  const auto work = [&](bool one_thread) {
-    if (one_thread) {
-      torch::set_num_threads(1);
-    }
-    torch::NoGradGuard no_grad;
-    for (size_t i = next++; i < order.size(); i = next++) {
-      absl::StatusOr<Bitmap> bitmap = dataset.Load(Split::kValidation, order[i]);
-      if (!bitmap.ok()) {
-        run->Warn("left out: " + std::string(bitmap.status().message()));
-        continue;
-      }
-      const absl::StatusOr<ImageOutcome> outcome =
-          EvaluateImage(model, ranges, index, *bitmap, order[i], options);
-      MutexLock lock(&mutex);
-      if (!outcome.ok()) {
-        failure = outcome.status();
-        next = order.size();
-        return;
-      }
-      Count(*outcome, &figures);
-      run->Progress(figures.images, "");
-    }
-  };
-  std::vector<std::thread> workers;
-  for (int w = 0; w < std::max(1, options.workers); ++w) {
-    workers.emplace_back(work, options.workers > 1);
-  }
-  for (std::thread& worker : workers) {
-    worker.join();
-  }
-  STYLEX_RETURN_IF_ERROR(failure);
-  run->EndProgress();
+  STYLEX_RETURN_IF_ERROR(OnEachImage(
+      dataset, Split::kValidation, order, options.workers, "flips", run,
+      [&](const Bitmap& bitmap, size_t i) -> absl::Status {
+        STYLEX_ASSIGN_OR_RETURN(const ImageOutcome outcome,
+                                EvaluateImage(model, ranges, index, bitmap, order[i], options));
+        MutexLock lock(&mutex);
+        Count(outcome, &figures);
+        return absl::OkStatus();
+      }));
   return figures;
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "models/checkpoint.h"
+#include "trainer/commands.h"
 #include "trainer/dataset.h"
 #include "trainer/run.h"
 
@@ -62,6 +63,9 @@ struct FlipOptions {
   // Joint search: sets followed side by side where the greedy search takes three moves or more.
   int64_t beam = 8;
 };
+
+// As the command line asks for them; as many workers as LibTorch has threads on a CPU.
+FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model);
 
 // What is explained is the decision on the reconstruction; the target is that decision's runner-up,
 // so nothing counts as flipped before something has been moved. A flip within k attributes means

@@ -124,8 +124,7 @@ absl::StatusOr<IdxSplit> ReadSplit(const std::string& folder, const std::string&
 class IdxDataset : public Dataset {
  public:
   IdxDataset(const DatasetOptions& options, IdxSplit train, IdxSplit validation)
-      : Dataset(options.resolution, options.channels),
-        stretch_(options.stretch),
+      : Dataset(PreparationOf(options, train)),
         train_(std::move(train)),
         validation_(std::move(validation)) {}
 
@@ -163,26 +162,21 @@ class IdxDataset : public Dataset {
     const int height = static_cast<int>(images.dimensions[1]);
     const int width = static_cast<int>(images.dimensions[2]);
     const auto begin = images.data.begin() + index * height * width;
-    Bitmap bitmap{width, height, 1, {begin, begin + height * width}};
-    if (height == kPaddedFrom && width == kPaddedFrom && resolution() == kPaddedTo) {
-      bitmap = Pad(bitmap);
-    }
-    return PrepareImage(bitmap, resolution(), channels(), stretch_);
+    return PrepareImage({width, height, 1, {begin, begin + height * width}}, preparation());
   }
 
  private:
   const IdxSplit& Of(Split split) const { return split == Split::kTrain ? train_ : validation_; }
 
-  static Bitmap Pad(const Bitmap& bitmap) {
-    constexpr int kBorder = (kPaddedTo - kPaddedFrom) / 2;
-    Bitmap padded = Bitmap::Make(kPaddedTo, kPaddedTo, 1);
-    for (int y = 0; y < kPaddedFrom; ++y) {
-      std::copy_n(bitmap.pixel(0, y), kPaddedFrom, padded.pixel(kBorder, y + kBorder));
+  static Preparation PreparationOf(const DatasetOptions& options, const IdxSplit& train) {
+    Preparation preparation = options;
+    if (train.images.dimensions[1] == kPaddedFrom && train.images.dimensions[2] == kPaddedFrom &&
+        options.resolution == kPaddedTo) {
+      preparation.padded_from = kPaddedFrom;
     }
-    return padded;
+    return preparation;
   }
 
-  bool stretch_;
   IdxSplit train_;
   IdxSplit validation_;
 };

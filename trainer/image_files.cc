@@ -22,8 +22,7 @@ class ImageFiles : public Dataset {
  public:
   ImageFiles(const DatasetOptions& options, std::vector<std::string> labels,
              std::vector<LabelledFile> train, std::vector<LabelledFile> validation)
-      : Dataset(options.resolution, options.channels),
-        stretch_(options.stretch),
+      : Dataset(options),
         train_(std::move(train)),
         validation_(std::move(validation)),
         train_cache_(train_.size()),
@@ -54,7 +53,7 @@ class ImageFiles : public Dataset {
       return absl::Status(decoded.status().code(),
                           absl::StrCat(path, ": ", decoded.status().message()));
     }
-    Bitmap prepared = PrepareImage(*decoded, resolution(), channels(), stretch_);
+    Bitmap prepared = PrepareImage(*decoded, preparation());
     MutexLock lock(&mutex_);
     if (cached_bytes_ + static_cast<int64_t>(prepared.data.size()) <= kMaxCachedBytes) {
       cached_bytes_ += static_cast<int64_t>(prepared.data.size());
@@ -68,7 +67,6 @@ class ImageFiles : public Dataset {
     return split == Split::kTrain ? train_ : validation_;
   }
 
-  bool stretch_;
   std::vector<LabelledFile> train_;
   std::vector<LabelledFile> validation_;
   mutable Mutex mutex_;

@@ -1,16 +1,26 @@
 #include "trainer/model_card.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "explain/style_space.h"
+#include "image/codec.h"
+#include "models/version_directory.h"
 
 namespace stylex {
 namespace {
 
 constexpr int kAttributesShown = 4;
+constexpr char kFiguresHeading[] = "## Figures\n";
+constexpr std::array<std::string_view, 4> kHeadings = {"## Architecture", "## Provenance",
+                                                       "## Figures", "## Attributes"};
 
 std::string ChannelList(const google::protobuf::RepeatedField<int32_t>& channels) {
   return absl::StrJoin(channels, ", ");
@@ -102,11 +112,38 @@ std::string ModelCard(const v1::ModelConfig& config,
       "photograph "
       "that makes this classifier decide otherwise. Its images are drawn by a network; they are "
       "not photographs. Attributes explain the classifier, not the world.\n\n## Architecture\n\n",
-      Architecture(config), "\n## Provenance\n\n", ProvenanceSection(config.provenance()),
-      "\n## Figures\n\nMeasured on the validation split, which training never saw.\n\n",
+      Architecture(config), "\n## Provenance\n\n", ProvenanceSection(config.provenance()), "\n",
+      kFiguresHeading, "\nMeasured on the validation split, which training never saw.\n\n",
       Metrics(config), "\n## Attributes\n\n",
       attributes ? Attributes(config, *attributes)
                  : std::string("No attribute index yet: run `stylex-train attributes`.\n"));
+}
+
+std::string OwnSections(const std::string& card) {
+  std::string own;
+  bool in_own = false, in_code = false;
+  const std::vector<std::string> lines = absl::StrSplit(card, '\n');
+  for (const std::string& line : lines) {
+    in_code = in_code != line.starts_with("```");
+    if (!in_code && line.starts_with("## ")) {
+      std::string heading = line;
+      absl::StripTrailingAsciiWhitespace(&heading);
+      in_own = std::find(kHeadings.begin(), kHeadings.end(), heading) == kHeadings.end();
+    }
+    if (in_own) {
+      absl::StrAppend(&own, line, "\n");
+    }
+  }
+  absl::StripTrailingAsciiWhitespace(&own);
+  return own.empty() ? own : own + "\n\n";
+}
+
+std::string RenewedModelCard(const std::string& version_folder, const v1::ModelConfig& config,
+                             const std::optional<v1::AttributeIndex>& attributes) {
+  std::string card = ModelCard(config, attributes);
+  const absl::StatusOr<std::string> earlier = ReadFile(version_folder + "/" + kCardFile);
+  card.insert(card.find(kFiguresHeading), OwnSections(earlier.value_or("")));
+  return card;
 }
 
 }  // namespace stylex

@@ -15,6 +15,13 @@ namespace stylex {
 std::string ModelCard(const v1::ModelConfig& config,
                       const std::optional<v1::AttributeIndex>& attributes);
 
+// The same for the version in a folder that has a card already: sections (## TITLE) that people
+// added to it, e.g. its limits, are kept, before the figures.
+std::string RenewedModelCard(const std::string& version_folder, const v1::ModelConfig& config,
+                             const std::optional<v1::AttributeIndex>& attributes);
+// Those sections of a card, each with its heading; empty when there are none.
+std::string OwnSections(const std::string& card);
+
 }  // namespace stylex
 
 #endif  // STYLEX_TRAINER_MODEL_CARD_H_

@@ -1,4 +1,9 @@
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -6,6 +11,7 @@
 #include "explain/metrics.h"
 #include "image/codec.h"
 #include "models/checkpoint.h"
+#include "trainer/counterfactual_quality.h"
 #include "trainer/protocols.h"
 #include "trainer/run.h"
 #include "trainer/session.h"
@@ -17,6 +23,7 @@ namespace {
 constexpr int64_t kTable2Images = 1000;
 constexpr int64_t kTable2Population = 380;
 constexpr int64_t kHeldOutPopulation = 2000;
+constexpr int64_t kCounterfactualImages = 500;
 
 // A Markdown table and the same as JSON.
 struct Report {
@@ -70,23 +77,120 @@ Report ReportOf(const HeldOutFigures& figures) {
   return report;
 }
 
+// A figure of every found counterfactual that has one.
+std::vector<double> Collect(
+    const std::vector<CounterfactualFigures>& found,
+    const std::function<std::optional<double>(const CounterfactualFigures&)>& figure) {
+  std::vector<double> values;
+  for (const CounterfactualFigures& of_one : found) {
+    if (const std::optional<double> value = figure(of_one)) {
+      values.push_back(*value);
+    }
+  }
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+void AddRow(const std::string& name, const std::string& title, const std::vector<double>& sorted,
+            Report* report) {
+  if (sorted.empty()) {
+    return;
+  }
+  const auto quantile = [&](double q) {
+    return sorted[static_cast<size_t>(std::lround(q * static_cast<double>(sorted.size() - 1)))];
+  };
+  const double mean =
+      std::accumulate(sorted.begin(), sorted.end(), 0.0) / static_cast<double>(sorted.size());
+  report->json["counterfactuals"][name] = {{"median", quantile(0.5)},
+                                           {"mean", mean},
+                                           {"quartiles", {quantile(0.25), quantile(0.75)}},
+                                           {"images", sorted.size()}};
+  absl::StrAppendFormat(&report->table, "| %s | %.3f | %.3f | %.3f to %.3f |\n", title,
+                        quantile(0.5), mean, quantile(0.25), quantile(0.75));
+}
+
+Report ReportOf(const QualityFigures& figures) {
+  using Figures = CounterfactualFigures;
+  Report report;
+  const int64_t found = static_cast<int64_t>(figures.found.size());
+  report.json["images"] = figures.images;
+  report.json["found"] = found;
+  report.table =
+      absl::StrCat("found with at most ", kMostAttributes,
+                   " attributes: ", RateText(found, figures.images), " of ", figures.images,
+                   " images\n\n| counterfactual and reconstruction | "
+                   "median | mean | quartiles |\n| --- | --- | --- | --- |\n");
+  const auto row = [&](const std::string& name, const std::string& title, auto figure) {
+    AddRow(name, title, Collect(figures.found, figure), &report);
+  };
+  row("attributes", "attributes moved", [](const Figures& f) { return f.attributes; });
+  row("distance", "distance in style space", [](const Figures& f) { return f.distance; });
+  row("changed_area", "changed area", [](const Figures& f) { return f.changed_area; });
+  row("l1", "L1", [](const Figures& f) { return f.l1; });
+  row("ssim", "SSIM", [](const Figures& f) { return f.ssim; });
+  row("gain", "gain of the target's probability", [](const Figures& f) { return f.gain; });
+  row("cout", "COUT", [](const Figures& f) { return f.cout; });
+  row("monotonicity", "monotonicity (Spearman)", [](const Figures& f) { return f.monotonicity; });
+  if (!figures.oracles.empty()) {
+    absl::StrAppend(&report.table,
+                    "\n| another classifier | agrees on photographs | decides the counterfactual "
+                    "as the target | the reconstruction already |\n| --- | --- | --- | --- |\n");
+  }
+  for (const OracleFigures& oracle : figures.oracles) {
+    absl::StrAppend(&report.table, "| ", oracle.name, " | ",
+                    RateText(oracle.agreeing, figures.images), " | ",
+                    found > 0 ? RateText(oracle.convinced, found) : "-", " | ",
+                    found > 0 ? RateText(oracle.by_the_image, found) : "-", " |\n");
+    report.json["oracles"].push_back({{"name", oracle.name},
+                                      {"agreeing", oracle.agreeing},
+                                      {"convinced", oracle.convinced},
+                                      {"by_the_image", oracle.by_the_image}});
+  }
+  return report;
+}
+
+absl::StatusOr<Report> Counterfactuals(const Checkpoint& checkpoint, const Dataset& dataset,
+                                       uint64_t seed, const ProtocolCommandOptions& options,
+                                       Run* run) {
+  const Stylex& model = checkpoint.model;
+  std::vector<Oracle> oracles;
+  for (const std::string& path : options.oracles) {
+    STYLEX_ASSIGN_OR_RETURN(Oracle oracle, OpenOracle(path, model.config(), model.device()));
+    oracles.push_back(std::move(oracle));
+  }
+  FlipOptions search = FlipOptionsOf(options.evaluate, seed, model);
+  search.images = search.images > 0 ? search.images : kCounterfactualImages;
+  STYLEX_ASSIGN_OR_RETURN(const QualityFigures figures,
+                          EvaluateQuality(checkpoint, dataset, oracles, search, run));
+  return ReportOf(figures);
+}
+
 }  // namespace
 
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options) {
   const bool table2 = options.protocol == kTable2Protocol;
-  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
+  if (!options.oracles.empty() && options.protocol != kCounterfactualsProtocol) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--oracle is for --protocol ", kCounterfactualsProtocol, ", not ", options.protocol));
+  }
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                          OpenCheckpoint(common, options.evaluate.checkpoint));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(checkpoint.model.config(), common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
                           Run::Open(common.work_directory, "protocol_state", /*resume=*/true));
   ProtocolOptions protocol;
   protocol.seed = common.seed;
-  protocol.images = table2 && options.images == 0 ? kTable2Images : options.images;
+  const int64_t asked = options.evaluate.flip_images;
+  protocol.images = table2 && asked == 0 ? kTable2Images : asked;
   protocol.population = table2 ? kTable2Population : kHeldOutPopulation;
   Report report;
   if (table2) {
     STYLEX_ASSIGN_OR_RETURN(const auto rates, Table2(checkpoint, *dataset, protocol, run.get()));
     report = ReportOf(rates);
+  } else if (options.protocol == kCounterfactualsProtocol) {
+    STYLEX_ASSIGN_OR_RETURN(report,
+                            Counterfactuals(checkpoint, *dataset, common.seed, options, run.get()));
   } else {
     STYLEX_ASSIGN_OR_RETURN(const HeldOutFigures figures,
                             HeldOut(checkpoint, *dataset, protocol, run.get()));

@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "models/json_message.h"
+#include "models/model_config.h"
 #include "trainer/train_config.h"
 
 namespace stylex {
@@ -56,12 +57,14 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
                                                   v1::TrainConfig* config) {
   v1::ModelConfig& model = *config->mutable_model();
   DatasetOptions options;
-  options.resolution = model.resolution();
-  options.channels = model.image_channels();
-  options.stretch = model.preprocessing().crop() == "stretch";
+  static_cast<Preparation&>(options) = PreparationFor(model);
   options.labels = {config->data().labels().begin(), config->data().labels().end()};
   STYLEX_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, OpenDataset(path, options));
   model.mutable_labels()->Assign(dataset->labels().begin(), dataset->labels().end());
+  // Served photographs are to be prepared as those that were trained with.
+  if (const int padded_from = dataset->preparation().padded_from; padded_from > 0) {
+    model.mutable_preprocessing()->set_padded_from(padded_from);
+  }
   return dataset;
 }
 

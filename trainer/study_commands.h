@@ -60,10 +60,11 @@ absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& o
 // `evaluate --protocol`.
 inline constexpr char kTable2Protocol[] = "table2";
 inline constexpr char kHeldOutProtocol[] = "heldout";
+inline constexpr char kCounterfactualsProtocol[] = "counterfactuals";
 struct ProtocolCommandOptions {
   std::string protocol;
-  std::string checkpoint;
-  int64_t images = 0;  // 0: the protocol's own number
+  EvaluateOptions evaluate;          // flip_images 0: the protocol's own number
+  std::vector<std::string> oracles;  // see OpenOracle; for counterfactuals
 };
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options);
 

@@ -34,16 +34,7 @@ absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path, v1::Mod
     return frozen;
   }
   STYLEX_ASSIGN_OR_RETURN(TrainedClassifier trained, LoadTrainedClassifier(path));
-  if (trained.config.resolution() != model->resolution() ||
-      trained.config.image_channels() != model->image_channels() ||
-      trained.config.labels_size() != model->labels_size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": the classifier was trained for ", trained.config.labels_size(),
-                     " classes of ", trained.config.resolution(), "x", trained.config.resolution(),
-                     "x", trained.config.image_channels(), " images, this run has ",
-                     model->labels_size(), " classes of ", model->resolution(), "x",
-                     model->resolution(), "x", model->image_channels()));
-  }
+  STYLEX_RETURN_IF_ERROR(CheckSameTask(path, trained.config, *model));
   *model->mutable_classifier() = trained.config.classifier();
   *model->mutable_labels() = trained.config.labels();
   *model->mutable_metrics() = trained.config.metrics();

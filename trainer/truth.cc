@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "explain/metrics.h"
 #include "explain/side_by_side.h"
 #include "models/pixels.h"
 #include "trainer/encoded_images.h"
@@ -53,19 +54,6 @@ absl::StatusOr<Readings> ReadAll(const KnownWorld& world, const std::vector<Bitm
                                       return absl::OkStatus();
                                     }));
   return readings;
-}
-
-std::vector<double> MeanRanks(const std::vector<double>& values) {
-  std::vector<double> ranks(values.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    double below = 0, equal = 0;
-    for (const double other : values) {
-      below += other < values[i] ? 1 : 0;
-      equal += other == values[i] ? 1 : 0;
-    }
-    ranks[i] = below + (equal + 1) / 2;
-  }
-  return ranks;
 }
 
 struct Measurement {
@@ -190,18 +178,6 @@ void AddReadingErrors(const KnownWorld& world, const Readings& readings,
 }
 
 }  // namespace
-
-std::optional<double> Spearman(const std::vector<double>& a, const std::vector<double>& b) {
-  const std::vector<double> x = MeanRanks(a), y = MeanRanks(b);
-  const double mean = (static_cast<double>(x.size()) + 1) / 2;
-  double xy = 0, xx = 0, yy = 0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mean) * (y[i] - mean);
-    xx += (x[i] - mean) * (x[i] - mean);
-    yy += (y[i] - mean) * (y[i] - mean);
-  }
-  return xx == 0 || yy == 0 ? std::optional<double>() : xy / std::sqrt(xx * yy);
-}
 
 Finding FindingOf(const AttributeTruth& attribute, const std::vector<int>& signs) {
   if (!attribute.found) {

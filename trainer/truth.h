@@ -85,9 +85,6 @@ void SummarizeClass(const std::vector<int>& signs, ClassTruth* truth);
 // Of an attribute, given `signs`.
 Finding FindingOf(const AttributeTruth& attribute, const std::vector<int>& signs);
 
-// Rank correlation with mean ranks for ties; none where one side has a single value.
-std::optional<double> Spearman(const std::vector<double>& a, const std::vector<double>& b);
-
 }  // namespace stylex
 
 #endif  // STYLEX_TRAINER_TRUTH_H_

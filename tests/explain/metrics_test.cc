@@ -1,13 +1,19 @@
 #include "explain/metrics.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 #include <torch/utils.h>
+
+#include <cmath>
 
 #include "tests/models/reference_folder.h"
 
 namespace stylex {
 namespace {
+
+using ::testing::DoubleEq;
+using ::testing::Optional;
 
 TEST(MetricsTest, AgreeWithTheirDefinitions) {
   torch::manual_seed(1);
@@ -74,6 +80,47 @@ TEST(MetricsTest, RefuseWhatDoesNotFit) {
 }
 
 // Values of statsmodels' proportion_confint(method="wilson") and of Brown, Cai & DasGupta 2001.
+TEST(SpearmanTest, IsThePearsonCorrelationOfRanks) {
+  EXPECT_THAT(Spearman({1, 2, 3}, {10, 20, 30}), Optional(DoubleEq(1)));
+  EXPECT_THAT(Spearman({1, 2, 3}, {9, 4, 1}), Optional(DoubleEq(-1)));
+  // Ranks 1 2.5 2.5 4 and 2 1 3 4, by hand.
+  EXPECT_THAT(Spearman({0, 5, 5, 7}, {2, 1, 3, 4}), Optional(DoubleEq(3 / std::sqrt(4.5 * 5))));
+  EXPECT_EQ(Spearman({1, 2, 3}, {0, 0, 0}), std::nullopt);
+}
+
+TEST(ChangedAreaTest, CountsPixelsWhateverTheChannel) {
+  torch::Tensor a = torch::zeros({2, 3, 4, 5});
+  torch::Tensor b = a.clone();
+  b[0][0][1][1] = 0.5;
+  b[0][2][1][1] = -0.5;  // the same pixel
+  b[0][1][3][4] = -0.11;
+  b[0][1][0][0] = 0.09;  // too little
+  const torch::Tensor area = ChangedAreaPerImage(a, b, 0.1);
+  EXPECT_FLOAT_EQ(area[0].item<float>(), 2.f / 20);
+  EXPECT_EQ(area[1].item<float>(), 0);
+}
+
+// A classifier that looks at two of four pixels; its probabilities on the way can be written down.
+TEST(CoutTest, IsTheAreaBetweenTheCurves) {
+  const auto logits = [](const torch::Tensor& images) {
+    const torch::Tensor score = images.select(2, 0).select(1, 0).sum(1);  // of the first row
+    return torch::stack({torch::zeros_like(score), score}, 1);
+  };
+  const torch::Tensor from = torch::tensor({-3.f, -1.f, 0.f, 0.f}).view({1, 1, 2, 2});
+  const torch::Tensor to = torch::tensor({2.f, 1.f, 0.f, 4.f}).view({1, 1, 2, 2});
+  // Changes of 5, 2, 0 and 4: the first pixel, then the fourth, the second, the third.
+  const auto gap = [](double score) { return 2 / (1 + std::exp(-score)) - 1; };
+  const double path[] = {gap(-4), gap(1), gap(1), gap(3), gap(3)};
+  double area = 0;
+  for (int i = 0; i < 4; ++i) {
+    area += (path[i] + path[i + 1]) / 8;
+  }
+  EXPECT_NEAR(Cout(logits, from, to, 0, 1, 4), area, 1e-6);
+  EXPECT_NEAR(Cout(logits, from, to, 1, 0, 4), -area, 1e-6);
+  // In two parts, the first of which is the first and the fourth pixel.
+  EXPECT_NEAR(Cout(logits, from, to, 0, 1, 2), (gap(-4) + 2 * gap(1) + gap(3)) / 4, 1e-6);
+}
+
 TEST(WilsonIntervalTest, HasKnownValues) {
   const auto expect = [](int64_t successes, int64_t trials, double low, double high) {
     const Interval interval = WilsonInterval(successes, trials);

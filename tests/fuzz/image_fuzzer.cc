@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       static_cast<int64_t>(bitmap->data.size()) != pixels * bitmap->channels) {
     std::abort();
   }
-  stylex::PrepareImage(*bitmap, 16, 1);
-  stylex::PrepareImage(*bitmap, 16, 3, /*stretch=*/true);
+  stylex::PrepareImage(*bitmap, {.resolution = 16, .channels = 1, .padded_from = 8});
+  stylex::PrepareImage(*bitmap, {.resolution = 16, .channels = 3, .stretch = true});
   return 0;
 }

@@ -141,12 +141,27 @@ TEST(ResizeTest, PrepareCropsOrStretches) {
   for (int y = 0; y < 10; ++y) {
     std::fill_n(wide.pixel(10, y), 10, uint8_t{255});
   }
-  EXPECT_EQ(PrepareImage(wide, 10, 3), Bitmap::Make(10, 10, 3, 255));
-  const Bitmap stretched = PrepareImage(wide, 15, 1, /*stretch=*/true);
+  EXPECT_EQ(PrepareImage(wide, {.resolution = 10, .channels = 3}), Bitmap::Make(10, 10, 3, 255));
+  const Bitmap stretched = PrepareImage(wide, {.resolution = 15, .channels = 1, .stretch = true});
   EXPECT_EQ(stretched.width, 15);
   EXPECT_EQ(stretched.height, 15);
   EXPECT_EQ(*stretched.pixel(0, 7), 0);
   EXPECT_EQ(*stretched.pixel(7, 7), 255);
+}
+
+TEST(ResizeTest, PrepareFramesWhatHasJustTheSide) {
+  const Preparation preparation = {.resolution = 32, .channels = 1, .padded_from = 28};
+  const Bitmap framed = PrepareImage(Bitmap::Make(28, 28, 3, 200), preparation);
+  for (int y = 0; y < 32; ++y) {
+    for (int x = 0; x < 32; ++x) {
+      const bool inside = x >= 2 && x < 30 && y >= 2 && y < 30;
+      ASSERT_EQ(*framed.pixel(x, y), inside ? 200 : 0) << x << ", " << y;
+    }
+  }
+  // The central square of a wider one as well; any other size is resized.
+  EXPECT_EQ(PrepareImage(Bitmap::Make(40, 28, 1, 200), preparation), framed);
+  EXPECT_EQ(PrepareImage(Bitmap::Make(27, 27, 1, 200), preparation), Bitmap::Make(32, 32, 1, 200));
+  EXPECT_EQ(PrepareImage(Bitmap::Make(56, 56, 1, 200), preparation), Bitmap::Make(32, 32, 1, 200));
 }
 
 }  // namespace

@@ -78,6 +78,8 @@ std::vector<Fault> Faults() {
        "classifier.temperature is nan"},
       {"Crop", [](Config c) { c->mutable_preprocessing()->set_crop("left"); },
        "preprocessing.crop is \"left\", expected center_crop or stretch"},
+      {"PaddedFrom", [](Config c) { c->mutable_preprocessing()->set_padded_from(17); },
+       "preprocessing.paddedFrom is 17, expected 0 to the resolution, 16"},
   };
 }
 

@@ -22,7 +22,9 @@ constexpr int kSide = 4;
 class NumberedImages : public Dataset {
  public:
   explicit NumberedImages(int64_t size, std::set<int64_t> unreadable = {})
-      : Dataset(kSide, 1), size_(size), unreadable_(std::move(unreadable)) {
+      : Dataset({.resolution = kSide, .channels = 1}),
+        size_(size),
+        unreadable_(std::move(unreadable)) {
     labels_ = {"even", "odd"};
   }
   int64_t size(Split) const override { return size_; }

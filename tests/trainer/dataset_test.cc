@@ -71,6 +71,9 @@ TEST_F(IdxTest, SizesAndLabels) {
 }
 
 TEST_F(IdxTest, PadsFrom28To32WithBlack) {
+  // And says so, for those who prepare photographs for the model.
+  EXPECT_EQ(OpenDataset(folder_.path(), Grey(32)).value()->preparation().padded_from, 28);
+  EXPECT_EQ(OpenDataset(folder_.path(), Grey(64)).value()->preparation().padded_from, 0);
   const auto dataset = OpenDataset(folder_.path(), Grey(32));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   const std::string pixels = Pixels(3, 28);

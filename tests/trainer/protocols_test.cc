@@ -24,7 +24,7 @@ constexpr int64_t kTrain = 60, kValidation = 40;
 
 class NoisePictures : public Dataset {
  public:
-  NoisePictures() : Dataset(kTinyResolution, 1) {
+  NoisePictures() : Dataset({.resolution = kTinyResolution, .channels = 1}) {
     torch::manual_seed(12);
     pixels_ = torch::randint(256, {kTrain + kValidation, kTinyResolution * kTinyResolution},
                              torch::kUInt8);

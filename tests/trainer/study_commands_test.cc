@@ -200,6 +200,35 @@ TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
   EXPECT_EQ(Bytes("protocols/table2.md"), said_.substr(said_.find("| ")));
 }
 
+TEST_F(StudyCommandsTest, CounterfactualsAreMeasuredAndShownToOthers) {
+  ASSERT_EQ(Run(OnModel("evaluate", "quality",
+                        {"--protocol", "counterfactuals", "--flip-images", "6", "--oracle",
+                         Path("classifier")})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("of 6 images"), HasSubstr("another classifier")));
+  const auto quality = nlohmann::json::parse(Bytes("quality/counterfactuals.json"));
+  EXPECT_EQ(quality.at("images"), 6);
+  // The oracle is the explained classifier itself: it agrees everywhere, and every counterfactual
+  // convinces it while no reconstruction did.
+  const auto& oracle = quality.at("oracles").at(0);
+  EXPECT_EQ(oracle.at("agreeing"), 6);
+  EXPECT_EQ(oracle.at("convinced"), quality.at("found"));
+  EXPECT_EQ(oracle.at("by_the_image"), 0);
+  if (quality.at("found") > 0) {
+    const auto& figures = quality.at("counterfactuals");
+    EXPECT_GE(figures.at("attributes").at("median"), 1);
+    EXPECT_GT(figures.at("gain").at("mean"), 0);
+    EXPECT_LE(figures.at("changed_area").at("mean"), 1);
+  }
+  EXPECT_EQ(Run(OnModel("evaluate", "quality", {"--protocol", "heldout", "--oracle", "x"})), 1);
+  EXPECT_THAT(said_, HasSubstr("counterfactuals"));
+  EXPECT_EQ(Run(OnModel("evaluate", "quality",
+                        {"--protocol", "counterfactuals", "--oracle", Path("nowhere")})),
+            1);
+  EXPECT_THAT(said_, HasSubstr(Path("nowhere")));
+}
+
 TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(Path("world/train"))) {
     if (entry.is_regular_file()) {

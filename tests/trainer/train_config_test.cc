@@ -159,6 +159,8 @@ std::vector<Fault> ModelFaults() {
        [](Config* c) { c->mutable_model()->mutable_classifier()->set_temperature(-1); }},
       {"model.classifier.architecture",
        [](Config* c) { c->mutable_model()->mutable_classifier()->set_architecture("resnet"); }},
+      {"model.preprocessing.paddedFrom",
+       [](Config* c) { c->mutable_model()->mutable_preprocessing()->set_padded_from(-1); }},
       {"model.preprocessing.crop",
        [](Config* c) { c->mutable_model()->mutable_preprocessing()->set_crop("centre"); }},
       {"classifier.epochs", [](Config* c) { c->mutable_classifier()->set_epochs(-1); }},

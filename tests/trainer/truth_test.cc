@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "explain/metrics.h"
 #include "models/pixels.h"
 #include "tests/explain/tiny_model.h"
 #include "tests/temporary_folder.h"
@@ -18,14 +19,6 @@ using ::testing::DoubleEq;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Optional;
-
-TEST(SpearmanTest, IsThePearsonCorrelationOfRanks) {
-  EXPECT_THAT(Spearman({1, 2, 3}, {10, 20, 30}), Optional(DoubleEq(1)));
-  EXPECT_THAT(Spearman({1, 2, 3}, {9, 4, 1}), Optional(DoubleEq(-1)));
-  // Ranks 1 2.5 2.5 4 and 2 1 3 4, by hand.
-  EXPECT_THAT(Spearman({0, 5, 5, 7}, {2, 1, 3, 4}), Optional(DoubleEq(3 / std::sqrt(4.5 * 5))));
-  EXPECT_EQ(Spearman({1, 2, 3}, {0, 0, 0}), std::nullopt);
-}
 
 AttributeTruth Attribute(size_t factor, double change, double effect, bool found = true) {
   AttributeTruth attribute;
