@@ -139,6 +139,7 @@ function(stylex_test name)
   elseif(ARG_SERVICE)
     stylex_use_service_test_headers(${name})
   endif()
+  stylex_unity(${name})
   target_compile_definitions(${name} PRIVATE
     STYLEX_SOURCE_DIR="${CMAKE_SOURCE_DIR}" STYLEX_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   add_test(NAME ${name} COMMAND ${name})

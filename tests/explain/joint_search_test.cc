@@ -12,7 +12,7 @@
 namespace stylex {
 namespace {
 
-constexpr double kShift = 0.25;  // small, so that several moves are needed
+constexpr double kJointShift = 0.25;  // small, so that several moves are needed
 
 bool IsDecided(const TinyModel& tiny, const std::vector<Move>& moves, int64_t target) {
   return LiteralLogits(tiny, 0, moves).argmax().item<int64_t>() == target;
@@ -54,7 +54,7 @@ std::vector<Move> StrongestLiterally(const TinyModel& tiny, int64_t target, size
   for (int64_t index = 0; index < kTinyCoordinates; ++index) {
     std::optional<std::pair<float, Move>> better;
     for (const int direction : {0, 1}) {
-      const Move move{{index, direction}, kShift};
+      const Move move{{index, direction}, kJointShift};
       const float margin = MarginOf(LiteralLogits(tiny, 0, {move}), target).item<float>();
       if (!better || margin > better->first) {
         better = {margin, move};
@@ -80,7 +80,7 @@ TEST(JointSearchTest, ACertificateHolds) {
           FindCounterfactual(tiny.stylex, tiny.styles, tiny.ranges, AllMoves(kTinyCoordinates),
                              {.target = target,
                               .max_attributes = 4,
-                              .shift = kShift,
+                              .shift = kJointShift,
                               .certificate_candidates = kCandidates});
       ASSERT_TRUE(result.ok()) << result.status();
       const bool flipped = result->outcome == CounterfactualOutcome::kFlipped;
@@ -113,14 +113,14 @@ TEST(JointSearchTest, AWideBeamFindsTheSmallestSet) {
   for (int64_t index = 0; index < kTinyCoordinates; index += 4) {
     for (const int direction : {0, 1}) {
       candidates.push_back({index, direction});
-      moves.push_back({candidates.back(), kShift * 3});
+      moves.push_back({candidates.back(), kJointShift * 3});
     }
   }
   int several = 0, greedy_missed = 0;
   for (uint64_t seed = 1; seed <= 12; ++seed) {
     const TinyModel tiny = MakeTinyModel(seed);
     for (int64_t target = 0; target < kTinyClasses; ++target) {
-      const CounterfactualOptions options{.target = target, .shift = kShift * 3};
+      const CounterfactualOptions options{.target = target, .shift = kJointShift * 3};
       const ImageUnderSearch image(tiny.stylex, tiny.styles, tiny.ranges, options);
       const auto greedy = GrowJointly(image, candidates, 1, 4);
       const auto wide = GrowJointly(image, candidates, 10'000, 4);
@@ -149,7 +149,7 @@ TEST(JointSearchTest, TheBeamIsRepeatedOnlyWhereItCanHelp) {
   const TinyModel tiny = MakeTinyModel(2);
   for (int64_t target = 0; target < kTinyClasses; ++target) {
     CounterfactualOptions options{
-        .target = target, .max_attributes = 6, .shift = kShift, .minimal = false};
+        .target = target, .max_attributes = 6, .shift = kJointShift, .minimal = false};
     const auto find = [&] {
       return FindCounterfactual(tiny.stylex, tiny.styles, tiny.ranges, AllMoves(kTinyCoordinates),
                                 options)

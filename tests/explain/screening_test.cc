@@ -16,7 +16,7 @@ namespace stylex {
 namespace {
 
 constexpr int64_t kImages = 40;
-constexpr double kShift = 0.1;  // random networks are rougher than trained ones
+constexpr double kScreeningShift = 0.1;  // random networks are rougher than trained ones
 
 // Images of a tiny model that are decided otherwise than as `target`.
 StyleVectors Others(const TinyModel& tiny, int64_t target) {
@@ -28,7 +28,7 @@ StyleVectors Others(const TinyModel& tiny, int64_t target) {
 std::vector<SelectedAttribute> Exhaustive(const TinyModel& tiny, const StyleVectors& styles,
                                           int64_t target, double explained_at) {
   EffectOptions effects;
-  effects.shift = kShift;
+  effects.shift = kScreeningShift;
   SelectionOptions selection;
   selection.max_attributes = 6;
   selection.explained_at = explained_at;
@@ -39,7 +39,7 @@ std::vector<SelectedAttribute> Exhaustive(const TinyModel& tiny, const StyleVect
 ScreeningOptions Options(double explained_at) {
   ScreeningOptions options;
   options.max_attributes = 6;
-  options.shift = kShift;
+  options.shift = kScreeningShift;
   options.explained_at = explained_at;
   return options;
 }

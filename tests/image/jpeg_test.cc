@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/image/decoded.h"
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/peak_memory.h"
 
@@ -10,12 +11,6 @@ namespace stylex {
 namespace {
 
 using ::testing::HasSubstr;
-
-Bitmap DecodedOrEmpty(const std::string& bytes) {
-  absl::StatusOr<Bitmap> bitmap = DecodeImage(bytes);
-  EXPECT_TRUE(bitmap.ok()) << bitmap.status();
-  return bitmap.ok() ? *std::move(bitmap) : Bitmap{};
-}
 
 // Where the frame header keeps height and width, both of two bytes.
 size_t FrameSizeAt(const std::string& jpeg) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include "tests/image/decoded.h"
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/peak_memory.h"
 #include "tests/image/png_writer.h"
@@ -12,12 +13,6 @@ namespace stylex {
 namespace {
 
 using ::testing::HasSubstr;
-
-Bitmap DecodedOrEmpty(const std::string& bytes) {
-  absl::StatusOr<Bitmap> bitmap = DecodeImage(bytes);
-  EXPECT_TRUE(bitmap.ok()) << bitmap.status();
-  return bitmap.ok() ? *std::move(bitmap) : Bitmap{};
-}
 
 // Samples that run through the whole range of the depth.
 std::vector<uint16_t> Samples(size_t count, int bit_depth) {

@@ -33,7 +33,7 @@ class Gate {
 };
 
 // Appends to a list what became of it.
-struct Record {
+struct JobRecord {
   Mutex mutex;
   std::vector<std::string> events;
 
@@ -49,7 +49,7 @@ struct Record {
 };
 
 TEST(WorkerPoolTest, RunsInOrder) {
-  Record record;
+  JobRecord record;
   WorkerPool pool({.workers = 1, .max_queue = 8});
   for (const char* name : {"a", "b", "c"}) {
     ASSERT_TRUE(pool.Submit(record.MakeJob(name)));
@@ -59,7 +59,7 @@ TEST(WorkerPoolTest, RunsInOrder) {
 }
 
 TEST(WorkerPoolTest, RefusesWhenTheQueueIsFull) {
-  Record record;
+  JobRecord record;
   Gate gate;
   WorkerPool pool({.workers = 1, .max_queue = 2});
   ASSERT_TRUE(pool.Submit(gate.MakeJob()));
@@ -76,7 +76,7 @@ TEST(WorkerPoolTest, RefusesWhenTheQueueIsFull) {
 
 TEST(WorkerPoolTest, TellsHowLongThoseThatWaitWillTake) {
   FakeClock clock;
-  Record record;
+  JobRecord record;
   Gate first, second;
   WorkerPool pool({.workers = 1, .max_queue = 8, .clock = &clock});
   ASSERT_TRUE(pool.Submit(first.MakeJob()));
@@ -96,7 +96,7 @@ TEST(WorkerPoolTest, TellsHowLongThoseThatWaitWillTake) {
 }
 
 TEST(WorkerPoolTest, DropsUnwantedJobsBeforeTheyStart) {
-  Record record;
+  JobRecord record;
   Gate gate;
   std::atomic<bool> wanted = true;
   WorkerPool pool({.workers = 1, .max_queue = 2});
@@ -111,7 +111,7 @@ TEST(WorkerPoolTest, DropsUnwantedJobsBeforeTheyStart) {
 }
 
 TEST(WorkerPoolTest, AFullQueueMakesRoomByDroppingUnwantedJobs) {
-  Record record;
+  JobRecord record;
   Gate gate;
   std::atomic<bool> wanted = true;
   WorkerPool pool({.workers = 1, .max_queue = 2});
@@ -128,7 +128,7 @@ TEST(WorkerPoolTest, AFullQueueMakesRoomByDroppingUnwantedJobs) {
 }
 
 TEST(WorkerPoolTest, ADrainTakesNoNewJobsAndGivesUpInTime) {
-  Record record;
+  JobRecord record;
   Gate gate;
   WorkerPool pool({.workers = 1, .max_queue = 2});
   ASSERT_TRUE(pool.Submit(gate.MakeJob()));
@@ -142,7 +142,7 @@ TEST(WorkerPoolTest, ADrainTakesNoNewJobsAndGivesUpInTime) {
 }
 
 TEST(WorkerPoolTest, TheDestructorDropsWhatWaits) {
-  Record record;
+  JobRecord record;
   Gate gate;
   {
     WorkerPool pool({.workers = 1, .max_queue = 2});

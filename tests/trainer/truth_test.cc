@@ -95,7 +95,7 @@ class Halves : public KnownWorld {
 
 class GreyPictures : public Dataset {
  public:
-  GreyPictures() : Dataset(kTinyResolution, 1) { labels_ = {"a", "b"}; }
+  GreyPictures() : Dataset({.resolution = kTinyResolution, .channels = 1}) { labels_ = {"a", "b"}; }
   int64_t size(Split) const override { return 12; }
   int64_t label(Split, int64_t index) const override { return index % 2; }
   std::string name(Split, int64_t index) const override { return absl::StrCat("image", index); }
