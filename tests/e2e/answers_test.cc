@@ -395,7 +395,8 @@ TEST_F(AnswersTest, OnlyTheAttributesAskedForAreMoved) {
   for (const int index : {7, 11}) {
     request.add_attributes()->set_index(index);
   }
-  for (const v1::AppliedAttribute& applied : Counterfactual(request).applied()) {
+  const v1::CounterfactualResponse response = Counterfactual(request);
+  for (const v1::AppliedAttribute& applied : response.applied()) {
     EXPECT_THAT(applied.attribute().index(), ::testing::AnyOf(7, 11));
     EXPECT_EQ(applied.attribute().direction(), v1::DIRECTION_TO_MAX);
   }
