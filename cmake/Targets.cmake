@@ -78,6 +78,7 @@ function(stylex_use_torch target)
     stylex_precompile(torch_test DEPS stylex_torch GTest::gtest GTest::gmock
       HEADERS ${STYLEX_TORCH_HEADERS} ${STYLEX_TEST_HEADERS}
       OPTIONS ${clang_needs} ${STYLEX_TEST_OPTIONS})
+    target_compile_options(${target} PRIVATE ${STYLEX_TEST_OPTIONS})
     target_precompile_headers(${target} REUSE_FROM stylex_torch_test_pch)
   else()
     stylex_precompile(torch DEPS stylex_torch HEADERS ${STYLEX_TORCH_HEADERS} OPTIONS ${clang_needs})
@@ -95,7 +96,7 @@ function(stylex_use_service_test_headers target)
 endfunction()
 
 # Eight files at a time, where STYLEX_UNITY asks for it: LibTorch's and gRPC's templates, which every
-# file instantiates again, are then instantiated once for eight. Presets for development compile each
+# file instantiates again, are then instantiated once for eight. The presets debug and tsan compile each
 # file alone, which also shows a forgotten include.
 function(stylex_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${STYLEX_UNITY} UNITY_BUILD_BATCH_SIZE 8)
@@ -135,7 +136,6 @@ function(stylex_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   if(ARG_TORCH)
     stylex_use_torch(${name} TEST)
-    target_compile_options(${name} PRIVATE ${STYLEX_TEST_OPTIONS})
   elseif(ARG_SERVICE)
     stylex_use_service_test_headers(${name})
   endif()

@@ -81,6 +81,10 @@ void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, Conf
                   faults);
     CheckChannels(config.encoder().channels(), absl::StrCat(prefix, "encoder"), resolution, faults);
   }
+  const int padded_from = config.preprocessing().padded_from();
+  faults->Check(padded_from >= 0 && padded_from <= resolution,
+                absl::StrCat(prefix, "preprocessing.paddedFrom"), padded_from,
+                absl::StrCat("0 to the resolution, ", resolution));
   CheckGenerator(config.generator(), prefix, faults);
   CheckClassifier(config.classifier(), prefix, faults);
 }
@@ -99,9 +103,6 @@ absl::Status ValidateModelConfig(const v1::ModelConfig& config, const std::strin
   const std::string& crop = config.preprocessing().crop();
   faults.Check(crop.empty() || crop == "center_crop" || crop == "stretch", "preprocessing.crop",
                absl::StrCat("\"", crop, "\""), "center_crop or stretch");
-  const int32_t padded_from = config.preprocessing().padded_from();
-  faults.Check(padded_from >= 0 && padded_from <= config.resolution(), "preprocessing.paddedFrom",
-               padded_from, absl::StrCat("0 to the resolution, ", config.resolution()));
   return faults.ToStatus(origin);
 }
 

@@ -14,7 +14,7 @@ namespace stylex {
 
 inline constexpr int kModelSchemaVersion = 1;
 
-// The ranges that training and loading share: sizes of the networks, condition, classifier.
+// The ranges that training and loading share: sizes of images and networks, condition, classifier.
 // `prefix` comes before the fields' names.
 void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, ConfigFaults* faults);
 // One entry for each of 4, 8, ..., resolution, which must be a power of two.

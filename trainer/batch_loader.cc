@@ -68,6 +68,14 @@ std::vector<int64_t> EpochOrder(int64_t n, uint64_t seed, int64_t epoch) {
   return order;
 }
 
+std::vector<int64_t> DrawnIndices(int64_t n, uint64_t seed, int64_t count) {
+  std::vector<int64_t> order = EpochOrder(n, seed, /*epoch=*/0);
+  if (count > 0) {
+    order.resize(std::min(order.size(), static_cast<size_t>(count)));
+  }
+  return order;
+}
+
 BatchLoader::BatchLoader(const Dataset& dataset, const BatchLoaderOptions& options,
                          std::function<void(const std::string&)> warn)
     : dataset_(dataset),

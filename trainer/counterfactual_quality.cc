@@ -148,11 +148,8 @@ absl::StatusOr<QualityFigures> EvaluateQuality(const Checkpoint& checkpoint, con
                                                const FlipOptions& options, Run* run) {
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
-  std::vector<int64_t> order =
-      EpochOrder(dataset.size(Split::kValidation), options.seed, /*epoch=*/0);
-  if (options.images > 0) {
-    order.resize(std::min(order.size(), static_cast<size_t>(options.images)));
-  }
+  const std::vector<int64_t> order =
+      DrawnIndices(dataset.size(Split::kValidation), options.seed, options.images);
   std::vector<ImageQuality> qualities(order.size());
   STYLEX_RETURN_IF_ERROR(OnEachImage(
       dataset, Split::kValidation, order, options.workers, "counterfactuals", run,

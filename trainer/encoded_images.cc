@@ -19,10 +19,7 @@ constexpr size_t kEncodingBatch = 128;
 absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
                                            int64_t count, uint64_t seed, Run* run) {
   torch::NoGradGuard no_grad;
-  std::vector<int64_t> order = EpochOrder(dataset.size(split), seed, /*epoch=*/0);
-  if (count > 0) {
-    order.resize(std::min(order.size(), static_cast<size_t>(count)));
-  }
+  const std::vector<int64_t> order = DrawnIndices(dataset.size(split), seed, count);
   std::vector<int64_t> indices, labels;
   std::vector<torch::Tensor> logits;
   std::vector<StyleVectors> styles;

@@ -237,11 +237,8 @@ absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Da
   const Stylex& model = checkpoint.model;
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
   const ClassLists index = IndexLists(*checkpoint.attributes, model.num_classes());
-  std::vector<int64_t> order =
-      EpochOrder(dataset.size(Split::kValidation), options.seed, /*epoch=*/0);
-  if (options.images > 0) {
-    order.resize(std::min(order.size(), static_cast<size_t>(options.images)));
-  }
+  const std::vector<int64_t> order =
+      DrawnIndices(dataset.size(Split::kValidation), options.seed, options.images);
   Mutex mutex;
   FlipFigures figures;
   STYLEX_RETURN_IF_ERROR(OnEachImage(

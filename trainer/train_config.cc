@@ -125,10 +125,6 @@ void CheckModel(const v1::ModelConfig& model, ConfigFaults* faults) {
   const std::string& crop = model.preprocessing().crop();
   faults->Check(crop == "center_crop" || crop == "stretch", "model.preprocessing.crop",
                 absl::StrCat("\"", crop, "\""), "center_crop or stretch");
-  const int32_t padded_from = model.preprocessing().padded_from();
-  faults->Check(padded_from >= 0 && padded_from <= model.resolution(),
-                "model.preprocessing.paddedFrom", padded_from,
-                absl::StrCat("0 to the resolution, ", model.resolution()));
 }
 
 void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
