@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -20,12 +19,6 @@ namespace {
 constexpr char kClassifierPrefix[] = "classifier.";
 constexpr int kAttributeSchemaVersion = 1;
 
-std::string ShapeOf(const torch::Tensor& tensor) {
-  std::ostringstream text;
-  text << tensor.sizes();
-  return text.str();
-}
-
 std::map<std::string, torch::Tensor> ClassifierTensors(const MobileNetV2& network) {
   std::map<std::string, torch::Tensor> tensors;
   for (const auto& item : network->named_parameters()) {
@@ -35,43 +28,6 @@ std::map<std::string, torch::Tensor> ClassifierTensors(const MobileNetV2& networ
     tensors[kClassifierPrefix + item.key()] = item.value();
   }
   return tensors;
-}
-
-// Copies stored weights into the networks' own tensors: all of them, no more, finite, of one shape.
-absl::Status CopyWeights(const SafeTensors& stored, const std::string& path,
-                         const std::map<std::string, torch::Tensor>& tensors) {
-  torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : tensors) {
-    const auto found = stored.tensors.find(name);
-    if (found == stored.tensors.end()) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": has no tensor ", name));
-    }
-    if (found->second.sizes() != tensor.sizes()) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": tensor ", name, " has shape ",
-                                                     ShapeOf(found->second), ", expected ",
-                                                     ShapeOf(tensor)));
-    }
-    if (found->second.is_floating_point() != tensor.is_floating_point()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor ", name, " has values of type ",
-                       c10::toString(found->second.scalar_type()), ", expected ",
-                       c10::toString(tensor.scalar_type())));
-    }
-    torch::Tensor target = tensor;
-    target.copy_(found->second);
-    // Looked at after the conversion: a finite float64 may be too great for float32.
-    if (!target.isfinite().all().item<bool>()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor ", name, " has values that are not finite numbers"));
-    }
-  }
-  for (const auto& [name, tensor] : stored.tensors) {
-    if (!tensors.contains(name)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": tensor ", name, " belongs to no network of this model"));
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckAttributes(const v1::AttributeIndex& index, const Stylex& model,
@@ -124,12 +80,12 @@ absl::StatusOr<Checkpoint> LoadOnce(const std::string& version_directory) {
         LoadTorchScriptClassifier((folder / kClassifierFile).string(), config.image_channels(),
                                   config.resolution(), config.labels_size(),
                                   config.classifier().temperature()));
-    STYLEX_RETURN_IF_ERROR(CopyWeights(stored, weights, tensors));
+    STYLEX_RETURN_IF_ERROR(CopyTensors(stored, weights, "this model", tensors));
   } else {
     MobileNetV2 network(config.image_channels(), config.labels_size(),
                         config.classifier().width_multiplier());
     tensors.merge(ClassifierTensors(network));
-    STYLEX_RETURN_IF_ERROR(CopyWeights(stored, weights, tensors));
+    STYLEX_RETURN_IF_ERROR(CopyTensors(stored, weights, "this model", tensors));
     classifier = MakeMobileNetClassifier(network, config.classifier().temperature());
   }
   networks.SetTrainable(false);

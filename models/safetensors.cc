@@ -1,6 +1,7 @@
 #include "models/safetensors.h"
 
 #include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "image/codec.h"
 
@@ -277,6 +279,49 @@ absl::StatusOr<SafeTensors> ParseSafeTensors(std::string_view bytes, const std::
 absl::StatusOr<SafeTensors> ReadSafeTensors(const std::string& path) {
   STYLEX_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxFileBytes));
   return ParseSafeTensors(bytes, path);
+}
+
+std::string ShapeText(const torch::Tensor& tensor) {
+  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
+}
+
+absl::Status CopyTensors(const SafeTensors& stored, const std::string& path,
+                         const std::string& owner,
+                         const std::map<std::string, torch::Tensor>& into) {
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : into) {
+    const auto found = stored.tensors.find(name);
+    if (found == stored.tensors.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": has no tensor ", name, " of shape ",
+                                                     ShapeText(tensor), ", which ", owner,
+                                                     " needs"));
+    }
+    if (found->second.sizes() != tensor.sizes()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": tensor ", name, " has shape ",
+                                                     ShapeText(found->second), ", expected ",
+                                                     ShapeText(tensor)));
+    }
+    if (found->second.is_floating_point() != tensor.is_floating_point()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", name, " has values of type ",
+                       c10::toString(found->second.scalar_type()), ", expected ",
+                       c10::toString(tensor.scalar_type())));
+    }
+    torch::Tensor target = tensor;
+    target.copy_(found->second);
+    // Looked at after the conversion: a finite float64 may be too great for float32.
+    if (!target.isfinite().all().item<bool>()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", name, " has values that are not finite numbers"));
+    }
+  }
+  for (const auto& [name, tensor] : stored.tensors) {
+    if (!into.contains(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", name, " belongs to no network of ", owner));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> SerializeSafeTensors(const SafeTensors& content) {

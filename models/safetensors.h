@@ -30,6 +30,16 @@ absl::StatusOr<SafeTensors> ParseSafeTensors(std::string_view bytes, const std::
 // The whole file; NOT_FOUND and the like from reading, else as ParseSafeTensors.
 absl::StatusOr<SafeTensors> ReadSafeTensors(const std::string& path);
 
+// "[2, 3]", for messages.
+std::string ShapeText(const torch::Tensor& tensor);
+
+// Copies what was read from `path` into a network's own tensors: all of them, no more, each of its
+// shape and kind (floating point or not), finite. INVALID_ARGUMENT names the path, the tensor, what
+// was found and what was expected; `owner` says whose tensors they are, e.g. "this model".
+absl::Status CopyTensors(const SafeTensors& stored, const std::string& path,
+                         const std::string& owner,
+                         const std::map<std::string, torch::Tensor>& into);
+
 // Deterministic bytes: tensors by width of their type, then name; the header padded to a multiple
 // of 8. INVALID_ARGUMENT for a type that the format lacks, a sparse tensor, or a name not in UTF-8.
 absl::StatusOr<std::string> SerializeSafeTensors(const SafeTensors& content);

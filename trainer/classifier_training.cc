@@ -215,15 +215,8 @@ absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& work_
   trained.network = MakeNetwork(trained.config);
   const std::string path = absl::StrCat(work_directory, "/", kClassifierWeightsFile);
   STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
-  torch::NoGradGuard no_grad;
-  for (auto& [name, tensor] : NamedTensors(trained.network)) {
-    const auto found = content.tensors.find(name);
-    if (found == content.tensors.end() || found->second.sizes() != tensor.sizes()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": has no tensor ", name, " of the expected shape"));
-    }
-    tensor.copy_(found->second);
-  }
+  STYLEX_RETURN_IF_ERROR(
+      CopyTensors(content, path, "this classifier", NamedTensors(trained.network)));
   return trained;
 }
 
