@@ -111,6 +111,9 @@ int TrainMain(int argc, char** argv) {
       ->add_option("--classifier", stylex_options.classifier,
                    "work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
       ->required();
+  stylex->add_option("--lpips-weights", stylex_options.lpips_weights,
+                     "safetensors file with the trunk and the heads of LPIPS (AlexNet, VGG16 or "
+                     "SqueezeNet 1.1): the perceptual loss, instead of the classifier's features");
   stylex->add_flag("--export-only", stylex_options.export_only,
                    "write a checkpoint from the run's saved state, train no further");
   stylex->callback([&] { run = [&] { return StylexCommand(common, stylex_options, output); }; });

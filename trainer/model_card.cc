@@ -56,11 +56,15 @@ std::string Architecture(const v1::ModelConfig& config) {
 }
 
 std::string ProvenanceSection(const v1::Provenance& provenance) {
-  std::string text = absl::StrCat(
-      "Data: ", provenance.dataset(), ". ", provenance.training_images(),
-      " training images, shown ", provenance.images_shown(), " times in all (", provenance.steps(),
-      " steps). Seed ", provenance.seed(), ", code ", provenance.code_version(), ", written ",
-      provenance.created(), ".\n\nMade by these commands, in order:\n\n```sh\n");
+  std::string text =
+      absl::StrCat("Data: ", provenance.dataset(), ". ", provenance.training_images(),
+                   " training images, shown ", provenance.images_shown(), " times in all (",
+                   provenance.steps(), " steps). Seed ", provenance.seed(), ", code ",
+                   provenance.code_version(), ", written ", provenance.created(), ".\n\n",
+                   provenance.perceptual_loss().empty()
+                       ? ""
+                       : absl::StrCat("Perceptual loss: ", provenance.perceptual_loss(), ".\n\n"),
+                   "Made by these commands, in order:\n\n```sh\n");
   for (const std::string& command : provenance.commands()) {
     absl::StrAppend(&text, command, "\n");
   }

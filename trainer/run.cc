@@ -114,11 +114,15 @@ absl::Status Run::RewindLog(const std::string& event, int64_t step) {
   return WriteFileAtomic(path, kept);
 }
 
-void Run::Warn(const std::string& message) {
+void Run::Note(const std::string& message) { Say("note", "", message); }
+
+void Run::Warn(const std::string& message) { Say("warning", "warning: ", message); }
+
+void Run::Say(const std::string& event, const std::string& prefix, const std::string& message) {
   MutexLock lock(&mutex_);
-  std::fprintf(stderr, "%swarning: %s\n", terminal_ ? "\r\033[K" : "", message.c_str());
+  std::fprintf(stderr, "%s%s%s\n", terminal_ ? "\r\033[K" : "", prefix.c_str(), message.c_str());
   nlohmann::ordered_json line;
-  line["event"] = "warning";
+  line["event"] = event;
   line["message"] = message;
   AppendLine(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n")
       .IgnoreError();

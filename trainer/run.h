@@ -38,7 +38,8 @@ class Run {
   // Drops log lines of `event` with a step greater than `step`: they will be written again.
   absl::Status RewindLog(const std::string& event, int64_t step);
 
-  // One line on stderr and in the log.
+  // One line on stderr and in the log: what a reader of the log should know, or should look into.
+  void Note(const std::string& message);
   void Warn(const std::string& message);
 
   // A bar with rate and time left on a terminal; a plain line every half minute elsewhere.
@@ -49,6 +50,7 @@ class Run {
  private:
   Run(std::string work_directory, int lock, bool resuming);
   void PrintProgress(int64_t done, const std::string& note);
+  void Say(const std::string& event, const std::string& prefix, const std::string& message);
   absl::Status AppendLine(const std::string& line);
 
   std::string work_directory_;

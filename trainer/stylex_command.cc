@@ -7,6 +7,7 @@
 #include "models/checkpoint.h"
 #include "trainer/classifier_training.h"
 #include "trainer/commands.h"
+#include "trainer/lpips.h"
 #include "trainer/model_card.h"
 #include "trainer/session.h"
 #include "trainer/stylex_run.h"
@@ -43,9 +44,43 @@ absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path, v1::Mod
   return frozen;
 }
 
+// Null without a file.
+absl::StatusOr<std::shared_ptr<Lpips>> OpenLpips(const std::string& path,
+                                                 const v1::TrainConfig& config) {
+  if (path.empty()) {
+    return nullptr;
+  }
+  STYLEX_ASSIGN_OR_RETURN(std::shared_ptr<Lpips> lpips, Lpips::Load(path));
+  const int resolution = config.model().resolution();
+  if (resolution < lpips->smallest_resolution()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", lpips->trunk(), " needs images of at least ",
+                     lpips->smallest_resolution(), " pixels, model.resolution is ", resolution));
+  }
+  if (config.stylex().weights().perceptual() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": would not be used, stylex.weights.perceptual is 0"));
+  }
+  return lpips;
+}
+
+// For the log and the model card.
+std::string PerceptualLossText(const v1::TrainConfig& config, const FrozenClassifier& frozen,
+                               const Lpips* lpips) {
+  if (lpips != nullptr) {
+    return absl::StrCat("LPIPS v0.1, ", lpips->trunk(), ", weights ", lpips->sha256());
+  }
+  if (config.stylex().weights().perceptual() == 0) {
+    return "none";
+  }
+  return frozen.torchscript.empty() ? "the classifier's features"
+                                    : "none (a TorchScript classifier's features are not known)";
+}
+
 absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
                     const OutputOptions& output, const FrozenClassifier& frozen,
-                    const Dataset& dataset, const StylexTraining& training) {
+                    const std::string& perceptual_loss, const Dataset& dataset,
+                    const StylexTraining& training) {
   CheckpointToWrite checkpoint;
   checkpoint.config = config.model();
   checkpoint.config.set_schema_version(1);
@@ -60,6 +95,7 @@ absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
   provenance.set_code_version(STYLEX_CODE_VERSION);
   provenance.set_created(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()));
   provenance.add_commands(common.command_line);
+  provenance.set_perceptual_loss(perceptual_loss);
   checkpoint.networks = training.averaged_networks();
   checkpoint.classifier = frozen.network;
   checkpoint.torchscript_classifier = frozen.torchscript;
@@ -80,21 +116,29 @@ absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& opt
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenData(common.data, &config));
   STYLEX_ASSIGN_OR_RETURN(FrozenClassifier frozen,
                           OpenClassifier(options.classifier, config.mutable_model()));
+  STYLEX_ASSIGN_OR_RETURN(const std::shared_ptr<Lpips> lpips,
+                          OpenLpips(options.lpips_weights, config));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<Run> run,
       Run::Open(common.work_directory, kStylexStateFile, common.resume || options.export_only));
   frozen.classifier->To(device);
-  StylexTraining training(config, frozen.classifier, common.seed, device);
+  if (lpips != nullptr) {
+    lpips->To(device);
+  }
+  const std::string perceptual_loss = PerceptualLossText(config, frozen, lpips.get());
+  StylexTraining training(config, frozen.classifier, lpips, common.seed, device);
   if (run->resuming()) {
     STYLEX_RETURN_IF_ERROR(RestoreStylexTraining(&training, run.get()));
   } else if (options.export_only) {
     return absl::NotFoundError(
         absl::StrCat(common.work_directory, ": holds no saved state to export"));
+  } else {
+    run->Note("perceptual loss: " + perceptual_loss);
   }
   if (!options.export_only) {
     STYLEX_RETURN_IF_ERROR(RunStylexTraining(config, *dataset, common.seed, &training, run.get()));
   }
-  return Export(config, common, output, frozen, *dataset, training);
+  return Export(config, common, output, frozen, perceptual_loss, *dataset, training);
 }
 
 }  // namespace stylex

@@ -64,9 +64,14 @@ void Record(StepMetrics* metrics, const std::string& name, const torch::Tensor& 
 }  // namespace
 
 StylexTraining::StylexTraining(const v1::TrainConfig& config,
-                               std::shared_ptr<Classifier> classifier, uint64_t seed,
+                               std::shared_ptr<Classifier> classifier,
+                               std::shared_ptr<const Lpips> lpips, uint64_t seed,
                                const torch::Device& device)
-    : config_(config), classifier_(std::move(classifier)), seed_(seed), device_(device) {
+    : config_(config),
+      classifier_(std::move(classifier)),
+      lpips_(std::move(lpips)),
+      seed_(seed),
+      device_(device) {
   torch::manual_seed(SeedFor(seed, 0, kInitialWeights));
   const v1::ModelConfig& model = config_.model();
   networks_ = Networks::Make(model);
@@ -180,6 +185,15 @@ void StylexTraining::RegularizeDiscriminator(const RealBatch& real, StepMetrics*
   Record(metrics, "r1", penalty);
 }
 
+// Undefined when there is nothing to compare with.
+torch::Tensor StylexTraining::Perceptual(const RealBatch& real, const Drawn& drawn,
+                                         const Classifier::Features& fake) const {
+  if (lpips_ != nullptr) {
+    return lpips_->Distance(drawn.images, real.images).mean();
+  }
+  return fake.taps.empty() ? torch::Tensor() : PerceptualLoss(real.taps, fake.taps);
+}
+
 void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
                                      StepMetrics* metrics) {
   const v1::LossWeights& weights = config_.stylex().weights();
@@ -191,7 +205,7 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
   const double kl_weight = drawn.from_encoder ? weights.kl() : weights.kl_mapping();
   const bool wants_perceptual = drawn.from_encoder && weights.perceptual() > 0;
   Classifier::Features fake;
-  if (kl_weight > 0 || wants_perceptual) {
+  if (kl_weight > 0 || (wants_perceptual && lpips_ == nullptr)) {
     fake = classifier_->LogitsAndFeatures(drawn.images);
     const torch::Tensor kl = KlLoss(real.logits, fake.logits);
     loss = loss + kl * kl_weight;
@@ -201,10 +215,11 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     const torch::Tensor l1 = L1Loss(drawn.images, real.images);
     loss = loss + l1 * weights.l1();
     Record(metrics, "loss_l1", l1);
-    if (wants_perceptual && !fake.taps.empty()) {
-      const torch::Tensor perceptual = PerceptualLoss(real.taps, fake.taps);
+    const torch::Tensor perceptual =
+        wants_perceptual ? Perceptual(real, drawn, fake) : torch::Tensor();
+    if (perceptual.defined()) {
       loss = loss + perceptual * weights.perceptual();
-      Record(metrics, "loss_perceptual", perceptual);
+      Record(metrics, lpips_ == nullptr ? "loss_perceptual" : "loss_lpips", perceptual);
     }
     const int64_t interval = config_.stylex().latent_interval();
     if (weights.latent() > 0 && step_ % interval == 0) {
@@ -322,6 +337,9 @@ TrainingState StylexTraining::State() {
   fixed.mutable_stylex()->clear_save_interval_images();
   fixed.mutable_stylex()->clear_sample_interval_images();
   state.fingerprint = fixed.ShortDebugString() + " seed " + std::to_string(seed_);
+  if (lpips_ != nullptr) {
+    state.fingerprint += " lpips " + lpips_->sha256();
+  }
   return state;
 }
 

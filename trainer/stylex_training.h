@@ -13,6 +13,7 @@
 
 #include "models/stylex.h"
 #include "stylex/v1/train_config.pb.h"
+#include "trainer/lpips.h"
 #include "trainer/training_state.h"
 
 namespace stylex {
@@ -25,9 +26,10 @@ using StepMetrics = std::map<std::string, double>;
 // count, as one that was never stopped.
 class StylexTraining {
  public:
-  // Draws initial weights from `seed`. `config` is resolved and carries the data's labels.
+  // Draws initial weights from `seed`. `config` is resolved and carries the data's labels. Without
+  // `lpips` the perceptual loss is that of the classifier's features, where it has any.
   StylexTraining(const v1::TrainConfig& config, std::shared_ptr<Classifier> classifier,
-                 uint64_t seed, const torch::Device& device);
+                 std::shared_ptr<const Lpips> lpips, uint64_t seed, const torch::Device& device);
 
   // One step on images [B, C, R, R] in [-1, 1]: discriminator, (R1,) generator with encoder or
   // mapping network, (path length,) averaged copy. Metrics are empty unless `want_metrics`, because
@@ -69,11 +71,14 @@ class StylexTraining {
   void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
   void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
   void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
+  torch::Tensor Perceptual(const RealBatch& real, const Drawn& drawn,
+                           const Classifier::Features& fake) const;
   void UpdateAverage();
   void SetLearningRates();
 
   v1::TrainConfig config_;
   std::shared_ptr<Classifier> classifier_;
+  std::shared_ptr<const Lpips> lpips_;  // may be null
   uint64_t seed_;
   torch::Device device_;
   Networks networks_;
