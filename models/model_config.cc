@@ -57,6 +57,18 @@ bool IsResolution(int resolution) {
          std::has_single_bit(static_cast<unsigned>(resolution));
 }
 
+bool HasEncoder(const v1::ModelConfig& config) { return config.encoder().channels_size() > 0; }
+
+absl::Status NeedEncoder(const v1::ModelConfig& config, const std::string& origin) {
+  return HasEncoder(config)
+             ? absl::OkStatus()
+             : absl::FailedPreconditionError(absl::StrCat(
+                   origin,
+                   ": has no encoder, so it explains no photograph: a plain StyleGAN2 is there to "
+                   "be compared with, by `stylex-train attributes` and `stylex-train evaluate "
+                   "--protocol table2` or `heldout`"));
+}
+
 void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
                    absl::string_view network, int resolution, ConfigFaults* faults) {
   const int levels = std::countr_zero(static_cast<unsigned>(resolution)) - 1;
@@ -79,7 +91,12 @@ void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, Conf
   if (IsResolution(resolution)) {
     CheckChannels(config.generator().channels(), absl::StrCat(prefix, "generator"), resolution,
                   faults);
-    CheckChannels(config.encoder().channels(), absl::StrCat(prefix, "encoder"), resolution, faults);
+    const bool draws_from_z = config.generator().conditioning() == v1::CONDITIONING_NONE &&
+                              config.generator().mapping_layers() > 0;
+    if (HasEncoder(config) || !draws_from_z) {
+      CheckChannels(config.encoder().channels(), absl::StrCat(prefix, "encoder"), resolution,
+                    faults);
+    }
   }
   const int padded_from = config.preprocessing().padded_from();
   faults->Check(padded_from >= 0 && padded_from <= resolution,

@@ -21,6 +21,10 @@ void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, Conf
 void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
                    absl::string_view network, int resolution, ConfigFaults* faults);
 bool IsResolution(int resolution);
+// False for a plain StyleGAN2.
+bool HasEncoder(const v1::ModelConfig& config);
+// FAILED_PRECONDITION, saying what it is and what it is good for, where there is none.
+absl::Status NeedEncoder(const v1::ModelConfig& config, const std::string& origin);
 
 // How photographs are prepared for the model.
 Preparation PreparationFor(const v1::ModelConfig& config);

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include "absl/strings/str_cat.h"
+#include "models/model_config.h"
 
 namespace stylex {
 namespace {
@@ -42,7 +43,9 @@ Networks Networks::Make(const v1::ModelConfig& config) {
   const v1::GeneratorConfig& generator = config.generator();
   networks.generator = Generator(generator, generator.latent_size() + ConditionSize(config),
                                  config.resolution(), config.image_channels());
-  networks.encoder = Encoder(config.encoder(), config.image_channels(), generator.latent_size());
+  if (HasEncoder(config)) {
+    networks.encoder = Encoder(config.encoder(), config.image_channels(), generator.latent_size());
+  }
   if (generator.mapping_layers() > 0) {
     networks.mapping = Mapping(generator.latent_size(), generator.mapping_layers(),
                                generator.mapping_lr_multiplier());
@@ -53,7 +56,9 @@ Networks Networks::Make(const v1::ModelConfig& config) {
 std::map<std::string, torch::Tensor> Networks::NamedTensors() const {
   std::map<std::string, torch::Tensor> tensors;
   AddTensors("generator", *generator, &tensors);
-  AddTensors("encoder", *encoder, &tensors);
+  if (!encoder.is_empty()) {
+    AddTensors("encoder", *encoder, &tensors);
+  }
   if (!mapping.is_empty()) {
     AddTensors("mapping", *mapping, &tensors);
   }
@@ -62,7 +67,9 @@ std::map<std::string, torch::Tensor> Networks::NamedTensors() const {
 
 void Networks::To(const torch::Device& device) {
   generator->to(device);
-  encoder->to(device);
+  if (!encoder.is_empty()) {
+    encoder->to(device);
+  }
   if (!mapping.is_empty()) {
     mapping->to(device);
   }
@@ -92,8 +99,15 @@ std::shared_ptr<const SynthesisPlan> Stylex::Plan() const {
 }
 
 torch::Tensor Stylex::Encode(const torch::Tensor& images, const torch::Tensor& logits) const {
+  TORCH_CHECK(has_encoder(), "a plain StyleGAN2 encodes nothing");
   const torch::Tensor latent = networks_.encoder.ptr()->forward(images);
   return torch::cat({latent, Condition(config_, logits)}, 1);
+}
+
+torch::Tensor Stylex::Map(const torch::Tensor& z) const {
+  TORCH_CHECK(!networks_.mapping.is_empty() && ConditionSize(config_) == 0,
+              "a model with a condition draws nothing from z alone");
+  return networks_.mapping.ptr()->forward(z);
 }
 
 torch::Tensor Stylex::Synthesize(const StyleVectors& styles) const {
@@ -110,7 +124,9 @@ int64_t Stylex::NumParameters() const {
   for (const torch::Tensor& parameter : networks_.generator->parameters()) {
     count += parameter.numel();
   }
-  for (const torch::Tensor& parameter : networks_.encoder->parameters()) {
+  const std::vector<torch::Tensor> latents_by =
+      has_encoder() ? networks_.encoder->parameters() : networks_.mapping->parameters();
+  for (const torch::Tensor& parameter : latents_by) {
     count += parameter.numel();
   }
   return count;

@@ -7,6 +7,8 @@
 //   StyleVectors styles = model.Styles(w);                // edit these
 //   torch::Tensor drawn = model.Synthesize(styles);       // [N, C, R, R] in [-1, 1]
 //
+// A plain StyleGAN2 has no encoder; it draws from z instead, w = model.Map(z).
+//
 // Everything here is for inference: no gradients into the weights unless the caller asks, fixed
 // noise, images clamped to [-1, 1]. Thread-safe once loaded. Copies share the networks.
 #ifndef STYLEX_MODELS_STYLEX_H_
@@ -36,7 +38,7 @@ torch::Tensor Condition(const v1::ModelConfig& config, const torch::Tensor& logi
 // The trainable part.
 struct Networks {
   Generator generator{nullptr};
-  Encoder encoder{nullptr};
+  Encoder encoder{nullptr};  // null when the config has no encoder
   Mapping mapping{nullptr};  // null when the config has no mapping layers
 
   // Freshly initialised from LibTorch's default generator of random numbers.
@@ -67,8 +69,12 @@ class Stylex {
 
   // [N, C, R, R] in [-1, 1] -> [N, K].
   torch::Tensor Logits(const torch::Tensor& images) const { return classifier_->Logits(images); }
-  // w = (E(x), condition(C(x))): [N, w_size()].
+  bool has_encoder() const { return !networks_.encoder.is_empty(); }
+  // w = (E(x), condition(C(x))): [N, w_size()]. Only with has_encoder().
   torch::Tensor Encode(const torch::Tensor& images, const torch::Tensor& logits) const;
+  // w = f(z), [N, w_size()], of z ~ N(0, 1) [N, latent_size]. Only with a mapping network and
+  // without a condition, as it is without an encoder.
+  torch::Tensor Map(const torch::Tensor& z) const;
   StyleVectors Styles(const torch::Tensor& w) const { return networks_.generator.ptr()->styles(w); }
   // Of the reconstructions of images [N, C, R, R], on any device.
   StyleVectors StylesOfImages(const torch::Tensor& images) const {

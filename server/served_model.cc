@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "models/model_config.h"
 #include "models/version_directory.h"
 
 namespace stylex {
@@ -112,6 +113,7 @@ absl::Status WarmUp(const ServedModel& served, const WarmUpOptions& options) {
 absl::StatusOr<LoadedVersion> LoadAndWarmUp(const VersionPath& version, const torch::Device& device,
                                             const WarmUpOptions& warm_up) {
   STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(version.path));
+  STYLEX_RETURN_IF_ERROR(NeedEncoder(checkpoint.model.config(), version.path));
   checkpoint.model.To(device);
   auto served = std::make_shared<ServedModel>(version.name, version.version, std::move(checkpoint));
   STYLEX_RETURN_IF_ERROR(WarmUp(*served, warm_up));

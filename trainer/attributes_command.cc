@@ -13,6 +13,7 @@
 #include "models/version_directory.h"
 #include "trainer/batch_loader.h"
 #include "trainer/commands.h"
+#include "trainer/encoded_images.h"
 #include "trainer/model_card.h"
 #include "trainer/run.h"
 #include "trainer/session.h"
@@ -24,10 +25,31 @@ namespace {
 constexpr int64_t kEncodeBatch = 128;
 constexpr int64_t kSaveImages = 8;  // searched between two saved states
 constexpr char kStateFile[] = "attributes_state";
+// What z's of a model without encoder are for, see SeedFor.
+constexpr uint64_t kRangeLatents = 81;
+constexpr uint64_t kSearchLatents = 82;
 
-// Ranges over the training split; `limit` 0: every image.
+// Ranges over images that a model without encoder draws.
+StyleRanges RangesOverSamples(const Stylex& model, int64_t count, uint64_t seed, Run* run) {
+  StyleRangeAccumulator accumulator;
+  run->StartProgress("style ranges", 0, count);
+  for (int64_t start = 0; start < count; start += kEncodeBatch) {
+    const int64_t n = std::min(kEncodeBatch, count - start);
+    const uint64_t batch_seed = SeedFor(seed, static_cast<uint64_t>(start), kRangeLatents);
+    accumulator.Add(SampleStyles(model, n, batch_seed).conv);
+    run->Progress(start + n, "");
+  }
+  run->EndProgress();
+  return accumulator.Finish();
+}
+
+// Ranges over the training split; `limit` 0: every image. Without an encoder, over as many images
+// of the model's own.
 absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Dataset& dataset,
-                                               int64_t limit, Run* run) {
+                                               int64_t limit, uint64_t seed, Run* run) {
+  if (!model.has_encoder()) {
+    return RangesOverSamples(model, limit > 0 ? limit : dataset.size(Split::kTrain), seed, run);
+  }
   StyleRangeAccumulator accumulator;
   const int64_t total =
       limit > 0 ? std::min(limit, dataset.size(Split::kTrain)) : dataset.size(Split::kTrain);
@@ -45,9 +67,13 @@ absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Datase
   return accumulator.Finish();
 }
 
-// Training images in an order of the seed's, so that every class has its share.
+// Training images in an order of the seed's, so that every class has its share; without an encoder,
+// images of the model's own.
 absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& dataset,
                                           int64_t count, uint64_t seed, Run* run) {
+  if (!model.has_encoder()) {
+    return SampleStyles(model, count, SeedFor(seed, 0, kSearchLatents));
+  }
   BatchLoaderOptions loading;
   loading.batch_size = std::min(count, dataset.size(Split::kTrain));
   loading.seed = seed;
@@ -201,7 +227,8 @@ absl::StatusOr<v1::ClassAttributes> AttributesOfClass(const Stylex& model,
 
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options) {
   torch::NoGradGuard no_grad;
-  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                          OpenCheckpoint(common, options.checkpoint, Encoding::kOptional));
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(model.config(), common.data));
@@ -212,8 +239,9 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   SearchState state(model, styles, Fingerprint(model.config(), common, options));
   STYLEX_RETURN_IF_ERROR(state.Load(run.get()));
   if (state.ranges().images == 0) {
-    STYLEX_ASSIGN_OR_RETURN(const StyleRanges over_training,
-                            RangesOverTraining(model, *dataset, options.range_images, run.get()));
+    STYLEX_ASSIGN_OR_RETURN(
+        const StyleRanges over_training,
+        RangesOverTraining(model, *dataset, options.range_images, common.seed, run.get()));
     state.SetRanges(over_training);
     STYLEX_RETURN_IF_ERROR(state.Save(*run));
   }

@@ -29,10 +29,26 @@ void AddOutput(CLI::App* command, OutputOptions* options) {
   command->add_flag("--replace", options->replace, "replace that version if it is there");
 }
 
+// What `stylex` and `stylegan2` share.
+void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* options,
+                 OutputOptions* output) {
+  AddCommonOptions(command, common);
+  AddConfig(command, common);
+  AddOutput(command, output);
+  command
+      ->add_option("--classifier", options->classifier,
+                   "work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+      ->required();
+  command->add_flag("--export-only", options->export_only,
+                    "write a checkpoint from the run's saved state, train no further");
+}
+
 void AddAttributes(CLI::App* command, AttributesOptions* options) {
   command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
       ->required();
-  command->add_option("--images", options->images, "training images that are searched")
+  command
+      ->add_option("--images", options->images,
+                   "training images that are searched; of a StyleGAN2, images of z's")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command
@@ -104,19 +120,19 @@ int TrainMain(int argc, char** argv) {
   StylexOptions stylex_options;
   CLI::App* stylex =
       app.add_subcommand("stylex", "train generator and encoder around a classifier");
-  AddCommonOptions(stylex, &common);
-  AddConfig(stylex, &common);
-  AddOutput(stylex, &output);
-  stylex
-      ->add_option("--classifier", stylex_options.classifier,
-                   "work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
-      ->required();
+  AddTraining(stylex, &common, &stylex_options, &output);
   stylex->add_option("--lpips-weights", stylex_options.lpips_weights,
                      "safetensors file with the trunk and the heads of LPIPS (AlexNet, VGG16 or "
                      "SqueezeNet 1.1): the perceptual loss, instead of the classifier's features");
-  stylex->add_flag("--export-only", stylex_options.export_only,
-                   "write a checkpoint from the run's saved state, train no further");
   stylex->callback([&] { run = [&] { return StylexCommand(common, stylex_options, output); }; });
+
+  CLI::App* stylegan2 = app.add_subcommand(
+      "stylegan2",
+      "train the generator alone, without encoder and classifier losses: what StylEx is compared "
+      "with, by `attributes` and `evaluate --protocol`; it cannot be served");
+  AddTraining(stylegan2, &common, &stylex_options, &output);
+  stylegan2->callback(
+      [&] { run = [&] { return StyleGan2Command(common, stylex_options, output); }; });
 
   AttributesOptions attributes_options;
   CLI::App* attributes = app.add_subcommand(

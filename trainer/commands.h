@@ -37,6 +37,9 @@ struct StylexOptions {
 };
 absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
                            const OutputOptions& output);
+// The plain StyleGAN2 of the same config, see PlainStyleGan2; `lpips_weights` is not for it.
+absl::Status StyleGan2Command(const CommonOptions& common, const StylexOptions& options,
+                              const OutputOptions& output);
 
 struct AttributesOptions {
   std::string checkpoint;    // version directory; the index is written into it

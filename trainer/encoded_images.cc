@@ -1,5 +1,6 @@
 #include "trainer/encoded_images.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -8,17 +9,45 @@
 #include "base/status_macros.h"
 #include "models/pixels.h"
 #include "trainer/batch_loader.h"
+#include "trainer/training_state.h"
 
 namespace stylex {
 namespace {
 
 constexpr size_t kEncodingBatch = 128;
+constexpr uint64_t kSampledTraining = 71;  // purposes of random numbers, see SeedFor
+constexpr uint64_t kSampledValidation = 72;
+
+EncodedImages DrawnImages(const Stylex& model, Split split, int64_t count, uint64_t seed) {
+  const uint64_t purpose = split == Split::kTrain ? kSampledTraining : kSampledValidation;
+  EncodedImages images;
+  images.styles = SampleStyles(model, count, SeedFor(seed, 0, purpose));
+  std::vector<torch::Tensor> logits;
+  for (int64_t start = 0; start < count; start += kDrawBatch) {
+    const StyleVectors part = images.styles.Narrow(start, std::min(kDrawBatch, count - start));
+    logits.push_back(model.LogitsOfStyles(part).to(torch::kCPU));
+  }
+  images.logits = torch::cat(logits);
+  images.labels = images.logits.argmax(1);
+  images.indices = torch::arange(count);
+  return images;
+}
 
 }  // namespace
+
+StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed) {
+  const int64_t size = model.config().generator().latent_size();
+  // On the CPU, so that every device draws the same.
+  const torch::Tensor z = torch::randn({count, size}, at::detail::createCPUGenerator(seed));
+  return model.Styles(model.Map(z.to(model.device())));
+}
 
 absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
                                            int64_t count, uint64_t seed, Run* run) {
   torch::NoGradGuard no_grad;
+  if (!model.has_encoder()) {
+    return DrawnImages(model, split, count > 0 ? count : dataset.size(split), seed);
+  }
   const std::vector<int64_t> order = DrawnIndices(dataset.size(split), seed, count);
   std::vector<int64_t> indices, labels;
   std::vector<torch::Tensor> logits;

@@ -1,5 +1,5 @@
 // Images of a split as the explainer sees them: their styles, and what the classifier says of the
-// photographs themselves.
+// photographs themselves. A plain StyleGAN2, which encodes none, draws images of its own instead.
 #ifndef STYLEX_TRAINER_ENCODED_IMAGES_H_
 #define STYLEX_TRAINER_ENCODED_IMAGES_H_
 
@@ -23,8 +23,14 @@ struct EncodedImages {
   StyleVectors styles;    // of their reconstructions, where the model is
 };
 
+// Styles of `count` images G(f(z)) that a model without encoder draws; the z are a function of the
+// seed alone.
+StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed);
+
 // `count` images drawn with the seed without repetition (0 or more than there are: all, in the
 // seed's order). Unreadable ones are named in warnings and left out; NOT_FOUND when none is left.
+// Without an encoder: `count` images of z's (0: as many as the split has), other ones for another
+// split, seed, or purpose; their logits are those of the drawn images, their labels the decisions.
 absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
                                            int64_t count, uint64_t seed, Run* run);
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "explain/style_space.h"
 #include "image/codec.h"
+#include "models/model_config.h"
 #include "models/version_directory.h"
 
 namespace stylex {
@@ -51,8 +52,11 @@ std::string Architecture(const v1::ModelConfig& config) {
           : "",
       " |\n| generator | StyleGAN2, channels ", ChannelList(config.generator().channels()),
       ", latent ", config.generator().latent_size(),
-      ", condition: ", ConditioningText(config.generator()), " |\n| encoder | channels ",
-      ChannelList(config.encoder().channels()), " |\n");
+      ", condition: ", ConditioningText(config.generator()), " |\n| encoder | ",
+      HasEncoder(config) ? absl::StrCat("channels ", ChannelList(config.encoder().channels()))
+                         : absl::StrCat("none; mapping network of ",
+                                        config.generator().mapping_layers(), " layers"),
+      " |\n");
 }
 
 std::string ProvenanceSection(const v1::Provenance& provenance) {
@@ -85,7 +89,8 @@ std::string Metrics(const v1::ModelConfig& config) {
 
 std::string Attributes(const v1::ModelConfig& config, const v1::AttributeIndex& index) {
   std::string text = absl::StrCat(
-      "AttFind over ", index.search_images(), " training images, ranges over ",
+      "AttFind over ", index.search_images(),
+      HasEncoder(config) ? " training images" : " images drawn from z", ", ranges over ",
       index.range_images(), ", shift ", index.shift(),
       ". Mean effect on the target's logit, and the share of images that one attribute flips on "
       "its own:\n\n| towards | coordinate | direction | mean effect | flips alone |\n"
@@ -111,11 +116,15 @@ std::string Attributes(const v1::ModelConfig& config, const v1::AttributeIndex& 
 std::string ModelCard(const v1::ModelConfig& config,
                       const std::optional<v1::AttributeIndex>& attributes) {
   return absl::StrCat(
-      "# ", config.name(), "\n\n", config.description(),
-      "\n\nAn explainer of the classifier named below: it draws the smallest change of a "
-      "photograph "
-      "that makes this classifier decide otherwise. Its images are drawn by a network; they are "
-      "not photographs. Attributes explain the classifier, not the world.\n\n## Architecture\n\n",
+      "# ", config.name(), "\n\n", config.description(), "\n\n",
+      HasEncoder(config)
+          ? "An explainer of the classifier named below: it draws the smallest change of a "
+            "photograph that makes this classifier decide otherwise."
+          : "A plain StyleGAN2, which StylEx is compared with: it draws pictures of its own, and "
+            "its attributes are changes of these that make the classifier named below decide "
+            "otherwise. It has no encoder, explains no photograph, and is not served.",
+      " Its images are drawn by a network; they are not photographs. Attributes explain the "
+      "classifier, not the world.\n\n## Architecture\n\n",
       Architecture(config), "\n## Provenance\n\n", ProvenanceSection(config.provenance()), "\n",
       kFiguresHeading, "\nMeasured on the validation split, which training never saw.\n\n",
       Metrics(config), "\n## Attributes\n\n",

@@ -69,11 +69,13 @@ Report ReportOf(const HeldOutFigures& figures) {
     }
     absl::StrAppend(&report.table, "\n");
   }
-  absl::StrAppend(&report.table, "\nreconstructions decided otherwise than the photograph: ",
-                  RateText(figures.reconstruction_flips, figures.images), " of ", figures.images,
-                  " images\n");
+  if (figures.reconstruction_flips) {
+    absl::StrAppend(&report.table, "\nreconstructions decided otherwise than the photograph: ",
+                    RateText(*figures.reconstruction_flips, figures.images), " of ", figures.images,
+                    " images\n");
+    report.json["reconstruction_flips"] = *figures.reconstruction_flips;
+  }
   report.json["images"] = figures.images;
-  report.json["reconstruction_flips"] = figures.reconstruction_flips;
   return report;
 }
 
@@ -173,8 +175,11 @@ absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandO
     return absl::InvalidArgumentError(absl::StrCat(
         "--oracle is for --protocol ", kCounterfactualsProtocol, ", not ", options.protocol));
   }
-  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
-                          OpenCheckpoint(common, options.evaluate.checkpoint));
+  const bool of_reconstructions = options.protocol == kCounterfactualsProtocol;
+  STYLEX_ASSIGN_OR_RETURN(
+      const Checkpoint checkpoint,
+      OpenCheckpoint(common, options.evaluate.checkpoint,
+                     of_reconstructions ? Encoding::kNeeded : Encoding::kOptional));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(checkpoint.model.config(), common.data));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
@@ -188,7 +193,7 @@ absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandO
   if (table2) {
     STYLEX_ASSIGN_OR_RETURN(const auto rates, Table2(checkpoint, *dataset, protocol, run.get()));
     report = ReportOf(rates);
-  } else if (options.protocol == kCounterfactualsProtocol) {
+  } else if (of_reconstructions) {
     STYLEX_ASSIGN_OR_RETURN(report,
                             Counterfactuals(checkpoint, *dataset, common.seed, options, run.get()));
   } else {
@@ -196,6 +201,11 @@ absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandO
                             HeldOut(checkpoint, *dataset, protocol, run.get()));
     report = ReportOf(figures);
   }
+  if (!checkpoint.model.has_encoder()) {
+    report.table =
+        absl::StrCat("StyleGAN2: images drawn from z, not photographs\n\n", report.table);
+  }
+  report.json["system"] = checkpoint.model.has_encoder() ? "stylex" : "stylegan2";
   std::printf("%s", report.table.c_str());
   STYLEX_RETURN_IF_ERROR(WriteFileAtomic(run->Path(options.protocol + ".md"), report.table));
   return WriteFileAtomic(run->Path(options.protocol + ".json"), report.json.dump(2) + "\n");

@@ -306,7 +306,9 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   MakeRandomLists(base.size(0), ranges.size(), options.seed, &lists);
   HeldOutFigures figures;
   figures.images = base.size(0);
-  figures.reconstruction_flips = base.argmax(1).ne(images.logits.argmax(1)).sum().item<int64_t>();
+  if (model.has_encoder()) {
+    figures.reconstruction_flips = base.argmax(1).ne(images.logits.argmax(1)).sum().item<int64_t>();
+  }
   for (const Method method : kMethods) {
     const auto of_images = ListsOfImages(lists, method, targets);
     for (size_t i = 0; i < kCounts.size(); ++i) {

@@ -1,11 +1,13 @@
 // Flip rates by two protocols, for AttFind, the baseline and the controls (StylEx §4.2; the
-// replication study's Table 2; algorithms §7.2).
+// replication study's Table 2; algorithms §7.2). Of a plain StyleGAN2, images of z's that the
+// search has not seen take the place of encoded ones.
 #ifndef STYLEX_TRAINER_PROTOCOLS_H_
 #define STYLEX_TRAINER_PROTOCOLS_H_
 
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,7 +62,8 @@ inline constexpr std::array<int64_t, 4> kCounts = {1, 3, 5, 10};
 
 struct HeldOutFigures {
   int64_t images = 0;
-  int64_t reconstruction_flips = 0;  // decided otherwise than the photograph, nothing moved
+  // Decided otherwise than the photograph, nothing moved; none where there are no photographs.
+  std::optional<int64_t> reconstruction_flips;
   // flips[method][i]: images whose decision becomes the runner-up with the first kCounts[i] moved.
   std::map<Method, std::array<int64_t, kCounts.size()>> flips;
 };

@@ -68,9 +68,13 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
   return dataset;
 }
 
-absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path) {
+absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path,
+                                          Encoding encoding) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
   STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
+  if (encoding == Encoding::kNeeded) {
+    STYLEX_RETURN_IF_ERROR(NeedEncoder(checkpoint.model.config(), path));
+  }
   checkpoint.model.To(device);
   return checkpoint;
 }

@@ -25,8 +25,12 @@ absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);
 // Opens the data set the config asks for and writes its labels into the config's model.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path, v1::TrainConfig* config);
 
-// Loads a version folder onto the device that the command asks for.
-absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path);
+// What a command does with a checkpoint's encoder: only kOptional takes a plain StyleGAN2.
+enum class Encoding { kNeeded, kOptional };
+// Loads a version folder onto the device that the command asks for. FAILED_PRECONDITION where it
+// has no encoder and one is needed.
+absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path,
+                                          Encoding encoding = Encoding::kNeeded);
 // FAILED_PRECONDITION, saying which command makes it, for a checkpoint without attribute index.
 absl::Status NeedAttributes(const Checkpoint& checkpoint);
 

@@ -5,12 +5,14 @@
 #include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "models/checkpoint.h"
+#include "models/model_config.h"
 #include "trainer/classifier_training.h"
 #include "trainer/commands.h"
 #include "trainer/lpips.h"
 #include "trainer/model_card.h"
 #include "trainer/session.h"
 #include "trainer/stylex_run.h"
+#include "trainer/train_config.h"
 
 namespace stylex {
 namespace {
@@ -64,9 +66,12 @@ absl::StatusOr<std::shared_ptr<Lpips>> OpenLpips(const std::string& path,
   return lpips;
 }
 
-// For the log and the model card.
+// For the log and the model card; empty without an encoder, where nothing is reconstructed.
 std::string PerceptualLossText(const v1::TrainConfig& config, const FrozenClassifier& frozen,
                                const Lpips* lpips) {
+  if (!HasEncoder(config.model())) {
+    return "";
+  }
   if (lpips != nullptr) {
     return absl::StrCat("LPIPS v0.1, ", lpips->trunk(), ", weights ", lpips->sha256());
   }
@@ -107,20 +112,18 @@ absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
-                           const OutputOptions& output) {
-  STYLEX_ASSIGN_OR_RETURN(v1::TrainConfig config, ReadTrainConfig(common));
+// `config`: resolved.
+absl::Status TrainAndExport(v1::TrainConfig config, const CommonOptions& common,
+                            const StylexOptions& options, const OutputOptions& output) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenData(common.data, &config));
   STYLEX_ASSIGN_OR_RETURN(FrozenClassifier frozen,
                           OpenClassifier(options.classifier, config.mutable_model()));
   STYLEX_ASSIGN_OR_RETURN(const std::shared_ptr<Lpips> lpips,
                           OpenLpips(options.lpips_weights, config));
-  STYLEX_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Run> run,
-      Run::Open(common.work_directory, kStylexStateFile, common.resume || options.export_only));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
+                          Run::Open(common.work_directory, StylexStateFile(config.model()),
+                                    common.resume || options.export_only));
   frozen.classifier->To(device);
   if (lpips != nullptr) {
     lpips->To(device);
@@ -128,17 +131,31 @@ absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& opt
   const std::string perceptual_loss = PerceptualLossText(config, frozen, lpips.get());
   StylexTraining training(config, frozen.classifier, lpips, common.seed, device);
   if (run->resuming()) {
-    STYLEX_RETURN_IF_ERROR(RestoreStylexTraining(&training, run.get()));
+    STYLEX_RETURN_IF_ERROR(RestoreStylexTraining(config, &training, run.get()));
   } else if (options.export_only) {
     return absl::NotFoundError(
         absl::StrCat(common.work_directory, ": holds no saved state to export"));
-  } else {
+  } else if (!perceptual_loss.empty()) {
     run->Note("perceptual loss: " + perceptual_loss);
   }
   if (!options.export_only) {
     STYLEX_RETURN_IF_ERROR(RunStylexTraining(config, *dataset, common.seed, &training, run.get()));
   }
   return Export(config, common, output, frozen, perceptual_loss, *dataset, training);
+}
+
+}  // namespace
+
+absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
+                           const OutputOptions& output) {
+  STYLEX_ASSIGN_OR_RETURN(v1::TrainConfig config, ReadTrainConfig(common));
+  return TrainAndExport(std::move(config), common, options, output);
+}
+
+absl::Status StyleGan2Command(const CommonOptions& common, const StylexOptions& options,
+                              const OutputOptions& output) {
+  STYLEX_ASSIGN_OR_RETURN(v1::TrainConfig config, ReadTrainConfig(common));
+  return TrainAndExport(PlainStyleGan2(std::move(config)), common, options, output);
 }
 
 }  // namespace stylex

@@ -12,8 +12,10 @@
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "explain/metrics.h"
+#include "models/model_config.h"
 #include "models/pixels.h"
 #include "trainer/batch_loader.h"
+#include "trainer/encoded_images.h"
 #include "trainer/sample_grid.h"
 
 namespace stylex {
@@ -23,6 +25,8 @@ constexpr int64_t kLogIntervalSteps = 50;
 constexpr int64_t kQuickImages = 512;  // validation images of the quick look
 constexpr int64_t kQuickBatch = 64;
 constexpr int64_t kGridColumns = 16;
+constexpr int64_t kSampleRows = 4;   // of a plain StyleGAN2
+constexpr uint64_t kSampleSeed = 1;  // the same z's at every look
 
 volatile std::sig_atomic_t stop_requested = 0;
 void RequestStop(int) { stop_requested = 1; }
@@ -39,9 +43,49 @@ absl::Status CheckFinite(const StepMetrics& metrics, int64_t step) {
   return absl::OkStatus();
 }
 
+std::string ValidationEvent(const v1::ModelConfig& model) {
+  return StylexRunName(model) + "_validation";
+}
+
+absl::Status WriteLook(std::vector<torch::Tensor> rows, std::map<std::string, double> figures,
+                       const StylexTraining& training, const v1::ModelConfig& model, Run* run) {
+  for (torch::Tensor& row : rows) {
+    row = row.narrow(0, 0, std::min(kGridColumns, row.size(0)));
+  }
+  std::filesystem::create_directories(run->Path("samples"));
+  STYLEX_RETURN_IF_ERROR(WriteSampleGrid(
+      rows, run->Path(absl::StrFormat("samples/%09d.png", training.images_seen()))));
+  figures["images_seen"] = static_cast<double>(training.images_seen());
+  return run->Log(ValidationEvent(model), training.step(), figures);
+}
+
+// A grid of images drawn from the same z's at every look, and how many of them are decided as each
+// class: attributes of classes that are never drawn cannot be found.
+absl::Status LookAtSamples(const StylexTraining& training, Run* run) {
+  torch::NoGradGuard no_grad;
+  const Stylex model = training.Averaged();
+  const StyleVectors styles = SampleStyles(model, kQuickImages, kSampleSeed);
+  std::vector<torch::Tensor> rows;
+  for (int64_t row = 0; row < kSampleRows; ++row) {
+    rows.push_back(model.Synthesize(styles.Narrow(row * kGridColumns, kGridColumns)));
+  }
+  torch::Tensor counts = torch::zeros({model.num_classes()}, torch::kFloat64);
+  for (int64_t start = 0; start < kQuickImages; start += kQuickBatch) {
+    const torch::Tensor decided = model.LogitsOfStyles(styles.Narrow(start, kQuickBatch)).argmax(1);
+    counts += torch::bincount(decided.to(torch::kCPU), /*weights=*/{}, model.num_classes());
+  }
+  std::map<std::string, double> figures;
+  for (int k = 0; k < model.config().labels_size(); ++k) {
+    figures["share_" + model.config().labels(k)] =
+        counts[k].item<double>() / static_cast<double>(kQuickImages);
+  }
+  return WriteLook(std::move(rows), std::move(figures), training, model.config(), run);
+}
+
 // Agreement, KL and L1 on the first validation images, and a grid: photographs above their
 // reconstructions with and without the class condition.
-absl::Status QuickLook(const StylexTraining& training, const Dataset& dataset, Run* run) {
+absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset& dataset,
+                                   Run* run) {
   torch::NoGradGuard no_grad;
   const Stylex model = training.Averaged();
   double agree = 0, kl = 0, l1 = 0, agree_latent = 0;
@@ -72,23 +116,13 @@ absl::Status QuickLook(const StylexTraining& training, const Dataset& dataset, R
         }
         return absl::OkStatus();
       }));
-  for (torch::Tensor& row : rows) {
-    row = row.narrow(0, 0, std::min(kGridColumns, row.size(0)));
-  }
-  std::filesystem::create_directories(run->Path("samples"));
-  STYLEX_RETURN_IF_ERROR(WriteSampleGrid(
-      rows, run->Path(absl::StrFormat("samples/%09d.png", training.images_seen()))));
   const double n = static_cast<double>(images);
-  return run->Log("stylex_validation", training.step(),
-                  {{"images_seen", static_cast<double>(training.images_seen())},
-                   {"agreement", agree / n},
-                   {"agreement_without_condition", agree_latent / n},
-                   {"kl", kl / n},
-                   {"l1", l1 / n}});
-}
-
-absl::Status Save(StylexTraining* training, Run* run) {
-  return SaveTrainingState(training->State(), run->Path(kStylexStateFile));
+  return WriteLook(std::move(rows),
+                   {{"agreement", agree / n},
+                    {"agreement_without_condition", agree_latent / n},
+                    {"kl", kl / n},
+                    {"l1", l1 / n}},
+                   training, model.config(), run);
 }
 
 bool Crossed(int64_t interval, int64_t before, int64_t after) {
@@ -97,12 +131,21 @@ bool Crossed(int64_t interval, int64_t before, int64_t after) {
 
 }  // namespace
 
-absl::Status RestoreStylexTraining(StylexTraining* training, Run* run) {
+std::string StylexRunName(const v1::ModelConfig& model) {
+  return HasEncoder(model) ? "stylex" : "stylegan2";
+}
+
+std::string StylexStateFile(const v1::ModelConfig& model) {
+  return StylexRunName(model) + "_state.pt";
+}
+
+absl::Status RestoreStylexTraining(const v1::TrainConfig& config, StylexTraining* training,
+                                   Run* run) {
   TrainingState state = training->State();
-  STYLEX_RETURN_IF_ERROR(LoadTrainingState(run->Path(kStylexStateFile), &state));
+  STYLEX_RETURN_IF_ERROR(LoadTrainingState(run->Path(StylexStateFile(config.model())), &state));
   training->Restore(state);
-  STYLEX_RETURN_IF_ERROR(run->RewindLog("stylex", training->step()));
-  return run->RewindLog("stylex_validation", training->step());
+  STYLEX_RETURN_IF_ERROR(run->RewindLog(StylexRunName(config.model()), training->step()));
+  return run->RewindLog(ValidationEvent(config.model()), training->step());
 }
 
 absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
@@ -121,7 +164,9 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
   loading.seed = seed;
   loading.start_step = training->step();
   BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });
-  run->StartProgress("stylex", training->images_seen(), stylex.images());
+  const std::string name = StylexRunName(config.model());
+  const std::string state_path = run->Path(StylexStateFile(config.model()));
+  run->StartProgress(name, training->images_seen(), stylex.images());
   while (!training->done()) {
     const int64_t before = training->images_seen();
     STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader.Next());
@@ -130,16 +175,18 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
     if (log) {
       STYLEX_RETURN_IF_ERROR(CheckFinite(metrics, training->step()));
       metrics["images_seen"] = static_cast<double>(training->images_seen());
-      STYLEX_RETURN_IF_ERROR(run->Log("stylex", training->step(), metrics));
+      STYLEX_RETURN_IF_ERROR(run->Log(name, training->step(), metrics));
     }
     run->Progress(training->images_seen(), "");
     const int64_t after = training->images_seen();
     if (Crossed(stylex.sample_interval_images(), before, after) || training->done()) {
-      STYLEX_RETURN_IF_ERROR(QuickLook(*training, dataset, run));
+      STYLEX_RETURN_IF_ERROR(HasEncoder(config.model())
+                                 ? LookAtReconstructions(*training, dataset, run)
+                                 : LookAtSamples(*training, run));
     }
     if (Crossed(stylex.save_interval_images(), before, after) || training->done() ||
         stop_requested != 0) {
-      STYLEX_RETURN_IF_ERROR(Save(training, run));
+      STYLEX_RETURN_IF_ERROR(SaveTrainingState(training->State(), state_path));
     }
     if (stop_requested != 0 && !training->done()) {
       return absl::CancelledError(

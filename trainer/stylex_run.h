@@ -1,10 +1,12 @@
-// `stylex-train stylex`: the training loop around StylexTraining, with its log, samples and state.
+// `stylex-train stylex` and `stylegan2`: the training loop around StylexTraining, with its log,
+// samples and state.
 #ifndef STYLEX_TRAINER_STYLEX_RUN_H_
 #define STYLEX_TRAINER_STYLEX_RUN_H_
 
 #include <torch/types.h>
 
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "models/classifier.h"
@@ -15,7 +17,10 @@
 
 namespace stylex {
 
-inline constexpr char kStylexStateFile[] = "stylex_state.pt";
+// "stylex", or "stylegan2" without an encoder: what the run is called in its log.
+std::string StylexRunName(const v1::ModelConfig& model);
+// Where such a run keeps its state, in its work directory.
+std::string StylexStateFile(const v1::ModelConfig& model);
 
 // Trains to config.stylex().images, saving the state at intervals and on SIGTERM or SIGINT (then it
 // returns CANCELLED; --resume goes on). `training` holds the averaged networks afterwards.
@@ -23,7 +28,8 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
                                StylexTraining* training, Run* run);
 
 // Restores the run's last saved state into `training`.
-absl::Status RestoreStylexTraining(StylexTraining* training, Run* run);
+absl::Status RestoreStylexTraining(const v1::TrainConfig& config, StylexTraining* training,
+                                   Run* run);
 
 }  // namespace stylex
 

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <utility>
 
+#include "models/model_config.h"
 #include "trainer/losses.h"
 
 namespace stylex {
@@ -18,6 +19,9 @@ namespace {
 // Purposes of random numbers, see SeedFor.
 constexpr uint64_t kInitialWeights = 1;
 constexpr uint64_t kStepNoise = 2;
+
+// Share of a plain StyleGAN2's images whose layers take two z's (StyleGAN §3.1).
+constexpr double kStyleMixing = 0.9;
 
 // Lazy regularisation (StyleGAN2 §3.1): an optimiser that also takes a regularisation step every
 // `interval` steps has its rates scaled by interval / (interval + 1).
@@ -98,8 +102,10 @@ StylexTraining::StylexTraining(const v1::TrainConfig& config,
   }
   generator_optimizer_ = MakeAdam(std::move(generator_parameters), stylex.generator_lr(),
                                   stylex.beta1(), stylex.beta2(), g_ratio);
-  encoder_optimizer_ = MakeAdam(networks_.encoder->parameters(), stylex.encoder_lr(),
-                                stylex.encoder_beta1(), stylex.encoder_beta2(), 1);
+  if (HasEncoder(model)) {
+    encoder_optimizer_ = MakeAdam(networks_.encoder->parameters(), stylex.encoder_lr(),
+                                  stylex.encoder_beta1(), stylex.encoder_beta2(), 1);
+  }
   discriminator_optimizer_ =
       MakeAdam(discriminator_->parameters(), stylex.discriminator_lr(), stylex.beta1(),
                stylex.beta2(), LazyRatio(stylex.r1_interval()));
@@ -110,11 +116,27 @@ StylexTraining::RealBatch StylexTraining::Classify(const torch::Tensor& images) 
   torch::NoGradGuard no_grad;
   RealBatch real;
   real.images = images.to(device_);
+  if (!HasEncoder(config_.model())) {
+    return real;
+  }
   Classifier::Features features = classifier_->LogitsAndFeatures(real.images);
   real.logits = std::move(features.logits);
   real.taps = std::move(features.taps);
   real.probabilities = torch::softmax(real.logits, 1);
   return real;
+}
+
+torch::Tensor StylexTraining::MixedLatents(int64_t n) {
+  const auto options = torch::TensorOptions(device_);
+  const int64_t size = config_.model().generator().latent_size();
+  const int64_t layers = networks_.generator->num_latents();
+  const torch::Tensor latents =
+      networks_.mapping->forward(torch::randn({2 * n, size}, options)).view({2, n, 1, size});
+  const torch::Tensor mixed = torch::rand({n, 1, 1}, options) < kStyleMixing;
+  const torch::Tensor cut = torch::randint(1, layers, {n, 1, 1}, options);
+  const torch::Tensor second =
+      torch::arange(layers, options).view({1, layers, 1}).ge(cut).logical_and(mixed);
+  return torch::where(second, latents[1], latents[0]);
 }
 
 bool StylexTraining::IsMappingStep() const {
@@ -139,8 +161,14 @@ double StylexTraining::LearningRateScale() const {
 
 StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
   Drawn drawn;
-  drawn.from_encoder = !IsMappingStep();
   const int64_t n = real.images.size(0);
+  if (!HasEncoder(config_.model())) {
+    drawn.from_encoder = false;
+    drawn.images = networks_.generator->synthesize(networks_.generator->styles(MixedLatents(n)),
+                                                   Noise::kRandom);
+    return drawn;
+  }
+  drawn.from_encoder = !IsMappingStep();
   torch::Tensor condition = Condition(config_.model(), real.logits);
   if (drawn.from_encoder) {
     drawn.latent = networks_.encoder->forward(real.images);
@@ -230,7 +258,9 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     }
   }
   ClearGradients(generator_optimizer_.get());
-  ClearGradients(encoder_optimizer_.get());
+  if (encoder_optimizer_ != nullptr) {
+    ClearGradients(encoder_optimizer_.get());
+  }
   loss.backward();
   generator_optimizer_->step();
   if (drawn.from_encoder) {
@@ -241,16 +271,19 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
 void StylexTraining::RegularizeGenerator(const RealBatch& real, StepMetrics* metrics) {
   const v1::StylexTraining& stylex = config_.stylex();
   const int64_t n = std::max<int64_t>(1, real.images.size(0) / stylex.path_length_batch_shrink());
-  torch::Tensor latent;
-  {
+  torch::Tensor latents;
+  if (HasEncoder(config_.model())) {
     torch::NoGradGuard no_grad;
     const torch::Tensor images = real.images.narrow(0, 0, n);
-    latent = torch::cat({networks_.encoder->forward(images),
-                         Condition(config_.model(), real.logits.narrow(0, 0, n))},
-                        1);
+    const torch::Tensor latent =
+        torch::cat({networks_.encoder->forward(images),
+                    Condition(config_.model(), real.logits.narrow(0, 0, n))},
+                   1);
+    latents =
+        latent.unsqueeze(1).repeat({1, networks_.generator->num_latents(), 1}).requires_grad_(true);
+  } else {
+    latents = MixedLatents(n);  // the mapping network learns from it, too (StyleGAN2 §3.2)
   }
-  const torch::Tensor latents =
-      latent.unsqueeze(1).repeat({1, networks_.generator->num_latents(), 1}).requires_grad_(true);
   const torch::Tensor images =
       networks_.generator->synthesize(networks_.generator->styles(latents), Noise::kRandom);
   const torch::Tensor penalty =
@@ -284,7 +317,9 @@ void StylexTraining::SetLearningRates() {
   const double scale = LearningRateScale();
   SetLearningRate(generator_optimizer_.get(),
                   stylex.generator_lr() * LazyRatio(stylex.path_length_interval()) * scale);
-  SetLearningRate(encoder_optimizer_.get(), stylex.encoder_lr() * scale);
+  if (encoder_optimizer_ != nullptr) {
+    SetLearningRate(encoder_optimizer_.get(), stylex.encoder_lr() * scale);
+  }
   SetLearningRate(discriminator_optimizer_.get(),
                   stylex.discriminator_lr() * LazyRatio(stylex.r1_interval()) * scale);
 }
@@ -312,7 +347,11 @@ StepMetrics StylexTraining::Step(const torch::Tensor& images, bool want_metrics)
   return metrics;
 }
 
-Stylex StylexTraining::Averaged() const { return Stylex(config_.model(), averaged_, classifier_); }
+Stylex StylexTraining::Averaged() const {
+  Stylex model(config_.model(), averaged_, classifier_);
+  model.To(device_);  // they are there; the bundle must know it
+  return model;
+}
 
 TrainingState StylexTraining::State() {
   TrainingState state;
@@ -327,8 +366,10 @@ TrainingState StylexTraining::State() {
   }
   state.tensors["mean_path_length"] = mean_path_length_;
   state.optimizers = {{"generator", generator_optimizer_.get()},
-                      {"encoder", encoder_optimizer_.get()},
                       {"discriminator", discriminator_optimizer_.get()}};
+  if (encoder_optimizer_ != nullptr) {
+    state.optimizers["encoder"] = encoder_optimizer_.get();
+  }
   state.counters["step"] = step_;
   // A run may be made longer or shorter when it is resumed, and saved or looked at more often; what
   // else decides its steps must stay.

@@ -1,5 +1,6 @@
 // Training of generator, encoder, mapping network and discriminator around a frozen classifier
-// (StylEx §3.1; algorithms §4).
+// (StylEx §3.1; algorithms §4), and of a plain StyleGAN2 for comparison: a config without encoder,
+// whose batches all come from the mapping network and whose losses never ask the classifier.
 #ifndef STYLEX_TRAINER_STYLEX_TRAINING_H_
 #define STYLEX_TRAINER_STYLEX_TRAINING_H_
 
@@ -52,17 +53,21 @@ class StylexTraining {
  private:
   struct RealBatch {
     torch::Tensor images;
+    // Of the classifier; undefined without an encoder.
     torch::Tensor logits;
     torch::Tensor probabilities;
     std::vector<torch::Tensor> taps;
   };
   struct Drawn {
-    torch::Tensor latent;  // E(x) or mapping(z), [B, latent_size]
+    torch::Tensor latent;  // E(x) or mapping(z), [B, latent_size]; undefined without an encoder
     torch::Tensor images;
     bool from_encoder = true;
   };
 
   RealBatch Classify(const torch::Tensor& images) const;
+  // Latents that the mapping network makes, one for each layer: [N, L, latent_size], with style
+  // mixing. Only without an encoder.
+  torch::Tensor MixedLatents(int64_t n);
   bool IsMappingStep() const;
   double ConditionDropout() const;
   double LearningRateScale() const;
@@ -85,7 +90,7 @@ class StylexTraining {
   Networks averaged_;
   Discriminator discriminator_{nullptr};
   std::unique_ptr<torch::optim::Adam> generator_optimizer_;  // generator and mapping network
-  std::unique_ptr<torch::optim::Adam> encoder_optimizer_;
+  std::unique_ptr<torch::optim::Adam> encoder_optimizer_;    // null without an encoder
   std::unique_ptr<torch::optim::Adam> discriminator_optimizer_;
   torch::Tensor mean_path_length_;
   int64_t step_ = 0;

@@ -226,6 +226,36 @@ absl::StatusOr<v1::TrainConfig> ResolveConfig(const v1::TrainConfig& overrides) 
   return config;
 }
 
+v1::TrainConfig PlainStyleGan2(v1::TrainConfig config) {
+  constexpr int kMappingLayers = 8;
+  constexpr double kMappingLrMultiplier = 0.01;
+  v1::ModelConfig& model = *config.mutable_model();
+  model.clear_encoder();
+  model.mutable_discriminator()->set_conditional(false);
+  v1::GeneratorConfig& generator = *model.mutable_generator();
+  generator.set_conditioning(v1::CONDITIONING_NONE);
+  generator.clear_condition_scale();
+  if (generator.mapping_layers() == 0) {
+    generator.set_mapping_layers(kMappingLayers);
+    generator.set_mapping_lr_multiplier(kMappingLrMultiplier);
+  }
+  v1::StylexTraining& stylex = *config.mutable_stylex();
+  const double path_length = stylex.weights().path_length();
+  stylex.clear_weights();
+  // Another weight balances it against losses that are not there.
+  stylex.mutable_weights()->set_adversarial(1);
+  stylex.mutable_weights()->set_path_length(path_length);
+  stylex.clear_encoder_lr();
+  stylex.clear_encoder_beta1();
+  stylex.clear_encoder_beta2();
+  stylex.clear_ema_encoder();
+  stylex.clear_latent_interval();
+  stylex.clear_mapping_interval();
+  stylex.clear_condition_dropout_start();
+  stylex.clear_condition_dropout_end();
+  return config;
+}
+
 absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
   ConfigFaults faults;
   CheckModel(config.model(), &faults);

@@ -18,6 +18,13 @@ absl::StatusOr<v1::TrainConfig> PresetConfig(const std::string& preset);
 // `overrides` over it; channel lists replace the preset's.
 absl::StatusOr<v1::TrainConfig> ResolveConfig(const v1::TrainConfig& overrides);
 
+// The plain StyleGAN2 that a resolved config's StylEx is compared with: the same generator,
+// discriminator, optimisers and regularisers, without encoder, condition and the losses of both,
+// and the adversarial loss of weight 1. A config without mapping network gets StyleGAN2's own of 8
+// layers. Fields that no longer mean anything are cleared, so that they may change when the run is
+// resumed.
+v1::TrainConfig PlainStyleGan2(v1::TrainConfig config);
+
 // INVALID_ARGUMENT naming every field that is out of range, its value and what would be right.
 absl::Status ValidateTrainConfig(const v1::TrainConfig& config);
 

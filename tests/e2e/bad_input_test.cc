@@ -38,6 +38,7 @@ class BadInputTest : public ::testing::Test {
     }
     WriteTinyCheckpoint(models_->path(), {.name = "good", .version = 2});
     WriteTinyCheckpoint(models_->path(), {.name = "indexless", .with_index = false});
+    WriteTinyCheckpoint(models_->path(), {.name = "plain", .with_encoder = false});
     const std::string weights = "/1/weights.safetensors";
     FlipAByte(models_->path() + "/flipped" + weights);
     std::filesystem::resize_file(models_->path() + "/truncated" + weights, 1000);
@@ -263,9 +264,11 @@ TEST_F(BadInputTest, BrokenCheckpointsAreReportedByNameAndTheOthersServe) {
   for (const v1::ModelSummary& model : response.models()) {
     models[model.name()] = model;
   }
-  for (const char* name : {"flipped", "truncated", "missing"}) {
+  EXPECT_THAT(models["plain"].error(), HasSubstr("has no encoder"));
+  for (const char* name : {"flipped", "truncated", "missing", "plain"}) {
     EXPECT_EQ(models[name].state(), v1::MODEL_STATE_FAILED) << name;
-    EXPECT_THAT(models[name].error(), HasSubstr("weights.safetensors"));
+    EXPECT_THAT(models[name].error(),
+                HasSubstr(name == std::string("plain") ? "plain/1" : "weights.safetensors"));
     EXPECT_EQ(server_->Health(std::string("model:") + name), HealthCheckResponse::NOT_SERVING);
     v1::ClassifyRequest request;
     request.set_model(name);

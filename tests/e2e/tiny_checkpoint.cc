@@ -53,6 +53,12 @@ v1::ModelConfig MakeConfig(const TinyCheckpoint& tiny) {
   }
   config.mutable_generator()->set_latent_size(8);
   config.mutable_generator()->set_conditioning(v1::CONDITIONING_SOFTMAX);
+  if (!tiny.with_encoder) {
+    config.clear_encoder();
+    config.mutable_generator()->set_conditioning(v1::CONDITIONING_NONE);
+    config.mutable_generator()->set_mapping_layers(1);
+    config.mutable_generator()->set_mapping_lr_multiplier(0.01);
+  }
   config.mutable_classifier()->set_architecture(tiny.built_in_classifier ? "mobilenet_v2"
                                                                          : "torchscript");
   config.mutable_classifier()->set_width_multiplier(tiny.built_in_classifier ? 0.25 : 0);

@@ -18,6 +18,7 @@ struct TinyCheckpoint {
   int image_channels = 3;            // 1 or 3
   bool with_index = true;            // attribute index for every class
   bool built_in_classifier = false;  // a random MobileNetV2 instead of the brightness one
+  bool with_encoder = true;          // false: a plain StyleGAN2
   bool stalls = false;               // its classifier never ends on very dark images
 };
 

@@ -42,6 +42,8 @@ std::vector<Fault> Faults() {
        "generator.channels' length is 0, expected 3"},
       {"EncoderChannelTooMany", [](Config c) { c->mutable_encoder()->add_channels(8); },
        "encoder.channels' length is 4, expected 3"},
+      {"NoEncoderChannels", [](Config c) { c->mutable_encoder()->clear_channels(); },
+       "encoder.channels' length is 0, expected 3"},
       {"ZeroChannels", [](Config c) { c->mutable_generator()->set_channels(1, 0); },
        "generator.channels is 0, expected 1 to 1024"},
       {"ManyChannels", [](Config c) { c->mutable_encoder()->set_channels(2, 1025); },
@@ -106,6 +108,21 @@ TEST(ModelConfigTest, WhatIsRightPasses) {
   config.mutable_classifier()->set_architecture("torchscript");
   config.mutable_classifier()->clear_width_multiplier();
   EXPECT_TRUE(ValidateModelConfig(config, "x").ok());
+}
+
+TEST(ModelConfigTest, APlainStyleGan2HasNoEncoder) {
+  v1::ModelConfig config = ValidConfig();
+  EXPECT_TRUE(HasEncoder(config));
+  EXPECT_TRUE(NeedEncoder(config, "x").ok());
+  config.clear_encoder();
+  EXPECT_FALSE(ValidateModelConfig(config, "x").ok()) << "a condition needs photographs";
+  config.mutable_generator()->set_conditioning(v1::CONDITIONING_NONE);
+  EXPECT_TRUE(ValidateModelConfig(config, "x").ok());
+  EXPECT_EQ(NeedEncoder(config, "disk/1").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(NeedEncoder(config, "disk/1").message()),
+              HasSubstr("disk/1: has no encoder"));
+  config.mutable_generator()->set_mapping_layers(0);
+  EXPECT_FALSE(ValidateModelConfig(config, "x").ok()) << "nothing makes latents";
 }
 
 TEST(ModelConfigTest, EveryResolutionTakesOneChannelCountALevel) {

@@ -294,6 +294,54 @@ TEST_F(ProtocolsTest, OfTwoClassesOneListServesBothWays) {
                    static_cast<double>(LiteralFlips(TurnedRound(list))) / kTrain);
 }
 
+// The same generator as a plain StyleGAN2's: images of z's take the place of encoded ones.
+TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
+  torch::NoGradGuard no_grad;
+  v1::ModelConfig config = tiny_.stylex.config();
+  config.clear_encoder();
+  config.mutable_generator()->set_mapping_layers(1);
+  Networks networks = tiny_.stylex.networks();
+  networks.encoder = nullptr;
+  networks.mapping = Mapping(config.generator().latent_size(), 1, 1);
+  const Stylex drawing(config, networks, tiny_.classifier);
+  const torch::Tensor usual = drawing.LogitsOfStyles(SampleStyles(drawing, 32, 1)).mean(0);
+  const Stylex model(config, networks,
+                     std::make_shared<Undecided>(tiny_.classifier, usual, kTinyClasses));
+  const Checkpoint plain{model, checkpoint_->attributes};
+  const EncodedImages images =
+      EncodeImages(model, pictures_, Split::kValidation, 0, /*seed=*/3, run()).value();
+  ASSERT_EQ(images.styles.conv.size(0), kValidation);
+  EXPECT_TRUE(torch::equal(images.logits, model.LogitsOfStyles(images.styles)));
+  EXPECT_TRUE(torch::equal(images.labels, images.logits.argmax(1)));
+  EXPECT_GT(images.styles.conv.std(0).min().item<float>(), 0) << "every image another one";
+  // Neither the same split's with another seed nor the other split's with the same.
+  for (const EncodedImages& other :
+       {EncodeImages(model, pictures_, Split::kValidation, 0, 4, run()).value(),
+        EncodeImages(model, pictures_, Split::kTrain, kValidation, 3, run()).value()}) {
+    EXPECT_GT((other.styles.conv - images.styles.conv).abs().amax(1).min().item<float>(), 1e-3);
+  }
+
+  const HeldOutFigures figures = HeldOut(plain, pictures_, {.seed = 3, .images = 0}, run()).value();
+  EXPECT_EQ(figures.images, kValidation);
+  EXPECT_FALSE(figures.reconstruction_flips.has_value());
+  const ClassLists lists = IndexLists(*plain.attributes, kTinyClasses);
+  int64_t flips = 0;
+  for (int64_t n = 0; n < kValidation; ++n) {
+    const int64_t runner_up = images.logits[n].argsort(0, true)[1].item<int64_t>();
+    std::vector<Move> moves;
+    for (const Coordinate& coordinate : lists[static_cast<size_t>(runner_up)]) {
+      if (moves.size() < kMovedAtOnce) {
+        moves.push_back({coordinate, 1});
+      }
+    }
+    const StyleVectors moved = ApplyMoves(images.styles.Narrow(n, 1), tiny_.ranges, moves);
+    flips += model.LogitsOfStyles(moved).argmax().item<int64_t>() == runner_up;
+  }
+  EXPECT_EQ(figures.flips.at(Method::kAttFind)[3], flips);
+  EXPECT_GT(flips, 0) << "the test sees no flips at all";
+  EXPECT_THAT(figures.flips.at(Method::kNothing), ElementsAre(0, 0, 0, 0));
+}
+
 TEST_F(ProtocolsTest, NeedsAnIndex) {
   checkpoint_->attributes.reset();
   EXPECT_THAT(std::string(HeldOut(*checkpoint_, pictures_, {}, run()).status().message()),

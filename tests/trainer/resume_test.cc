@@ -88,7 +88,10 @@ class ResumeTest : public testing::Test {
   }
   // Its checkpoint is models/WORK/1.
   static std::vector<std::string> Stylex(const std::string& work) {
-    return With(Common("stylex", work),
+    return Training("stylex", work);
+  }
+  static std::vector<std::string> Training(const std::string& command, const std::string& work) {
+    return With(Common(command, work),
                 {"--config", Path("config.json"), "--classifier", Path("classifier"), "--output",
                  Path("models"), "--name", work});
   }
@@ -117,9 +120,10 @@ class ResumeTest : public testing::Test {
     return result;
   }
 
-  static void ExpectTheWholeRunsWeights(const std::string& name) {
+  static void ExpectTheWholeRunsWeights(const std::string& name,
+                                        const std::string& whole = "whole") {
     EXPECT_TRUE(Bytes(Path("models/" + name + "/1/weights.safetensors")) ==
-                Bytes(Path("models/whole/1/weights.safetensors")))
+                Bytes(Path("models/" + whole + "/1/weights.safetensors")))
         << "other weights than the run that was never stopped";
   }
 
@@ -139,6 +143,33 @@ TEST_F(ResumeTest, KilledTwiceEqualsNeverStopped) {
   ASSERT_EQ(Run(resume), 0) << said_;
   ExpectTheWholeRunsWeights("killed");
   EXPECT_EQ(LogOf(Path("killed")), LogOf(Path("whole")));
+}
+
+TEST_F(ResumeTest, KilledAndStoppedStyleGan2EqualsNeverStopped) {
+  ASSERT_EQ(Run(Training("stylegan2", "plain")), 0) << said_;
+  const std::string state = Path("killed_plain/stylegan2_state.pt");
+  const std::vector<std::string> resume = With(Training("stylegan2", "killed_plain"), {"--resume"});
+  ASSERT_EQ(RunKilled(Training("stylegan2", "killed_plain"), state, 60), -SIGKILL) << said_;
+  {
+    TrainerProcess process(resume, Path("output"));
+    process.AwaitWritten(state, 1);
+    process.Signal(SIGTERM);
+    ASSERT_EQ(process.Wait(), 1) << process.Output();
+    EXPECT_THAT(process.Output(), HasSubstr("go on with --resume"));
+  }
+  ASSERT_EQ(Run(resume), 0) << said_;
+  ExpectTheWholeRunsWeights("killed_plain", "plain");
+  const std::vector<std::string> log = LogOf(Path("plain"));
+  EXPECT_EQ(LogOf(Path("killed_plain")), log);
+  // Every loss and regulariser of a GAN, and none of StylEx.
+  EXPECT_THAT(log[0], AllOf(HasSubstr("\"event\":\"stylegan2\""), HasSubstr("\"loss_g_mapping\""),
+                            HasSubstr("\"path_length\""), HasSubstr("\"r1\"")));
+  EXPECT_THAT(log[0], AllOf(Not(HasSubstr("loss_l1")), Not(HasSubstr("loss_kl"))));
+  EXPECT_THAT(log.back(), AllOf(HasSubstr("\"event\":\"stylegan2_validation\""),
+                                HasSubstr("\"share_dark\""), HasSubstr("\"share_light\"")));
+  EXPECT_EQ(Bytes(Path("plain/samples/000000240.png")).substr(1, 3), "PNG");
+  EXPECT_EQ(Run(With(Training("stylegan2", "plain"), {"--resume", "--seed", "2"})), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("stylegan2_state.pt"), HasSubstr("another configuration")));
 }
 
 TEST_F(ResumeTest, KilledClassifierEqualsNeverStopped) {

@@ -260,6 +260,53 @@ TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
   EXPECT_THAT(said_, AllOf(HasSubstr("agreement"), Not(HasSubstr("classifier accuracy"))));
 }
 
+TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
+  ASSERT_EQ(Run(With(Common("stylegan2", "plain"),
+                     {"--config", Path("config.json"), "--classifier", Path("classifier"),
+                      "--output", Path("models"), "--name", "plain"})),
+            0)
+      << said_;
+  const std::string checkpoint = Path("models/plain/1");
+  const auto on_plain = [&](const std::string& command, const std::string& work,
+                            const std::vector<std::string>& more) {
+    return With(With(Common(command, work), {"--checkpoint", checkpoint}), more);
+  };
+  EXPECT_FALSE(LoadCheckpoint(checkpoint).value().model.has_encoder());
+  EXPECT_THAT(Bytes("models/plain/1/README.md"), HasSubstr("A plain StyleGAN2"));
+  EXPECT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout"})), 1);
+  EXPECT_THAT(said_, HasSubstr("stylex-train attributes"));
+  ASSERT_EQ(Run(on_plain("attributes", "on_plain", {"--images", "16"})), 0) << said_;
+  const auto index = nlohmann::json::parse(Bytes("models/plain/1/attributes.json"));
+  EXPECT_EQ(index.at("searchImages"), 16);
+  EXPECT_EQ(index.at("rangeImages"), 40) << "as many as the training split has";
+
+  ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout", "--flip-images", "12"})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("StyleGAN2: images drawn from z"), HasSubstr("| AttFind |"),
+                           HasSubstr("| Wu et al. |"), Not(HasSubstr("photograph:"))));
+  const auto held_out = nlohmann::json::parse(Bytes("on_plain/heldout.json"));
+  EXPECT_EQ(held_out.at("system"), "stylegan2");
+  EXPECT_EQ(held_out.at("images"), 12);
+  EXPECT_FALSE(held_out.contains("reconstruction_flips"));
+  EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
+  ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "table2", "--flip-images", "9"})),
+            0)
+      << said_;
+  const auto table2 = nlohmann::json::parse(Bytes("on_plain/table2.json"));
+  EXPECT_EQ(table2.at("system"), "stylegan2");
+  EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
+
+  // What needs photographs says so.
+  for (const std::vector<std::string>& refused :
+       {on_plain("evaluate", "on_plain", {}), on_plain("figures", "on_plain", {}),
+        on_plain("study", "on_plain", {}), on_plain("truth", "on_plain", {}),
+        on_plain("evaluate", "on_plain", {"--protocol", "counterfactuals"})}) {
+    EXPECT_EQ(Run(refused), 1) << refused[0];
+    EXPECT_THAT(said_, AllOf(HasSubstr(checkpoint), HasSubstr("has no encoder")));
+  }
+}
+
 // Labels by a coin are labels shuffled: whoever learned anything is as right as one who guesses.
 TEST_F(StudyCommandsTest, WhereLabelsAreNoiseThereIsNothingToExplain) {
   ASSERT_EQ(Run({"world", "--output", Path("coin"), "--resolution", "16", "--train", "8", "--val",

@@ -88,6 +88,29 @@ TEST(TrainConfigTest, SeedPresetHasTheReplicationStudysNetworks) {
   EXPECT_THAT(model.discriminator().channels(), Each(512));
 }
 
+TEST(TrainConfigTest, APlainStyleGan2KeepsWhatHasNothingToDoWithTheEncoder) {
+  for (const std::string preset : {"default", "seed"}) {
+    v1::TrainConfig stylex = PresetConfig(preset).value();
+    stylex.mutable_stylex()->mutable_weights()->set_adversarial(0.1);
+    const v1::TrainConfig plain = PlainStyleGan2(stylex);
+    EXPECT_FALSE(plain.model().has_encoder());
+    EXPECT_EQ(plain.model().generator().conditioning(), v1::CONDITIONING_NONE);
+    EXPECT_EQ(plain.model().generator().mapping_layers(), preset == "seed" ? 8 : 2);
+    EXPECT_DOUBLE_EQ(plain.model().generator().mapping_lr_multiplier(), 0.01);
+    EXPECT_EQ(plain.model().generator().latent_size(), stylex.model().generator().latent_size());
+    EXPECT_FALSE(plain.model().discriminator().conditional());
+    EXPECT_EQ(plain.stylex().batch_size(), stylex.stylex().batch_size());
+    EXPECT_DOUBLE_EQ(plain.stylex().generator_lr(), stylex.stylex().generator_lr());
+    EXPECT_DOUBLE_EQ(plain.stylex().r1_gamma(), stylex.stylex().r1_gamma());
+    EXPECT_EQ(plain.stylex().path_length_interval(), stylex.stylex().path_length_interval());
+    EXPECT_DOUBLE_EQ(plain.stylex().weights().adversarial(), 1);
+    EXPECT_DOUBLE_EQ(plain.stylex().weights().path_length(), 2);
+    EXPECT_EQ(plain.stylex().weights().l1() + plain.stylex().weights().perceptual() +
+                  plain.stylex().weights().latent() + plain.stylex().weights().kl(),
+              0);
+  }
+}
+
 TEST(TrainConfigTest, OverridesReplaceThePresetsValues) {
   const auto config = ResolveConfig(FromText(R"({
     "preset": "seed",
