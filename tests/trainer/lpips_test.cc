@@ -6,11 +6,10 @@
 #include <torch/utils.h>
 
 #include <cmath>
-#include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "image/codec.h"
 #include "models/safetensors.h"
 #include "models/sha256.h"
