@@ -6,9 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "bench/photographs.h"
 #include "explain/attfind.h"
 #include "explain/metrics.h"
+#include "explain/move_table.h"
 #include "explain/screening.h"
 #include "models/checkpoint.h"
 
@@ -52,24 +55,68 @@ bool SameOrder(const std::vector<SelectedAttribute>& a, const std::vector<Select
                     });
 }
 
+// The chosen images of a pool whose every effect has been computed: what a search asks is looked
+// up, so that hundreds of searches cost no more than the pool.
+class RecordedMoves : public MoveTable {
+ public:
+  RecordedMoves(const MoveTable& pool, const StyleEffects& effects, std::vector<int64_t> chosen,
+                int64_t target)
+      : MoveTable(static_cast<int64_t>(chosen.size()), pool.moves(), /*side_by_side=*/false, {}),
+        pool_(pool),
+        effect_(
+            effects.effect.select(3, target).reshape({pool.images(), pool.moves()}).contiguous()),
+        flips_(((effects.base.unsqueeze(1).unsqueeze(1) + effects.effect).argmax(3) == target)
+                   .reshape({pool.images(), pool.moves()})
+                   .contiguous()),
+        chosen_(std::move(chosen)) {}
+
+ protected:
+  absl::Status PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
+                             std::span<float> predicted) override {
+    for (int64_t i = 0; i < length; ++i) {
+      const int64_t image = chosen_[static_cast<size_t>(start + i)];
+      decided[static_cast<size_t>(i)] = pool_.decided(image);
+      for (int64_t m = 0; m < moves(); ++m) {
+        predicted[static_cast<size_t>(i * moves() + m)] = pool_.predicted(image, m);
+      }
+    }
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image, std::span<const int64_t> wanted,
+                                                     const Cancelled&) override {
+    const int64_t at = chosen_[static_cast<size_t>(image)] * moves();
+    std::vector<Outcome> outcomes;
+    for (const int64_t m : wanted) {
+      outcomes.push_back({effect_.data_ptr<float>()[at + m], flips_.data_ptr<bool>()[at + m]});
+    }
+    return outcomes;
+  }
+
+ private:
+  const MoveTable& pool_;
+  const torch::Tensor effect_, flips_;  // [pool, moves]
+  const std::vector<int64_t> chosen_;
+};
+
 // One run over `chosen` images of the pool.
-absl::Status CompareOnce(const Stylex& model, const StyleRanges& ranges, const StyleVectors& pool,
-                         const StyleEffects& effects, const torch::Tensor& chosen, int64_t target,
-                         uint64_t seed, const Options& options, Counts* counts) {
+absl::Status CompareOnce(const MoveTable& pool, const StyleEffects& effects,
+                         const std::vector<int64_t>& chosen, int64_t target, uint64_t seed,
+                         const Options& options, Counts* counts) {
   SelectionOptions exhaustive;
   exhaustive.max_attributes = options.attributes;
   exhaustive.explained_at = options.explained_at;
+  const torch::Tensor indices = torch::tensor(chosen);
   const std::vector<SelectedAttribute> expected = SelectAttributes(
-      {effects.base.index_select(0, chosen), effects.effect.index_select(0, chosen)}, target,
+      {effects.base.index_select(0, indices), effects.effect.index_select(0, indices)}, target,
       exhaustive);
   ScreeningOptions screening;
   screening.max_attributes = options.attributes;
   screening.explained_at = options.explained_at;
   screening.seed = seed;
   screening.deviations = options.deviations;
-  STYLEX_ASSIGN_OR_RETURN(
-      const ScreenedSelection found,
-      SelectAttributesScreened(model, pool.Select(chosen), ranges, target, screening));
+  RecordedMoves moves(pool, effects, chosen, target);
+  STYLEX_ASSIGN_OR_RETURN(const ScreenedSelection found,
+                          SelectAttributesScreened(&moves, screening));
   ++counts->runs;
   counts->same += AsSet(expected) == AsSet(found.attributes) ? 1 : 0;
   counts->same_order += SameOrder(expected, found.attributes) ? 1 : 0;
@@ -77,7 +124,7 @@ absl::Status CompareOnce(const Stylex& model, const StyleRanges& ranges, const S
   counts->audited += found.audited;
   counts->audit_misses += found.audit_misses;
   counts->calls += static_cast<double>(found.classifier_calls);
-  counts->moves += static_cast<double>(chosen.size(0) * (2 * ranges.size() + 1));
+  counts->moves += static_cast<double>(moves.images() * (moves.moves() + 1));
   return absl::OkStatus();
 }
 
@@ -92,20 +139,28 @@ absl::Status CompareCheckpoint(const std::string& path, const Options& options, 
   STYLEX_ASSIGN_OR_RETURN(const StyleVectors pool,
                           StylesOfPhotographs(model, options.data, options.pool));
   STYLEX_ASSIGN_OR_RETURN(const StyleEffects effects, ComputeEffects(model, pool, ranges, {}));
+  std::vector<std::unique_ptr<ModelMoves>> predictions;  // one a target
+  for (int64_t target = 0; target < model.num_classes(); ++target) {
+    predictions.push_back(
+        std::make_unique<ModelMoves>(model, pool, ranges, target, 1, 64, Cancelled()));
+    STYLEX_RETURN_IF_ERROR(predictions.back()->Predict());
+  }
   std::mt19937_64 random(options.seed);
   for (int64_t run = 0; run < runs; ++run) {
     const int64_t target = run % model.num_classes();
+    const ModelMoves& moves = *predictions[static_cast<size_t>(target)];
     std::vector<int64_t> others;
-    const torch::Tensor decided = effects.base.argmax(1);
-    for (int64_t n = 0; n < decided.size(0); ++n) {
-      if (decided[n].item<int64_t>() != target) {
+    for (int64_t n = 0; n < moves.images(); ++n) {
+      if (moves.decided(n) != target) {
         others.push_back(n);
       }
     }
+    if (others.empty()) {
+      continue;
+    }
     std::shuffle(others.begin(), others.end(), random);
     others.resize(std::min(others.size(), static_cast<size_t>(options.subset)));
-    STYLEX_RETURN_IF_ERROR(CompareOnce(model, ranges, pool, effects, torch::tensor(others), target,
-                                       random(), options, counts));
+    STYLEX_RETURN_IF_ERROR(CompareOnce(moves, effects, others, target, random(), options, counts));
     std::fprintf(stderr, "\r%s: %lld of %lld runs the same", path.c_str(),
                  static_cast<long long>(counts->same), static_cast<long long>(counts->runs));
   }

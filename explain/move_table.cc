@@ -19,16 +19,11 @@ constexpr int64_t kGradientBatch = 8;
 
 }  // namespace
 
-MoveTable::MoveTable(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
-                     int64_t target, MoveTableOptions options)
-    : model_(model),
-      styles_(styles),
-      ranges_(ranges),
-      target_(target),
-      options_(std::move(options)),
-      images_(styles.conv.size(0)),
-      moves_(2 * ranges.size()),
-      base_(static_cast<size_t>(images_)),
+MoveTable::MoveTable(int64_t images, int64_t moves, bool side_by_side, Cancelled cancelled)
+    : images_(images),
+      moves_(moves),
+      side_by_side_(side_by_side),
+      cancelled_(std::move(cancelled)),
       predicted_(static_cast<size_t>(images_ * moves_)),
       exact_(predicted_.size()),
       known_(predicted_.size()),
@@ -36,15 +31,57 @@ MoveTable::MoveTable(const Stylex& model, const StyleVectors& styles, const Styl
 
 absl::Status MoveTable::Predict() {
   const int64_t parts = (images_ + kGradientBatch - 1) / kGradientBatch;
-  return SideBySide(parts, on_cpu(), options_.cancelled, [this](int64_t part, const Cancelled&) {
+  return SideBySide(parts, side_by_side_, cancelled_, [this](int64_t part, const Cancelled&) {
     const int64_t start = part * kGradientBatch;
-    return PredictPart(start, std::min(kGradientBatch, images_ - start));
+    const int64_t length = std::min(kGradientBatch, images_ - start);
+    evaluations_ += length;
+    return PredictImages(
+        start, length,
+        std::span(decided_).subspan(static_cast<size_t>(start), static_cast<size_t>(length)),
+        std::span(predicted_).subspan(At(start, 0), static_cast<size_t>(length * moves_)));
   });
 }
 
-absl::Status MoveTable::PredictPart(int64_t start, int64_t length) {
+absl::Status MoveTable::Evaluate(std::span<const int64_t> images, std::span<const int64_t> moves) {
+  return SideBySide(static_cast<int64_t>(images.size()), side_by_side_, cancelled_,
+                    [&](int64_t i, const Cancelled& stop) {
+                      return EvaluateUnknown(images[static_cast<size_t>(i)], moves, stop);
+                    });
+}
+
+absl::Status MoveTable::EvaluateUnknown(int64_t image, std::span<const int64_t> moves,
+                                        const Cancelled& stop) {
+  std::vector<int64_t> wanted;
+  std::copy_if(moves.begin(), moves.end(), std::back_inserter(wanted),
+               [&](int64_t move) { return !known(image, move); });
+  if (wanted.empty()) {
+    return absl::OkStatus();
+  }
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes, EvaluateImage(image, wanted, stop));
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    exact_[At(image, wanted[i])] = outcomes[i].change;
+    known_[At(image, wanted[i])] = outcomes[i].flips ? kFlips : kKnown;
+  }
+  evaluations_ += static_cast<int64_t>(wanted.size());
+  return absl::OkStatus();
+}
+
+ModelMoves::ModelMoves(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+                       int64_t target, double shift, int64_t batch_size, Cancelled cancelled)
+    : MoveTable(styles.conv.size(0), 2 * ranges.size(), model.device().is_cpu(),
+                std::move(cancelled)),
+      model_(model),
+      styles_(styles),
+      ranges_(ranges),
+      target_(target),
+      shift_(shift),
+      batch_size_(batch_size),
+      base_(static_cast<size_t>(images())) {}
+
+absl::Status ModelMoves::PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
+                                       std::span<float> predicted) {
   const StyleVectors part = styles_.Narrow(start, length);
-  torch::Tensor gradient, base, decided;
+  torch::Tensor gradient, base, decisions;
   {
     const torch::AutoGradMode with_gradients(true);
     const torch::Tensor conv = part.conv.detach().clone().requires_grad_(true);
@@ -52,55 +89,37 @@ absl::Status MoveTable::PredictPart(int64_t start, int64_t length) {
     const torch::Tensor of_target = logits.select(1, target_);
     gradient = torch::autograd::grad({of_target.sum()}, {conv})[0].to(torch::kCPU);
     base = of_target.detach().to(torch::kCPU).contiguous();
-    decided = logits.argmax(1).to(torch::kCPU);
+    decisions = logits.argmax(1).to(torch::kCPU);
   }
   const torch::NoGradGuard no_grad;
   const torch::Tensor values = part.conv.detach().to(torch::kCPU);
   const torch::Tensor effects =
       torch::cat({gradient * (ranges_.min - values), gradient * (ranges_.max - values)}, 1)
-          .mul_(options_.shift)
+          .mul_(shift_)
           .contiguous();
   std::copy_n(base.data_ptr<float>(), length, base_.begin() + start);
-  std::copy_n(effects.data_ptr<float>(), length * moves_, predicted_.begin() + start * moves_);
-  std::copy_n(decided.data_ptr<int64_t>(), length, decided_.begin() + start);
-  evaluations_ += length;
+  std::copy_n(effects.data_ptr<float>(), predicted.size(), predicted.begin());
+  std::copy_n(decisions.data_ptr<int64_t>(), length, decided.begin());
   return absl::OkStatus();
 }
 
-absl::Status MoveTable::Evaluate(std::span<const int64_t> images, std::span<const int64_t> moves) {
-  return SideBySide(static_cast<int64_t>(images.size()), on_cpu(), options_.cancelled,
-                    [&](int64_t i, const Cancelled& stop) {
-                      return EvaluateImage(images[static_cast<size_t>(i)], moves, stop);
-                    });
-}
-
-absl::Status MoveTable::EvaluateImage(int64_t image, std::span<const int64_t> moves,
-                                      const Cancelled& stop) {
-  std::vector<int64_t> wanted;
+absl::StatusOr<std::vector<MoveTable::Outcome>> ModelMoves::EvaluateImage(
+    int64_t image, std::span<const int64_t> moves, const Cancelled& stop) {
   std::vector<Coordinate> coordinates;
-  for (const int64_t move : moves) {
-    if (!known(image, move)) {
-      wanted.push_back(move);
-      coordinates.push_back(CoordinateOf(move));
-    }
-  }
-  if (wanted.empty()) {
-    return absl::OkStatus();
-  }
+  std::transform(moves.begin(), moves.end(), std::back_inserter(coordinates),
+                 [this](int64_t move) { return CoordinateOf(move); });
   const torch::NoGradGuard no_grad;
   const ImageVariants variants(model_, ranges_, styles_.Narrow(image, 1),
-                               {options_.batch_size, stop, nullptr});
+                               {batch_size_, stop, nullptr});
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits,
-                          variants.LogitsOfSingles(coordinates, options_.shift));
+                          variants.LogitsOfSingles(coordinates, shift_));
   const torch::Tensor decided = logits.argmax(1);
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const int64_t row = static_cast<int64_t>(i);
-    const size_t at = At(image, wanted[i]);
-    exact_[at] = logits[row][target_].item<float>() - base_[static_cast<size_t>(image)];
-    known_[at] = decided[row].item<int64_t>() == target_ ? kFlips : kKnown;
+  std::vector<Outcome> outcomes;
+  for (int64_t i = 0; i < logits.size(0); ++i) {
+    outcomes.push_back({logits[i][target_].item<float>() - base_[static_cast<size_t>(image)],
+                        decided[i].item<int64_t>() == target_});
   }
-  evaluations_ += static_cast<int64_t>(wanted.size());
-  return absl::OkStatus();
+  return outcomes;
 }
 
 }  // namespace stylex

@@ -9,22 +9,16 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 
 namespace stylex {
 
-struct MoveTableOptions {
-  double shift = 1;
-  int64_t batch_size = 64;
-  Cancelled cancelled = nullptr;
-};
-
 // Moves are numbered direction * S + coordinate. Not thread-safe; works on all cores.
 class MoveTable {
  public:
-  MoveTable(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
-            int64_t target, MoveTableOptions options);
+  virtual ~MoveTable() = default;
 
   // Logits of the images and the predictions. CANCELLED when told so.
   absl::Status Predict();
@@ -46,26 +40,64 @@ class MoveTable {
   // The move makes the target the decision; where known.
   bool flips(int64_t image, int64_t move) const { return known_[At(image, move)] == kFlips; }
 
+ protected:
+  // What is to be known of a move on an image.
+  struct Outcome {
+    float change = 0;  // of the target's logit
+    bool flips = false;
+  };
+
+  // `side_by_side`: several images are worked on at a time.
+  MoveTable(int64_t images, int64_t moves, bool side_by_side, Cancelled cancelled);
+
+  // Of `length` images from `start`: decisions [length], predicted changes [length, moves].
+  virtual absl::Status PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
+                                     std::span<float> predicted) = 0;
+  // Of an image, in the order of `moves`.
+  virtual absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image,
+                                                             std::span<const int64_t> moves,
+                                                             const Cancelled& stop) = 0;
+
  private:
   static constexpr uint8_t kKnown = 1, kFlips = 2;
 
   size_t At(int64_t image, int64_t move) const {
     return static_cast<size_t>(image * moves_ + move);
   }
-  absl::Status PredictPart(int64_t start, int64_t length);
-  absl::Status EvaluateImage(int64_t image, std::span<const int64_t> moves, const Cancelled& stop);
-  bool on_cpu() const { return model_.device().is_cpu(); }
+  absl::Status EvaluateUnknown(int64_t image, std::span<const int64_t> moves,
+                               const Cancelled& stop);
 
-  const Stylex& model_;
-  const StyleVectors styles_;
-  const StyleRanges& ranges_;
-  const int64_t target_;
-  const MoveTableOptions options_;
   const int64_t images_, moves_;
-  std::vector<float> base_, predicted_, exact_;
+  const bool side_by_side_;
+  const Cancelled cancelled_;
+  std::vector<float> predicted_, exact_;
   std::vector<uint8_t> known_;
   std::vector<int64_t> decided_;
   std::atomic<int64_t> evaluations_ = 0;
+};
+
+// Moves of images under a model, predicted by one backward pass an image and evaluated by
+// ImageVariants.
+class ModelMoves : public MoveTable {
+ public:
+  // All of these must outlive it.
+  ModelMoves(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+             int64_t target, double shift, int64_t batch_size, Cancelled cancelled);
+
+ protected:
+  absl::Status PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
+                             std::span<float> predicted) override;
+  absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image, std::span<const int64_t> moves,
+                                                     const Cancelled& stop) override;
+
+ private:
+  const Stylex& model_;
+  const StyleVectors& styles_;
+  const StyleRanges& ranges_;
+  const int64_t target_;
+  const double shift_;
+  const int64_t batch_size_;
+  std::vector<float> base_;  // the target's logits
 };
 
 }  // namespace stylex

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <random>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -15,11 +16,17 @@
 namespace stylex {
 namespace {
 
-// Evaluations an image that the pilot may take, and its images of each group.
-constexpr double kPilotBudget = 14;
-constexpr size_t kPilotImages = 2;
-// A move's own spread of errors counts as much as the common one once so many errors are known.
+// What the pilot may take: evaluations an image and, where images abound, a share of all moves in
+// all groups; and its images of each group.
+constexpr double kPilotBudget = 20;
+constexpr double kPilotShare = 0.6;
+constexpr size_t kPilotImages = 3;
+// A move's own spread of errors within groups counts as much as the common one once so many errors
+// are known, its spread between groups once it is known in so many groups.
 constexpr double kPriorErrors = 6;
+constexpr double kPriorGroups = 2;
+// Of the mean square of a move's predictions over all images, what is added to each group's own.
+constexpr double kShareOfMove = 0.05;
 
 double Positive(float value) { return std::max(0.0, static_cast<double>(value)); }
 
@@ -27,10 +34,10 @@ double UpperTail(double deviations) { return 0.5 * std::erfc(deviations / std::n
 
 // What is known of the predictions' errors. The error (exact - predicted) of move m on an image of
 // group g (the images that are decided alike: where a move is stronger than its gradient says, it
-// is so for whole classes of images) is scale[m] * (mean + b[m, g] + e), with b and e of these
+// is so for whole classes of images) is scale[m][g] * (mean + b[m, g] + e), with b and e of these
 // variances.
 struct ErrorModel {
-  std::vector<double> scale;  // [moves]
+  std::vector<std::vector<double>> scale;  // [moves][groups]
   double mean = 0, between = 0, within = 0;
 };
 
@@ -55,7 +62,7 @@ class ScreeningRace {
   void GroupImages();
   // A random share of the moves on all images.
   absl::Status Audit();
-  // The moves that are predicted to be strongest, on a few images of each group.
+  // The moves that are predicted to be strongest in a group, on a few of its images.
   absl::Status Pilot();
   void LearnErrors();
   double Error(int64_t image, int64_t move) const {
@@ -120,96 +127,118 @@ absl::Status ScreeningRace::Audit() {
 }
 
 absl::Status ScreeningRace::Pilot() {
-  std::vector<int64_t> pilot;
-  for (const std::vector<int64_t>& group : groups_) {
-    pilot.insert(pilot.end(), group.begin(),
-                 group.begin() + static_cast<std::ptrdiff_t>(std::min(group.size(), kPilotImages)));
-  }
-  std::vector<std::pair<double, int64_t>> front;
+  struct Cell {
+    double promise;  // what the group's images are predicted to gain, all together
+    int64_t move;
+    size_t group;
+  };
+  std::vector<Cell> cells;
   for (int64_t m = 0; m < table_.moves(); ++m) {
-    double sum = 0;
-    for (const int64_t i : images_) {
-      sum += Positive(table_.predicted(i, m));
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      double sum = 0;
+      for (const int64_t i : groups_[g]) {
+        sum += Positive(table_.predicted(i, m));
+      }
+      cells.push_back({sum, m, g});
     }
-    front.emplace_back(-sum, m);
   }
-  std::sort(front.begin(), front.end());
-  const double budget = kPilotBudget * static_cast<double>(table_.images());
-  front.resize(
-      std::min(front.size(), static_cast<size_t>(budget / static_cast<double>(pilot.size()))));
-  std::vector<int64_t> moves;
-  for (const auto& [score, move] : front) {
-    moves.push_back(move);
+  std::sort(cells.begin(), cells.end(), [](const Cell& a, const Cell& b) {
+    return std::tie(b.promise, a.move, a.group) < std::tie(a.promise, b.move, b.group);
+  });
+  double budget = std::min(kPilotBudget * static_cast<double>(table_.images()),
+                           kPilotShare * static_cast<double>(cells.size() * kPilotImages));
+  std::vector<std::vector<int64_t>> moves(groups_.size());
+  for (const Cell& cell : cells) {
+    const size_t images = std::min(groups_[cell.group].size(), kPilotImages);
+    budget -= static_cast<double>(images);
+    if (budget < 0 || cell.promise <= 0) {
+      break;
+    }
+    moves[cell.group].push_back(cell.move);
   }
-  return table_.Evaluate(pilot, moves);
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    const std::span<const int64_t> group(groups_[g]);
+    STYLEX_RETURN_IF_ERROR(
+        table_.Evaluate(group.first(std::min(group.size(), kPilotImages)), moves[g]));
+  }
+  return absl::OkStatus();
 }
 
 void ScreeningRace::LearnErrors() {
   const size_t moves = static_cast<size_t>(table_.moves());
   // The size of errors grows with that of predictions, as a power of it: least squares of the
-  // logarithms, moves weighted by how often they have been evaluated.
-  std::vector<double> size(moves);
+  // logarithms, moves and groups weighted by how many of their images have been evaluated.
   double weights = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+  errors_.scale.assign(moves, std::vector<double>(groups_.size()));
   for (size_t m = 0; m < moves; ++m) {
-    double squares = 0, errors = 0, known = 0;
+    const auto move = static_cast<int64_t>(m);
+    double of_move = 0;
     for (const int64_t i : images_) {
-      const auto move = static_cast<int64_t>(m);
-      squares += std::pow(static_cast<double>(table_.predicted(i, move)), 2);
-      if (table_.known(i, move)) {
-        errors += std::pow(Error(i, move), 2);
-        ++known;
+      of_move += std::pow(static_cast<double>(table_.predicted(i, move)), 2);
+    }
+    of_move /= static_cast<double>(images_.size());
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      double squares = 0, errors = 0, known = 0;
+      for (const int64_t i : groups_[g]) {
+        squares += std::pow(static_cast<double>(table_.predicted(i, move)), 2);
+        if (table_.known(i, move)) {
+          errors += std::pow(Error(i, move), 2);
+          ++known;
+        }
       }
+      const double size =
+          std::sqrt(squares / static_cast<double>(groups_[g].size()) + kShareOfMove * of_move) +
+          1e-9;
+      errors_.scale[m][g] = size;
+      if (known < 2) {
+        continue;
+      }
+      const double x = std::log(size), y = std::log(std::sqrt(errors / known) + 1e-9);
+      const double weight = std::min(known, 20.0);
+      weights += weight, sx += weight * x, sy += weight * y;
+      sxx += weight * x * x, sxy += weight * x * y;
     }
-    size[m] = std::sqrt(squares / static_cast<double>(images_.size())) + 1e-9;
-    if (known < 3) {
-      continue;
-    }
-    const double x = std::log(size[m]), y = std::log(std::sqrt(errors / known) + 1e-9);
-    const double weight = std::min(known, 20.0);
-    weights += weight, sx += weight * x, sy += weight * y;
-    sxx += weight * x * x, sxy += weight * x * y;
   }
   const double variance = weights > 0 ? sxx - sx * sx / weights : 0;
   const double power =
       variance > 1e-9 ? std::clamp((sxy - sx * sy / weights) / variance, 1.0, 2.0) : 1.0;
-  errors_.scale.resize(moves);
-  std::transform(size.begin(), size.end(), errors_.scale.begin(),
-                 [power](double value) { return std::pow(value, power); });
+  for (std::vector<double>& groups : errors_.scale) {
+    for (double& scale : groups) {
+      scale = std::pow(scale, power);
+    }
+  }
 
-  // Within groups: from the audited moves, which are known on all images.
+  // Within groups: from the audited moves, which are known on all images. All that differs: from
+  // everything known.
   double within = 0, degrees = 0, sum = 0, squares = 0, count = 0;
-  for (const std::vector<int64_t>& group : groups_) {
-    for (const int64_t m : audited_) {
-      double mean = 0, square = 0;
-      for (const int64_t i : group) {
-        const double error = Error(i, m) / errors_.scale[static_cast<size_t>(m)];
-        mean += error;
-        square += error * error;
+  for (size_t m = 0; m < moves; ++m) {
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      double mean = 0, square = 0, n = 0;
+      for (const int64_t i : groups_[g]) {
+        if (table_.known(i, static_cast<int64_t>(m))) {
+          const double error = Error(i, static_cast<int64_t>(m)) / errors_.scale[m][g];
+          mean += error;
+          square += error * error;
+          ++n;
+        }
       }
-      const auto n = static_cast<double>(group.size());
-      within += square - mean * mean / n;
-      degrees += n - 1;
+      if (n > 0) {
+        within += square - mean * mean / n;
+        degrees += n - 1;
+        sum += mean;
+        squares += square;
+        count += n;
+      }
     }
   }
   errors_.within = within / std::max(degrees, 1.0) + 1e-12;
-  // All that differs: from everything known.
-  for (size_t m = 0; m < moves; ++m) {
-    for (const int64_t i : images_) {
-      if (table_.known(i, static_cast<int64_t>(m))) {
-        const double error = Error(i, static_cast<int64_t>(m)) / errors_.scale[m];
-        sum += error;
-        squares += error * error;
-        ++count;
-      }
-    }
-  }
   errors_.mean = sum / count;
   errors_.between = std::max(squares / count - errors_.mean * errors_.mean - errors_.within,
                              0.05 * errors_.within);
 }
 
 Estimate ScreeningRace::EstimateMove(int64_t move, bool blind) const {
-  const double scale = errors_.scale[static_cast<size_t>(move)];
+  const std::vector<double>& scales = errors_.scale[static_cast<size_t>(move)];
   struct Group {
     double known = 0, sum = 0, missing = 0, predicted = 0;
   };
@@ -222,7 +251,7 @@ Estimate ScreeningRace::EstimateMove(int64_t move, bool blind) const {
       const bool known = !blind && table_.known(i, move);
       const bool counts = unexplained_[static_cast<size_t>(i)];
       if (known) {
-        const double error = Error(i, move) / scale;
+        const double error = Error(i, move) / scales[g];
         ++group.known;
         group.sum += error;
         squares += error * error;
@@ -237,12 +266,25 @@ Estimate ScreeningRace::EstimateMove(int64_t move, bool blind) const {
     }
   }
   const double within = (scatter + kPriorErrors * errors_.within) / (degrees + kPriorErrors);
+  // Spreads between groups have heavy tails. What has been seen of a move in one group must not be
+  // shrunk to what is usual, and makes the move's other groups doubtful.
+  const auto seen = [this](const Group& group) {
+    return group.known > 0 ? std::pow(group.sum / group.known - errors_.mean, 2) : 0;
+  };
+  double surprises = kPriorGroups * errors_.between, surprising = kPriorGroups;
+  for (const Group& group : groups) {
+    surprises += seen(group);
+    surprising += group.known > 0 ? 1 : 0;
+  }
+  const double between_of_move = std::max(errors_.between, surprises / surprising);
   Estimate estimate;
   const auto n = static_cast<double>(unexplained_count_);
   double sum = exact;
   for (size_t g = 0; g < groups_.size(); ++g) {
     const Group& group = groups[g];
-    const double posterior = 1 / (1 / errors_.between + group.known / within);
+    const double scale = scales[g];
+    const double between = std::max(between_of_move, seen(group));
+    const double posterior = 1 / (1 / between + group.known / within);
     const double own = posterior * (group.sum - group.known * errors_.mean) / within;
     for (const int64_t i : groups_[g]) {
       if (unexplained_[static_cast<size_t>(i)] && (blind || !table_.known(i, move))) {
@@ -281,7 +323,7 @@ std::vector<int64_t> ScreeningRace::NextImages(const std::vector<int64_t>& open,
     std::stable_sort(groups[g].images.begin(), groups[g].images.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
   }
-  const int64_t block = std::max<int64_t>(4, unexplained_count_ / 16);
+  const int64_t block = std::max<int64_t>(8, unexplained_count_ / 64);
   std::vector<int64_t> next;
   while (static_cast<int64_t>(next.size()) < block) {
     Candidates* most = nullptr;
@@ -302,13 +344,16 @@ std::vector<int64_t> ScreeningRace::NextImages(const std::vector<int64_t>& open,
 
 absl::StatusOr<int64_t> ScreeningRace::Best() {
   std::vector<Estimate> estimates(available_.size());
-  while (true) {
-    size_t best = 0;
-    for (size_t m = 0; m < available_.size(); ++m) {
-      estimates[m] =
-          available_[m] ? EstimateMove(static_cast<int64_t>(m), /*blind=*/false) : Estimate();
-      best = estimates[m].mean > estimates[best].mean ? m : best;
+  for (size_t m = 0; m < available_.size(); ++m) {
+    if (available_[m]) {
+      estimates[m] = EstimateMove(static_cast<int64_t>(m), /*blind=*/false);
     }
+  }
+  while (true) {
+    const size_t best = static_cast<size_t>(
+        std::max_element(estimates.begin(), estimates.end(),
+                         [](const Estimate& a, const Estimate& b) { return a.mean < b.mean; }) -
+        estimates.begin());
     std::vector<int64_t> open;  // may still be the best, and are not known everywhere
     double risk = 0;
     for (size_t m = 0; m < available_.size(); ++m) {
@@ -331,6 +376,9 @@ absl::StatusOr<int64_t> ScreeningRace::Best() {
       return estimates[best].mean > 0 ? static_cast<int64_t>(best) : -1;
     }
     STYLEX_RETURN_IF_ERROR(table_.Evaluate(NextImages(open, estimates), open));
+    for (const int64_t m : open) {
+      estimates[static_cast<size_t>(m)] = EstimateMove(m, /*blind=*/false);
+    }
     Progress();
   }
 }
@@ -406,6 +454,11 @@ absl::StatusOr<ScreenedSelection> ScreeningRace::Run() {
 
 }  // namespace
 
+absl::StatusOr<ScreenedSelection> SelectAttributesScreened(MoveTable* moves,
+                                                           const ScreeningOptions& options) {
+  return ScreeningRace(moves, options).Run();
+}
+
 absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
                                                            const StyleVectors& styles,
                                                            const StyleRanges& ranges,
@@ -416,9 +469,9 @@ absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
     nothing.confidence = 1;
     return nothing;
   }
-  MoveTable table(model, styles, ranges, target,
-                  {options.shift, options.batch_size, options.cancelled});
-  return ScreeningRace(&table, options).Run();
+  ModelMoves moves(model, styles, ranges, target, options.shift, options.batch_size,
+                   options.cancelled);
+  return SelectAttributesScreened(&moves, options);
 }
 
 }  // namespace stylex

@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "explain/attfind.h"
+#include "explain/move_table.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 
@@ -57,6 +58,11 @@ absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
                                                            const StyleVectors& styles,
                                                            const StyleRanges& ranges,
                                                            int64_t target,
+                                                           const ScreeningOptions& options);
+
+// The same over any table of at least one image; of the options, shift, batch size and cancelling
+// are then the table's.
+absl::StatusOr<ScreenedSelection> SelectAttributesScreened(MoveTable* moves,
                                                            const ScreeningOptions& options);
 
 }  // namespace stylex

@@ -5,11 +5,16 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <random>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include "explain/attfind.h"
+#include "explain/move_table.h"
 #include "tests/explain/tiny_model.h"
 
 namespace stylex {
@@ -105,6 +110,110 @@ TEST(ScreeningSavingsTest, UselessGradientsCostEvaluationsNotTruth) {
   for (size_t i = 0; i < expected.size(); ++i) {
     EXPECT_EQ(found->attributes[i].coordinate, expected[i].coordinate) << i;
   }
+}
+
+// Images of eight classes whose effects are the predictions, but for moves that are several times
+// as strong on all images of a class: what gradients of trained networks get wrong.
+class SurprisingMoves : public MoveTable {
+ public:
+  static constexpr int64_t kGroups = 8, kOfGroup = 16, kMoves = 600;
+
+  explicit SurprisingMoves(uint64_t seed)
+      : MoveTable(kGroups * kOfGroup, kMoves, /*side_by_side=*/false, {}),
+        predicted_(static_cast<size_t>(kGroups * kOfGroup * kMoves)),
+        exact_(predicted_.size()) {
+    std::mt19937_64 random(seed);
+    std::normal_distribution<double> normal;
+    for (int64_t m = 0; m < kMoves; ++m) {
+      const double strength = 0.1 * std::exp(normal(random));
+      for (int64_t g = 0; g < kGroups; ++g) {
+        const double of_group = strength * std::exp(0.7 * normal(random));
+        const double factor = random() % 20 == 0 ? 5 : 1;
+        for (int64_t i = g * kOfGroup; i < (g + 1) * kOfGroup; ++i) {
+          const double prediction = of_group * (1 + 0.3 * normal(random));
+          predicted_[static_cast<size_t>(i * kMoves + m)] = static_cast<float>(prediction);
+          exact_[static_cast<size_t>(i * kMoves + m)] =
+              static_cast<float>(prediction * factor + 0.2 * of_group * normal(random));
+        }
+      }
+    }
+  }
+
+  // The greedy selection, literally: the moves by number.
+  std::vector<int64_t> Exhaustive(int64_t count, double explained_at) const {
+    std::vector<int64_t> selected;
+    std::vector<double> explained(static_cast<size_t>(images()));
+    std::vector<bool> available(kMoves, true);
+    while (static_cast<int64_t>(selected.size()) < count) {
+      std::vector<double> sums(kMoves);
+      for (int64_t i = 0; i < images(); ++i) {
+        for (int64_t m = 0; m < kMoves; ++m) {
+          sums[static_cast<size_t>(m)] +=
+              explained[static_cast<size_t>(i)] < explained_at && available[static_cast<size_t>(m)]
+                  ? Gain(i, m)
+                  : 0;
+        }
+      }
+      const int64_t best = std::max_element(sums.begin(), sums.end()) - sums.begin();
+      if (sums[static_cast<size_t>(best)] <= 0) {
+        break;  // all are explained
+      }
+      selected.push_back(best);
+      available[static_cast<size_t>(best)] = false;
+      available[static_cast<size_t>((best + kMoves / 2) % kMoves)] = false;
+      for (int64_t i = 0; i < images(); ++i) {
+        explained[static_cast<size_t>(i)] += Gain(i, best);
+      }
+    }
+    return selected;
+  }
+
+ protected:
+  absl::Status PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
+                             std::span<float> predicted) override {
+    for (int64_t i = 0; i < length; ++i) {
+      decided[static_cast<size_t>(i)] = (start + i) / kOfGroup;
+    }
+    std::copy_n(predicted_.begin() + start * kMoves, length * kMoves, predicted.begin());
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image, std::span<const int64_t> moves,
+                                                     const Cancelled&) override {
+    std::vector<Outcome> outcomes;
+    for (const int64_t m : moves) {
+      outcomes.push_back({exact_[static_cast<size_t>(image * kMoves + m)], false});
+    }
+    return outcomes;
+  }
+
+ private:
+  double Gain(int64_t image, int64_t move) const {
+    return std::max(0.0F, exact_[static_cast<size_t>(image * kMoves + move)]);
+  }
+
+  std::vector<float> predicted_, exact_;
+};
+
+TEST(ScreeningSavingsTest, FindsMovesThatAreStrongerForAClassThanTheirGradientsSay) {
+  int same = 0;
+  int64_t evaluated = 0;
+  constexpr int kRuns = 50;
+  for (uint64_t seed = 1; seed <= kRuns; ++seed) {
+    SurprisingMoves moves(seed);
+    ScreeningOptions options;
+    options.seed = seed;
+    const auto found = SelectAttributesScreened(&moves, options);
+    ASSERT_TRUE(found.ok()) << found.status();
+    std::vector<int64_t> numbers;
+    for (const SelectedAttribute& attribute : found->attributes) {
+      numbers.push_back(attribute.coordinate.direction * (SurprisingMoves::kMoves / 2) +
+                        attribute.coordinate.index);
+    }
+    same += numbers == moves.Exhaustive(options.max_attributes, options.explained_at) ? 1 : 0;
+    evaluated += found->classifier_calls;
+  }
+  EXPECT_GE(same, kRuns - 1);
+  EXPECT_LT(evaluated, kRuns * SurprisingMoves(1).images() * SurprisingMoves::kMoves / 6);
 }
 
 TEST(ScreeningSavingsTest, NoImagesNoAttributes) {
