@@ -121,6 +121,10 @@ int TrainMain(int argc, char** argv) {
   CLI::App* stylex =
       app.add_subcommand("stylex", "train generator and encoder around a classifier");
   AddTraining(stylex, &common, &stylex_options, &output);
+  stylex->add_option(
+      "--start-from", stylex_options.start_from,
+      "version folder whose networks the run begins with: of the same resolution, or "
+      "of a smaller one with the same channels as far as it goes");
   stylex->add_option("--lpips-weights", stylex_options.lpips_weights,
                      "safetensors file with the trunk and the heads of LPIPS (AlexNet, VGG16 or "
                      "SqueezeNet 1.1): the perceptual loss, instead of the classifier's features");

@@ -32,6 +32,7 @@ absl::Status ClassifierCommand(const CommonOptions& common);
 
 struct StylexOptions {
   std::string classifier;
+  std::string start_from;     // version folder, see StylexTraining::StartFrom; empty: from nothing
   std::string lpips_weights;  // see Lpips::Load; empty: the classifier's features instead
   bool export_only = false;
 };

@@ -85,7 +85,7 @@ std::string PerceptualLossText(const v1::TrainConfig& config, const FrozenClassi
 absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
                     const OutputOptions& output, const FrozenClassifier& frozen,
                     const std::string& perceptual_loss, const Dataset& dataset,
-                    const StylexTraining& training) {
+                    const v1::Provenance& earlier, const StylexTraining& training) {
   CheckpointToWrite checkpoint;
   checkpoint.config = config.model();
   checkpoint.config.set_schema_version(1);
@@ -94,11 +94,12 @@ absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
   provenance.set_dataset(config.data().description().empty() ? common.data
                                                              : config.data().description());
   provenance.set_training_images(dataset.size(Split::kTrain));
-  provenance.set_images_shown(training.images_seen());
-  provenance.set_steps(training.step());
+  provenance.set_images_shown(earlier.images_shown() + training.images_seen());
+  provenance.set_steps(earlier.steps() + training.step());
   provenance.set_seed(common.seed);
   provenance.set_code_version(STYLEX_CODE_VERSION);
   provenance.set_created(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()));
+  *provenance.mutable_commands() = earlier.commands();
   provenance.add_commands(common.command_line);
   provenance.set_perceptual_loss(perceptual_loss);
   checkpoint.networks = training.averaged_networks();
@@ -130,6 +131,12 @@ absl::Status TrainAndExport(v1::TrainConfig config, const CommonOptions& common,
   }
   const std::string perceptual_loss = PerceptualLossText(config, frozen, lpips.get());
   StylexTraining training(config, frozen.classifier, lpips, common.seed, device);
+  v1::Provenance earlier;
+  if (!options.start_from.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(const Checkpoint start, OpenCheckpoint(common, options.start_from));
+    STYLEX_RETURN_IF_ERROR(training.StartFrom(start));
+    earlier = start.model.config().provenance();
+  }
   if (run->resuming()) {
     STYLEX_RETURN_IF_ERROR(RestoreStylexTraining(config, &training, run.get()));
   } else if (options.export_only) {
@@ -141,7 +148,7 @@ absl::Status TrainAndExport(v1::TrainConfig config, const CommonOptions& common,
   if (!options.export_only) {
     STYLEX_RETURN_IF_ERROR(RunStylexTraining(config, *dataset, common.seed, &training, run.get()));
   }
-  return Export(config, common, output, frozen, perceptual_loss, *dataset, training);
+  return Export(config, common, output, frozen, perceptual_loss, *dataset, earlier, training);
 }
 
 }  // namespace

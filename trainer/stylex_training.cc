@@ -8,9 +8,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "models/model_config.h"
+#include "models/safetensors.h"
+#include "models/version_directory.h"
 #include "trainer/losses.h"
 
 namespace stylex {
@@ -65,6 +70,33 @@ void Record(StepMetrics* metrics, const std::string& name, const torch::Tensor& 
   }
 }
 
+// What a tensor was called in networks of `grown` fewer resolutions; nothing: it had none. The
+// generator counts its layers from the smallest resolution, encoders count from the greatest.
+std::optional<std::string> NameBeforeGrowing(const std::string& name, int grown) {
+  constexpr char kBody[] = "encoder.body.";
+  if (grown == 0 || !name.starts_with(kBody)) {
+    return name;
+  }
+  const std::string rest = name.substr(sizeof(kBody) - 1);
+  if (rest.starts_with("from_rgb")) {
+    return std::nullopt;
+  }
+  int block = 0;
+  const size_t end = rest.find('_');
+  if (!rest.starts_with("block") || !absl::SimpleAtoi(rest.substr(5, end - 5), &block)) {
+    return name;
+  }
+  if (block < grown) {
+    return std::nullopt;
+  }
+  return absl::StrCat(kBody, "block", block - grown, rest.substr(end));
+}
+
+bool IsColourWeight(const std::string& name) {
+  return name.starts_with("generator.to_rgb") && name.ends_with("_weight") &&
+         name.find("_affine") == std::string::npos;
+}
+
 }  // namespace
 
 StylexTraining::StylexTraining(const v1::TrainConfig& config,
@@ -110,6 +142,52 @@ StylexTraining::StylexTraining(const v1::TrainConfig& config,
       MakeAdam(discriminator_->parameters(), stylex.discriminator_lr(), stylex.beta1(),
                stylex.beta2(), LazyRatio(stylex.r1_interval()));
   mean_path_length_ = torch::zeros({}, device);
+}
+
+absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
+  const v1::ModelConfig& from = earlier.model.config();
+  const v1::ModelConfig& to = config_.model();
+  const std::string name = absl::StrCat("--start-from ", from.name());
+  if (from.resolution() > to.resolution()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": has resolution ", from.resolution(),
+                                                   ", this run only ", to.resolution(),
+                                                   "; a greater one cannot be made smaller"));
+  }
+  const int grown = to.generator().channels_size() - from.generator().channels_size();
+  const std::map<std::string, torch::Tensor> stored = earlier.model.networks().NamedTensors();
+  std::map<std::string, torch::Tensor> sources;
+  for (const auto& [target_name, tensor] : networks_.NamedTensors()) {
+    const std::optional<std::string> source_name = NameBeforeGrowing(target_name, grown);
+    if (!source_name) {
+      continue;
+    }
+    const auto source = stored.find(*source_name);
+    if (source == stored.end()) {
+      // Layers of the greater resolution only; a missing mapping network is drawn anew.
+      continue;
+    }
+    if (source->second.sizes() != tensor.sizes()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": tensor ", *source_name, " has shape ", ShapeText(source->second),
+                       ", this run's ", target_name, " has ", ShapeText(tensor),
+                       "; the channels that both resolutions have must be the same"));
+    }
+    sources[target_name] = source->second;
+  }
+  const torch::NoGradGuard no_grad;
+  for (const Networks* networks : {&networks_, &averaged_}) {
+    for (auto& [target_name, tensor] : networks->NamedTensors()) {
+      if (const auto source = sources.find(target_name); source != sources.end()) {
+        tensor.copy_(source->second);
+      } else if (IsColourWeight(target_name)) {
+        tensor.zero_();
+      }
+    }
+  }
+  for (const v1::FileHash& file : from.files()) {
+    started_from_ += file.name() == kWeightsFile ? file.sha256() : "";
+  }
+  return absl::OkStatus();
 }
 
 StylexTraining::RealBatch StylexTraining::Classify(const torch::Tensor& images) const {
@@ -380,6 +458,9 @@ TrainingState StylexTraining::State() {
   state.fingerprint = fixed.ShortDebugString() + " seed " + std::to_string(seed_);
   if (lpips_ != nullptr) {
     state.fingerprint += " lpips " + lpips_->sha256();
+  }
+  if (!started_from_.empty()) {
+    state.fingerprint += " started from " + started_from_;
   }
   return state;
 }

@@ -12,6 +12,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
+#include "models/checkpoint.h"
 #include "models/stylex.h"
 #include "stylex/v1/train_config.pb.h"
 #include "trainer/lpips.h"
@@ -31,6 +33,14 @@ class StylexTraining {
   // `lpips` the perceptual loss is that of the classifier's features, where it has any.
   StylexTraining(const v1::TrainConfig& config, std::shared_ptr<Classifier> classifier,
                  std::shared_ptr<const Lpips> lpips, uint64_t seed, const torch::Device& device);
+
+  // Begins where `earlier` ended, another training's networks of this resolution or a smaller one:
+  // they become the networks and their average; discriminator and optimisers begin anew. What a
+  // smaller resolution lacks stays as it was drawn, but for the new layers' colours, which start at
+  // nothing, so that the generator starts with the earlier one's images, enlarged (Karras et al.
+  // 2018). INVALID_ARGUMENT when a layer has another shape; nothing is changed then. To be called
+  // before the first step, and before State() when resuming such a run.
+  absl::Status StartFrom(const Checkpoint& earlier);
 
   // One step on images [B, C, R, R] in [-1, 1]: discriminator, (R1,) generator with encoder or
   // mapping network, (path length,) averaged copy. Metrics are empty unless `want_metrics`, because
@@ -94,6 +104,7 @@ class StylexTraining {
   std::unique_ptr<torch::optim::Adam> discriminator_optimizer_;
   torch::Tensor mean_path_length_;
   int64_t step_ = 0;
+  std::string started_from_;  // SHA-256 of the weights, see StartFrom
 };
 
 }  // namespace stylex

@@ -1,0 +1,139 @@
+// A training that begins with another one's networks.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "models/layers.h"
+#include "trainer/stylex_training.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+v1::TrainConfig ConfigOf(int resolution, std::vector<int> channels) {
+  v1::TrainConfig config;
+  v1::ModelConfig& model = *config.mutable_model();
+  model.set_name("small");
+  model.set_resolution(resolution);
+  model.set_image_channels(3);
+  model.add_labels("a");
+  model.add_labels("b");
+  model.mutable_generator()->set_latent_size(8);
+  model.mutable_generator()->set_mapping_layers(1);
+  model.mutable_generator()->set_mapping_lr_multiplier(0.01);
+  model.mutable_generator()->mutable_channels()->Assign(channels.begin(), channels.end());
+  model.mutable_encoder()->mutable_channels()->Assign(channels.begin(), channels.end());
+  model.mutable_discriminator()->mutable_channels()->Assign(channels.begin(), channels.end());
+  model.mutable_classifier()->set_architecture("mobilenet_v2");
+  model.mutable_classifier()->set_width_multiplier(0.1);
+  v1::StylexTraining& stylex = *config.mutable_stylex();
+  stylex.set_images(8);
+  stylex.set_batch_size(4);
+  stylex.set_generator_lr(1e-3);
+  stylex.set_discriminator_lr(1e-3);
+  stylex.set_encoder_lr(1e-3);
+  stylex.set_encoder_beta2(0.99);
+  stylex.mutable_weights()->set_l1(1);
+  return config;
+}
+
+std::shared_ptr<Classifier> AnyClassifier() {
+  MobileNetV2 network(3, 2, 0.1);
+  network->eval();
+  return MakeMobileNetClassifier(network, 1);
+}
+
+StylexTraining Training(const v1::TrainConfig& config, uint64_t seed) {
+  return StylexTraining(config, AnyClassifier(), nullptr, seed, torch::kCPU);
+}
+
+TEST(StartFromTest, OfTheSameResolutionEveryNetworkIsTaken) {
+  const torch::NoGradGuard no_grad;
+  const v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
+  const StylexTraining earlier = Training(config, 1);
+  StylexTraining later = Training(config, 2);
+  ASSERT_TRUE(later.StartFrom({earlier.Averaged(), std::nullopt}).ok());
+  const auto expected = earlier.averaged_networks().NamedTensors();
+  TrainingState state = later.State();
+  for (const auto& [name, tensor] : expected) {
+    EXPECT_TRUE(torch::equal(state.tensors.at("networks." + name), tensor)) << name;
+    EXPECT_TRUE(torch::equal(state.tensors.at("averaged." + name), tensor)) << name;
+  }
+}
+
+TEST(StartFromTest, GrowsAndFirstDrawsTheSmallerImagesEnlarged) {
+  const torch::NoGradGuard no_grad;
+  const StylexTraining earlier = Training(ConfigOf(16, {8, 8, 4}), 1);
+  StylexTraining later = Training(ConfigOf(64, {8, 8, 4, 4, 2}), 2);
+  ASSERT_TRUE(later.StartFrom({earlier.Averaged(), std::nullopt}).ok());
+  const Generator small = earlier.averaged_networks().generator;
+  const Generator great = later.averaged_networks().generator;
+  const torch::Tensor w = torch::randn({3, 8 + 2});
+  torch::Tensor enlarged = small.ptr()->synthesize(small.ptr()->styles(w), Noise::kFixed);
+  for (int i = 0; i < 2; ++i) {
+    enlarged = FirUpsample(enlarged, FirKernel());
+  }
+  const torch::Tensor drawn = great.ptr()->synthesize(great.ptr()->styles(w), Noise::kFixed);
+  EXPECT_LT((drawn - enlarged).abs().max().item<double>(), 1e-4);
+  // The encoder's first blocks are new, its later ones the earlier encoder's.
+  const auto from = earlier.averaged_networks().NamedTensors();
+  const auto to = later.averaged_networks().NamedTensors();
+  EXPECT_TRUE(torch::equal(to.at("encoder.body.block2_conv1.weight"),
+                           from.at("encoder.body.block0_conv1.weight")));
+  EXPECT_TRUE(torch::equal(to.at("encoder.body.block3_skip.weight"),
+                           from.at("encoder.body.block1_skip.weight")));
+  EXPECT_TRUE(
+      torch::equal(to.at("encoder.body.output.weight"), from.at("encoder.body.output.weight")));
+}
+
+TEST(StartFromTest, TrainsOnFromThere) {
+  const StylexTraining earlier = Training(ConfigOf(16, {8, 8, 4}), 1);
+  StylexTraining later = Training(ConfigOf(32, {8, 8, 4, 4}), 2);
+  ASSERT_TRUE(later.StartFrom({earlier.Averaged(), std::nullopt}).ok());
+  const torch::Tensor before =
+      later.State().tensors.at("networks.generator.to_rgb3_weight").clone();
+  EXPECT_EQ(before.abs().max().item<double>(), 0);
+  later.Step(torch::rand({4, 3, 32, 32}) * 2 - 1, false);
+  const torch::Tensor after = later.State().tensors.at("networks.generator.to_rgb3_weight");
+  EXPECT_GT(after.abs().min().item<double>(), 0);
+}
+
+TEST(StartFromTest, ResumingNeedsTheSameStart) {
+  v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
+  const StylexTraining plain = Training(config, 1);
+  v1::FileHash& weights = *config.mutable_model()->add_files();
+  weights.set_name("weights.safetensors");
+  weights.set_sha256("0123");
+  const Stylex model(config.model(), plain.averaged_networks(), AnyClassifier());
+  StylexTraining later = Training(ConfigOf(16, {8, 8, 4}), 2);
+  const std::string before = later.State().fingerprint;
+  ASSERT_TRUE(later.StartFrom({model, std::nullopt}).ok());
+  EXPECT_EQ(later.State().fingerprint, before + " started from 0123");
+}
+
+TEST(StartFromTest, RefusesWhatDoesNotFitAndChangesNothing) {
+  const StylexTraining earlier = Training(ConfigOf(16, {8, 8, 4}), 1);
+  {
+    StylexTraining later = Training(ConfigOf(32, {8, 8, 6, 4}), 2);
+    const torch::Tensor before = later.State().tensors.at("networks.generator.const").clone();
+    const absl::Status status = later.StartFrom({earlier.Averaged(), std::nullopt});
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("has shape [4]"), HasSubstr("has [6]")));
+    EXPECT_TRUE(torch::equal(later.State().tensors.at("networks.generator.const"), before));
+  }
+  StylexTraining later = Training(ConfigOf(8, {8, 8}), 2);
+  const absl::Status status = later.StartFrom({earlier.Averaged(), std::nullopt});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("resolution 16"), HasSubstr("only 8")));
+}
+
+}  // namespace
+}  // namespace stylex
