@@ -63,7 +63,9 @@ CounterfactualOutcome CounterfactualSearch::Unreached(CounterfactualOutcome why,
 
 absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddJointly(
     const std::vector<Coordinate>& candidates) {
-  STYLEX_ASSIGN_OR_RETURN(Grown grown, GrowJointly(image_, candidates, 1, options_.max_attributes));
+  std::vector<JointSet> singles;
+  STYLEX_ASSIGN_OR_RETURN(Grown grown,
+                          GrowJointly(image_, candidates, 1, options_.max_attributes, &singles));
   const bool flipped = grown.outcome == CounterfactualOutcome::kFlipped;
   const int64_t greedy = static_cast<int64_t>(grown.best.moves.size());
   // A beam finds no single move that the greedy search does not, and after a flip by two there is
@@ -71,7 +73,7 @@ absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddJointly(
   if (options_.beam > 1 && (!flipped || greedy > 2)) {
     STYLEX_ASSIGN_OR_RETURN(Grown wider,
                             GrowJointly(image_, candidates, options_.beam,
-                                        flipped ? greedy - 1 : options_.max_attributes));
+                                        flipped ? greedy - 1 : options_.max_attributes, &singles));
     if (wider.outcome == CounterfactualOutcome::kFlipped ||
         (!flipped && wider.best.margin > grown.best.margin)) {
       grown = std::move(wider);

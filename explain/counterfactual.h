@@ -85,12 +85,14 @@ absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
                                                         std::span<const Coordinate> candidates,
                                                         const CounterfactualOptions& options);
 
-// The `count` of `among` that the first-order effect on logit(target) - greatest other logit ranks
-// highest, best first: gradient x shift x distance to the extreme. One forward and backward pass.
-// Thread-safe; must not be called in LibTorch's inference mode.
-std::vector<Coordinate> RankByGradient(const Stylex& model, const StyleVectors& styles,
-                                       const StyleRanges& ranges, std::span<const Coordinate> among,
-                                       int64_t target, double shift, int64_t count);
+// For each of N images (styles [N, ...]) the `count` of its list in `among` that the first-order
+// effect on logit(target) - greatest other logit ranks highest, best first: gradient x shift x
+// distance to the extreme. One forward and backward pass for all. Thread-safe; must not be called
+// in LibTorch's inference mode.
+std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const StyleVectors& styles,
+                                                    const StyleRanges& ranges,
+                                                    std::vector<std::vector<Coordinate>> among,
+                                                    int64_t target, double shift, int64_t count);
 
 // The `count` moves that first-order effects rank highest for raising logit(target) - greatest
 // other logit, best first: gradient x shift x distance to the extreme, where the gradient is the

@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -5,23 +6,44 @@
 #include <algorithm>
 
 #include "explain/counterfactual.h"
+#include "explain/side_by_side.h"
 
 namespace stylex {
 namespace {
 
-// Gradient of logit(target) - greatest other logit in the conv styles of one image, [S] on the CPU.
-torch::Tensor MarginGradient(const Stylex& model, const StyleVectors& styles, int64_t target) {
+// Gradients of logit(target) - greatest other logit in the conv styles, [N, S] on the CPU.
+torch::Tensor MarginGradients(const Stylex& model, const StyleVectors& styles, int64_t target) {
   const torch::AutoGradMode with_gradients(true);
   const torch::Tensor conv = styles.conv.detach().clone().requires_grad_(true);
   const torch::Tensor logits = model.LogitsOfStyles({conv, styles.rgb.detach()});
   const torch::Tensor margin = MarginOf(logits, target);
-  return torch::autograd::grad({margin.sum()}, {conv})[0][0].to(torch::kCPU);
+  return torch::autograd::grad({margin.sum()}, {conv})[0].to(torch::kCPU);
 }
 
-// Towards min and towards max, [2, S]: what a move does to each coordinate's value.
+// The same, the images shared out among the cores: the passes of a few images are so small that
+// LibTorch's threads, which meet after every operator, would slow them down.
+torch::Tensor MarginGradientsSideBySide(const Stylex& model, const StyleVectors& styles,
+                                        int64_t target) {
+  const bool on_cpu = model.device().is_cpu();
+  const int64_t images = styles.conv.size(0);
+  const int64_t parts = on_cpu ? std::min<int64_t>(images, at::get_num_threads()) : 1;
+  const int64_t of_part = (images + parts - 1) / parts;
+  std::vector<torch::Tensor> gradients(static_cast<size_t>((images + of_part - 1) / of_part));
+  SideBySide(static_cast<int64_t>(gradients.size()), on_cpu, {},
+             [&](int64_t part, const Cancelled&) {
+               const int64_t start = part * of_part;
+               gradients[static_cast<size_t>(part)] = MarginGradients(
+                   model, styles.Narrow(start, std::min(of_part, images - start)), target);
+               return absl::OkStatus();
+             })
+      .IgnoreError();  // nothing here fails or is cancelled
+  return torch::cat(gradients);
+}
+
+// Towards min and towards max, [N, 2, S]: what a move does to each coordinate's value.
 torch::Tensor Displacements(const StyleVectors& styles, const StyleRanges& ranges, double shift) {
-  const torch::Tensor values = styles.conv[0].to(torch::kCPU);
-  return torch::stack({ranges.min - values, ranges.max - values}) * shift;
+  const torch::Tensor values = styles.conv.to(torch::kCPU);
+  return torch::stack({ranges.min - values, ranges.max - values}, 1) * shift;
 }
 
 // The better direction of each coordinate, by predicted gain.
@@ -35,37 +57,43 @@ Predicted Predict(const torch::Tensor& gradient, const torch::Tensor& displaceme
 
 }  // namespace
 
-std::vector<Coordinate> RankByGradient(const Stylex& model, const StyleVectors& styles,
-                                       const StyleRanges& ranges, std::span<const Coordinate> among,
-                                       int64_t target, double shift, int64_t count) {
+std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const StyleVectors& styles,
+                                                    const StyleRanges& ranges,
+                                                    std::vector<std::vector<Coordinate>> among,
+                                                    int64_t target, double shift, int64_t count) {
   torch::NoGradGuard no_grad;
-  const torch::Tensor gains =
-      (MarginGradient(model, styles, target) * Displacements(styles, ranges, shift))
-          .contiguous();  // [2, S]
-  const float* const values = gains.data_ptr<float>();
-  const auto gain = [&](const Coordinate& move) {
-    return values[move.direction * ranges.size() + move.index];
-  };
-  std::vector<Coordinate> ranked(among.begin(), among.end());
-  const auto kept = static_cast<std::ptrdiff_t>(
-      std::min(ranked.size(), static_cast<size_t>(std::max<int64_t>(count, 0))));
-  std::partial_sort(ranked.begin(), ranked.begin() + kept, ranked.end(),
-                    [&](const Coordinate& a, const Coordinate& b) { return gain(a) > gain(b); });
-  ranked.resize(static_cast<size_t>(kept));
-  return ranked;
+  const torch::Tensor gains = (MarginGradientsSideBySide(model, styles, target).unsqueeze(1) *
+                               Displacements(styles, ranges, shift))
+                                  .contiguous();  // [N, 2, S]
+  TORCH_CHECK(gains.size(0) == static_cast<int64_t>(among.size()), among.size(), " lists for ",
+              gains.size(0), " images");
+  for (size_t n = 0; n < among.size(); ++n) {
+    const float* const values =
+        gains.data_ptr<float>() + static_cast<int64_t>(n) * 2 * ranges.size();
+    const auto gain = [&](const Coordinate& move) {
+      return values[move.direction * ranges.size() + move.index];
+    };
+    std::vector<Coordinate>& ranked = among[n];
+    const size_t kept = std::min(ranked.size(), static_cast<size_t>(std::max<int64_t>(count, 0)));
+    std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(kept),
+                      ranked.end(),
+                      [&](const Coordinate& a, const Coordinate& b) { return gain(a) > gain(b); });
+    ranked.resize(kept);
+  }
+  return among;
 }
 
 std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
                                            const StyleRanges& ranges, int64_t target, double shift,
                                            int64_t count) {
   torch::NoGradGuard no_grad;
-  const torch::Tensor displacements = Displacements(styles, ranges, shift);
-  const torch::Tensor here = MarginGradient(model, styles, target);
+  const torch::Tensor displacements = Displacements(styles, ranges, shift)[0];
+  const torch::Tensor here = MarginGradientsSideBySide(model, styles, target)[0];
   const Predicted first = Predict(here, displacements);
   const int64_t strongest = first.gain.argmax().item<int64_t>();
   const Move half_way{{strongest, first.direction[strongest].item<int>()}, shift / 2};
-  const torch::Tensor there =
-      MarginGradient(model, ApplyMoves(styles, ranges, std::span(&half_way, 1)), target);
+  const torch::Tensor there = MarginGradientsSideBySide(
+      model, ApplyMoves(styles, ranges, std::span(&half_way, 1)), target)[0];
 
   const Predicted mean = Predict((here + there) / 2, displacements);
   const auto [gains, order] = mean.gain.topk(std::min(count, mean.gain.size(0)));

@@ -3,6 +3,8 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "base/status_macros.h"
 
@@ -37,33 +39,39 @@ absl::StatusOr<torch::Tensor> ImageUnderSearch::LogitsWithOneMore(
   if (moves.empty()) {
     return variants_.Logits(singles);
   }
-  return ImageVariants(model_, ranges_, ApplyMoves(styles_, ranges_, moves), Batches())
-      .Logits(singles);
+  if (!of_moved_ || moved_ != moves) {
+    of_moved_.emplace(model_, ranges_, ApplyMoves(styles_, ranges_, moves), Batches());
+    moved_ = moves;
+  }
+  return of_moved_->Logits(singles);
 }
 
-std::vector<Coordinate> ImageUnderSearch::RankByGradient(const MoveSet& moves,
-                                                         std::span<const Coordinate> among,
-                                                         int64_t count) const {
-  ++evaluations_;
-  return stylex::RankByGradient(model_, ApplyMoves(styles_, ranges_, moves), ranges_, among,
-                                options_.target, options_.shift, count);
-}
-
-std::vector<Coordinate> ImageUnderSearch::Shortlist(
-    const MoveSet& moves, const std::vector<Coordinate>& candidates) const {
-  std::vector<Coordinate> left;
-  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(left),
-               [&](const Coordinate& candidate) { return !IsMoved(candidate.index, moves); });
-  if (options_.shortlist <= 0 || static_cast<int64_t>(left.size()) <= options_.shortlist) {
+std::vector<std::vector<Coordinate>> ImageUnderSearch::Shortlists(
+    const std::vector<const MoveSet*>& sets, const std::vector<Coordinate>& candidates) const {
+  std::vector<std::vector<Coordinate>> left(sets.size());
+  std::vector<torch::Tensor> conv;
+  bool all_short = true;
+  for (size_t i = 0; i < sets.size(); ++i) {
+    std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(left[i]),
+                 [&](const Coordinate& candidate) { return !IsMoved(candidate.index, *sets[i]); });
+    conv.push_back(ApplyMoves(styles_, ranges_, *sets[i]).conv);
+    all_short &= static_cast<int64_t>(left[i].size()) <= options_.shortlist;
+  }
+  if (options_.shortlist <= 0 || all_short) {
     return left;
   }
-  return RankByGradient(moves, left, options_.shortlist);
+  const int64_t count = static_cast<int64_t>(sets.size());
+  evaluations_ += count;
+  return RankByGradient(model_, {torch::cat(conv), styles_.rgb.expand({count, -1})}, ranges_,
+                        std::move(left), options_.target, options_.shift, options_.shortlist);
 }
 
 absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
     const std::vector<Coordinate>& candidates, int64_t count) const {
+  ++evaluations_;
   const std::vector<Move> tried =
-      MovesBy(options_.shift, RankByGradient({}, candidates, 4 * count));
+      MovesBy(options_.shift, RankByGradient(model_, styles_, ranges_, {candidates},
+                                             options_.target, options_.shift, 4 * count)[0]);
   std::vector<Move> strongest;
   if (tried.empty()) {
     return strongest;

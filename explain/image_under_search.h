@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -33,10 +34,10 @@ class ImageUnderSearch {
   // its own layer on.
   absl::StatusOr<torch::Tensor> LogitsWithOneMore(const MoveSet& moves,
                                                   std::span<const Move> more) const;
-  // Those of `candidates` whose coordinates `moves` leaves alone; of these only the shortlist that
-  // the options ask for.
-  std::vector<Coordinate> Shortlist(const MoveSet& moves,
-                                    const std::vector<Coordinate>& candidates) const;
+  // For each set of moves, those of `candidates` whose coordinates it leaves alone; of these only
+  // the shortlist that the options ask for.
+  std::vector<std::vector<Coordinate>> Shortlists(const std::vector<const MoveSet*>& sets,
+                                                  const std::vector<Coordinate>& candidates) const;
   // The `count` moves, no two of one coordinate, that raise the margin most on their own, exactly,
   // strongest first; among the four times as many that gradients rank highest.
   absl::StatusOr<std::vector<Move>> Strongest(const std::vector<Coordinate>& candidates,
@@ -56,8 +57,6 @@ class ImageUnderSearch {
 
  private:
   VariantOptions Batches() const;
-  std::vector<Coordinate> RankByGradient(const MoveSet& moves, std::span<const Coordinate> among,
-                                         int64_t count) const;
 
   const Stylex& model_;
   const StyleRanges& ranges_;
@@ -66,6 +65,9 @@ class ImageUnderSearch {
   mutable int64_t evaluations_ = 0;
   const ImageVariants variants_;
   const torch::Tensor base_;
+  // Of the last call with moves: the next is often for the same ones.
+  mutable MoveSet moved_;
+  mutable std::optional<ImageVariants> of_moved_;
 };
 
 }  // namespace stylex

@@ -32,12 +32,20 @@ ImageVariants::ImageVariants(const Stylex& model, const StyleRanges& ranges,
   TORCH_CHECK(options_.batch_size > 0, "batch size ", options_.batch_size);
   values_ = styles.conv[0].to(torch::kCPU, torch::kFloat32).contiguous();
   if (model.device().is_cpu()) {
-    singles_.emplace(model.Plan(), styles);
+    OnOneCore([&] {
+      const torch::NoGradGuard no_grad_here;
+      singles_.emplace(model.Plan(), styles);
+    });
   }
 }
 
 const SynthesisTrace& ImageVariants::Trace() const {
-  if (!trace_) {
+  if (!trace_ && singles_) {
+    OnOneCore([this] {
+      const torch::NoGradGuard no_grad;
+      trace_ = model_.Trace(styles_);
+    });
+  } else if (!trace_) {
     trace_ = model_.Trace(styles_);
   }
   return *trace_;
@@ -45,8 +53,15 @@ const SynthesisTrace& ImageVariants::Trace() const {
 
 torch::Tensor ImageVariants::BaseLogits() const {
   torch::NoGradGuard no_grad;
-  const torch::Tensor image = singles_ ? singles_->image() : Trace().image;
-  return model_.Logits(image.clamp(-1, 1))[0].to(torch::kCPU);
+  if (!singles_) {
+    return model_.Logits(Trace().image.clamp(-1, 1))[0].to(torch::kCPU);
+  }
+  torch::Tensor logits;
+  OnOneCore([&] {
+    const torch::NoGradGuard no_grad_here;
+    logits = model_.Logits(singles_->image().clamp(-1, 1))[0];
+  });
+  return logits;
 }
 
 float ImageVariants::MovedValue(const Move& move) const {

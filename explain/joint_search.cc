@@ -31,6 +31,25 @@ absl::StatusOr<std::vector<JointSet>> AddEach(const ImageUnderSearch& image, con
   return sets;
 }
 
+// The sets with one more of `candidates` each, where that raises their margin.
+absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
+                                              const std::vector<Coordinate>& candidates,
+                                              const std::vector<JointSet>& sets) {
+  std::vector<const MoveSet*> moves;
+  std::transform(sets.begin(), sets.end(), std::back_inserter(moves),
+                 [](const JointSet& set) { return &set.moves; });
+  const std::vector<std::vector<Coordinate>> shortlists = image.Shortlists(moves, candidates);
+  std::vector<JointSet> next;
+  for (size_t i = 0; i < sets.size(); ++i) {
+    STYLEX_ASSIGN_OR_RETURN(std::vector<JointSet> larger,
+                            AddEach(image, sets[i], MovesBy(image.options().shift, shortlists[i])));
+    std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
+                 std::back_inserter(next),
+                 [&](const JointSet& added) { return added.margin > sets[i].margin; });
+  }
+  return next;
+}
+
 // The same moves in whatever order.
 std::vector<std::pair<int64_t, int>> Members(const MoveSet& moves) {
   std::vector<std::pair<int64_t, int>> members;
@@ -100,19 +119,19 @@ class SubsetsOfSize {
 
 absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
                                   const std::vector<Coordinate>& candidates, int64_t width,
-                                  int64_t max_moves) {
+                                  int64_t max_moves, std::vector<JointSet>* singles) {
   Grown grown;
   grown.best = {{}, image.base(), image.Margin(image.base()).item<float>()};
   std::vector<JointSet> front = {grown.best};
   for (int64_t size = 1; size <= max_moves; ++size) {
     std::vector<JointSet> next;
-    for (const JointSet& set : front) {
-      const std::vector<Move> more =
-          MovesBy(image.options().shift, image.Shortlist(set.moves, candidates));
-      STYLEX_ASSIGN_OR_RETURN(std::vector<JointSet> larger, AddEach(image, set, more));
-      std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
-                   std::back_inserter(next),
-                   [&](const JointSet& added) { return added.margin > set.margin; });
+    if (size == 1 && !singles->empty()) {
+      next = *singles;
+    } else {
+      STYLEX_ASSIGN_OR_RETURN(next, Enlarge(image, candidates, front));
+    }
+    if (size == 1) {
+      *singles = next;
     }
     if (next.empty()) {
       return grown;

@@ -28,10 +28,11 @@ struct Grown {
 
 // Adds one move at a time, of `candidates`, to each of up to `width` sets, and goes on with the
 // `width` sets of the greatest margins; 1 is the greedy search. Sets only grow by moves that raise
-// their margin. Ends with the first size at which a set reaches the target.
+// their margin. Ends with the first size at which a set reaches the target. `singles`, the sets of
+// one move, are the same for every width: they are computed where the vector is empty, else read.
 absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
                                   const std::vector<Coordinate>& candidates, int64_t width,
-                                  int64_t max_moves);
+                                  int64_t max_moves, std::vector<JointSet>* singles);
 
 struct SubsetsTried {
   std::optional<JointSet> smallest;  // that reaches the target; of several the greatest margin

@@ -50,4 +50,13 @@ absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled
   return first_failure;
 }
 
+void OnOneCore(const std::function<void()>& work) {
+  const std::thread::id caller = std::this_thread::get_id();
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
+    if (std::this_thread::get_id() == caller) {
+      work();
+    }
+  });
+}
+
 }  // namespace stylex

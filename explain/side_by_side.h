@@ -18,6 +18,10 @@ namespace stylex {
 absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled,
                         const std::function<absl::Status(int64_t i, const Cancelled& stop)>& work);
 
+// Calls work() on the caller's thread while no operator in it uses others: for passes of one image,
+// which LibTorch's threads, that meet after every operator, would slow down.
+void OnOneCore(const std::function<void()>& work);
+
 }  // namespace stylex
 
 #endif  // STYLEX_EXPLAIN_SIDE_BY_SIDE_H_

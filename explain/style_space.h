@@ -65,6 +65,8 @@ void RangesToIndex(const StyleRanges& ranges, v1::AttributeIndex* index);
 struct Move {
   Coordinate coordinate;
   double shift = 1;
+
+  bool operator==(const Move&) const = default;
 };
 // Each coordinate's move by `shift`, in their order.
 std::vector<Move> MovesBy(double shift, std::span<const Coordinate> coordinates);

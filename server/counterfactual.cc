@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "explain/side_by_side.h"
 #include "server/device_scheduler.h"
 #include "server/handlers.h"
 #include "server/pictures.h"
@@ -89,9 +90,11 @@ class Explanation {
                             ReadPicture(request_.image(), "image", served_, context.decode_limits));
     turn_.emplace(context.device, [this] { return !cancellation_.stopped(); });
     STYLEX_RETURN_IF_ERROR(NextChunk());
-    Reconstruct(image.to(model_.device()));
+    OnOneCore([&] { Reconstruct(image.to(model_.device())); });
     STYLEX_RETURN_IF_ERROR(Search());
-    STYLEX_RETURN_IF_ERROR(Draw());
+    absl::Status drawn;
+    OnOneCore([&] { drawn = Draw(); });
+    STYLEX_RETURN_IF_ERROR(drawn);
     turn_->End();
     return Write();
   }

@@ -122,8 +122,9 @@ TEST(JointSearchTest, AWideBeamFindsTheSmallestSet) {
     for (int64_t target = 0; target < kTinyClasses; ++target) {
       const CounterfactualOptions options{.target = target, .shift = kJointShift * 3};
       const ImageUnderSearch image(tiny.stylex, tiny.styles, tiny.ranges, options);
-      const auto greedy = GrowJointly(image, candidates, 1, 4);
-      const auto wide = GrowJointly(image, candidates, 10'000, 4);
+      std::vector<JointSet> singles;
+      const auto greedy = GrowJointly(image, candidates, 1, 4, &singles);
+      const auto wide = GrowJointly(image, candidates, 10'000, 4, &singles);
       ASSERT_TRUE(greedy.ok()) << greedy.status();
       ASSERT_TRUE(wide.ok()) << wide.status();
       if (wide->outcome != CounterfactualOutcome::kFlipped) {
