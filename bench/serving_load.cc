@@ -1,11 +1,14 @@
 // A closed loop of clients against a stylex-server; one JSON object on stdout.
 //
-//   serving_load --server HOST:PORT --method Encode|Reconstruct|Classify|Cancel --image FILE
+//   serving_load --server HOST:PORT --method METHOD --image FILE [FILE ...] [--model NAME]
 //                [--clients N] [--seconds S] [--search]
 //
-// --search keeps an exhaustive FindAttributes running meanwhile. Method Cancel measures, with one
-// client, how long after the cancellation of a search the next one's first frame comes; it needs a
-// server with --search-workers 1, where that is the time until the device is free.
+// METHOD is Classify, Encode, Reconstruct, Counterfactual (the service's defaults: a local
+// explanation towards the runner-up), Traverse (a walk of 16 frames to attribute 0's extreme; times
+// are those of one frame) or Cancel. Several images are asked for in turn. --search keeps an
+// exhaustive FindAttributes running meanwhile. Method Cancel measures, with one client, how long
+// after the cancellation of a search the next one's first frame comes; it needs a server with
+// --search-workers 1, where that is the time until the device is free.
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>
@@ -27,7 +30,8 @@ namespace stylex {
 namespace {
 
 struct Flags {
-  std::string server, method, image;
+  std::string server, method, model;
+  std::vector<std::string> images;
   int clients = 1;
   double seconds = 10;
   bool search = false;
@@ -51,33 +55,61 @@ v1::Image ReadImage(const std::string& path) {
 
 v1::FindAttributesRequest Search(const Flags& flags, int target) {
   v1::FindAttributesRequest request;
+  request.set_model(flags.model);
   request.set_search(v1::SEARCH_EXHAUSTIVE);
   request.set_strategy(v1::STRATEGY_INDEPENDENT);
   request.mutable_target_class()->set_class_id(target);
   for (int i = 0; i < 64; ++i) {
-    *request.add_images() = ReadImage(flags.image);
+    *request.add_images() = ReadImage(flags.images.front());
   }
   return request;
 }
 
 template <class Request, class Response>
-bool CallWith(Stub* stub, const v1::Image& image,
+bool CallWith(Stub* stub, const Flags& flags, const v1::Image& image,
               grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
   grpc::ClientContext context;
   Request request;
+  request.set_model(flags.model);
   *request.mutable_image() = image;
   Response response;
   return (stub->*method)(&context, request, &response).ok();
 }
 
-bool Call(Stub* stub, const std::string& method, const v1::Image& image) {
-  if (method == "Classify") {
-    return CallWith<v1::ClassifyRequest, v1::ClassifyResponse>(stub, image, &Stub::Classify);
+// A walk of so many frames; whether all of them came.
+constexpr int kFrames = 16;
+bool Walk(Stub* stub, const Flags& flags, const v1::Image& image, int frames) {
+  grpc::ClientContext context;
+  v1::TraverseRequest request;
+  request.set_model(flags.model);
+  *request.mutable_image() = image;
+  request.mutable_attribute()->set_index(0);
+  request.set_steps(frames);
+  const auto reader = stub->Traverse(&context, request);
+  v1::TraverseResponse frame;
+  int read = 0;
+  while (reader->Read(&frame)) {
+    ++read;
   }
-  if (method == "Encode") {
-    return CallWith<v1::EncodeRequest, v1::EncodeResponse>(stub, image, &Stub::Encode);
+  return reader->Finish().ok() && read == frames;
+}
+
+bool Call(Stub* stub, const Flags& flags, const v1::Image& image) {
+  if (flags.method == "Classify") {
+    return CallWith<v1::ClassifyRequest, v1::ClassifyResponse>(stub, flags, image, &Stub::Classify);
   }
-  return CallWith<v1::ReconstructRequest, v1::ReconstructResponse>(stub, image, &Stub::Reconstruct);
+  if (flags.method == "Encode") {
+    return CallWith<v1::EncodeRequest, v1::EncodeResponse>(stub, flags, image, &Stub::Encode);
+  }
+  if (flags.method == "Counterfactual") {
+    return CallWith<v1::CounterfactualRequest, v1::CounterfactualResponse>(stub, flags, image,
+                                                                           &Stub::Counterfactual);
+  }
+  if (flags.method == "Traverse") {
+    return Walk(stub, flags, image, kFrames);
+  }
+  return CallWith<v1::ReconstructRequest, v1::ReconstructResponse>(stub, flags, image,
+                                                                   &Stub::Reconstruct);
 }
 
 // A search that computes (its second progress message came) until it is cancelled.
@@ -112,7 +144,8 @@ double CancelOnce(Stub* stub, const Flags& flags, int target) {
   const absl::Time start = absl::Now();
   search.Finish();
   v1::TraverseRequest request;
-  *request.mutable_image() = ReadImage(flags.image);
+  request.set_model(flags.model);
+  *request.mutable_image() = ReadImage(flags.images.front());
   request.mutable_attribute()->set_index(0);
   request.set_steps(2);
   grpc::ClientContext context;
@@ -130,7 +163,8 @@ double CancelOnce(Stub* stub, const Flags& flags, int target) {
 int OtherClass(Stub* stub, const Flags& flags) {
   grpc::ClientContext context;
   v1::ClassifyRequest request;
-  *request.mutable_image() = ReadImage(flags.image);
+  request.set_model(flags.model);
+  *request.mutable_image() = ReadImage(flags.images.front());
   v1::ClassifyResponse response;
   stub->Classify(&context, request, &response);
   return response.prediction().class_id() == 0 ? 1 : 0;
@@ -182,7 +216,9 @@ void MeasureCalls(const Flags& flags) {
   std::mutex mutex;
   std::vector<double> milliseconds;
   std::atomic<int> errors = 0;
-  const v1::Image image = ReadImage(flags.image);
+  std::vector<v1::Image> images;
+  std::transform(flags.images.begin(), flags.images.end(), std::back_inserter(images), ReadImage);
+  const double parts = flags.method == "Traverse" ? kFrames : 1;
   const auto run = [&](absl::Duration duration, bool count) {
     std::vector<std::thread> clients;
     for (int c = 0; c < flags.clients; ++c) {
@@ -191,11 +227,12 @@ void MeasureCalls(const Flags& flags) {
         std::vector<double> own;
         const absl::Time end = absl::Now() + duration;
         while (absl::Now() < end) {
+          const v1::Image& image = images[own.size() % images.size()];
           const absl::Time start = absl::Now();
-          if (!Call(stub.get(), flags.method, image)) {
+          if (!Call(stub.get(), flags, image)) {
             ++errors;
           }
-          own.push_back(absl::ToDoubleMilliseconds(absl::Now() - start));
+          own.push_back(absl::ToDoubleMilliseconds(absl::Now() - start) / parts);
         }
         const std::lock_guard lock(mutex);
         if (count) {
@@ -227,8 +264,10 @@ int main(int argc, char** argv) {
   app.add_option("--server", flags.server)->required();
   app.add_option("--method", flags.method)
       ->required()
-      ->check(CLI::IsMember({"Classify", "Encode", "Reconstruct", "Cancel"}));
-  app.add_option("--image", flags.image)->required()->check(CLI::ExistingFile);
+      ->check(CLI::IsMember(
+          {"Classify", "Encode", "Reconstruct", "Counterfactual", "Traverse", "Cancel"}));
+  app.add_option("--image", flags.images)->required()->check(CLI::ExistingFile);
+  app.add_option("--model", flags.model);
   app.add_option("--clients", flags.clients)->check(CLI::Range(1, 1024));
   app.add_option("--seconds", flags.seconds)->check(CLI::Range(0.1, 3600.0));
   app.add_flag("--search", flags.search);
