@@ -147,6 +147,16 @@ int TrainMain(int argc, char** argv) {
   attributes->callback(
       [&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
 
+  NameOptions name_options;
+  CLI::App* name = app.add_subcommand(
+      "name", "write people's words for attributes into a checkpoint, where clients read them");
+  name->add_option("--checkpoint", name_options.checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  name->add_option("NAMES", name_options.names,
+                   "INDEX:min=NAME or INDEX:max=NAME, whatever the class; an empty NAME takes it away")
+      ->required();
+  name->callback([&] { run = [&] { return NameCommand(common, name_options); }; });
+
   EvaluateOptions evaluate_options;
   CLI::App* evaluate = app.add_subcommand(
       "evaluate", "measure a checkpoint on the validation split and write the figures into it");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -52,6 +53,14 @@ struct AttributesOptions {
   bool subset = false;  // joint greedy instead of independent
 };
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
+
+struct NameOptions {
+  std::string checkpoint;
+  std::vector<std::string> names;  // INDEX:min=NAME or INDEX:max=NAME; an empty name takes it away
+};
+// Writes people's words for attributes into a checkpoint's index: all or none. Of `common`, the
+// device only.
+absl::Status NameCommand(const CommonOptions& common, const NameOptions& options);
 
 struct EvaluateOptions {
   std::string checkpoint;
