@@ -202,18 +202,18 @@ absl::Status CounterfactualSearch::Report(CounterfactualResult* result) const {
   result->base_logits = image_.base();
   result->logits = image_.base();
   const int64_t count = static_cast<int64_t>(moves_.size());
-  std::vector<MoveSet> asked;  // all prefixes, then all singles
-  for (int64_t k = 1; k <= count; ++k) {
-    asked.emplace_back(moves_.begin(), moves_.begin() + k);
-  }
+  std::vector<MoveSet> asked;  // all singles, then all prefixes but the first, which is a single
   for (const Move& move : moves_) {
     asked.push_back({move});
   }
+  for (int64_t k = 2; k <= count; ++k) {
+    asked.emplace_back(moves_.begin(), moves_.begin() + k);
+  }
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(asked));
   for (int64_t k = 0; k < count; ++k) {
-    const torch::Tensor change = logits[count + k] - image_.base();
-    result->applied.push_back(
-        {moves_[k], change[options_.target].item<double>(), logits[k].clone()});
+    const torch::Tensor change = logits[k] - image_.base();
+    result->applied.push_back({moves_[k], change[options_.target].item<double>(),
+                               logits[k == 0 ? 0 : count + k - 1].clone()});
     result->logits = result->applied.back().logits;
   }
   return absl::OkStatus();

@@ -13,6 +13,10 @@
 namespace stylex {
 namespace {
 
+// Moves of a shortlist that are tried before looking whether one has reached the target: enough for
+// batches on a few cores.
+constexpr size_t kTriedTogether = 16;
+
 // `set` with each of `more` added.
 absl::StatusOr<std::vector<JointSet>> AddEach(const ImageUnderSearch& image, const JointSet& set,
                                               std::span<const Move> more) {
@@ -31,7 +35,8 @@ absl::StatusOr<std::vector<JointSet>> AddEach(const ImageUnderSearch& image, con
   return sets;
 }
 
-// The sets with one more of `candidates` each, where that raises their margin.
+// The sets with one more of `candidates` each, where that raises their margin. In shortlists the
+// most promising come first: nothing more is tried then once a set has reached the target.
 absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
                                               const std::vector<Coordinate>& candidates,
                                               const std::vector<JointSet>& sets) {
@@ -39,13 +44,26 @@ absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
   std::transform(sets.begin(), sets.end(), std::back_inserter(moves),
                  [](const JointSet& set) { return &set.moves; });
   const std::vector<std::vector<Coordinate>> shortlists = image.Shortlists(moves, candidates);
+  const bool ranked = image.options().shortlist > 0;
   std::vector<JointSet> next;
   for (size_t i = 0; i < sets.size(); ++i) {
-    STYLEX_ASSIGN_OR_RETURN(std::vector<JointSet> larger,
-                            AddEach(image, sets[i], MovesBy(image.options().shift, shortlists[i])));
-    std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
-                 std::back_inserter(next),
-                 [&](const JointSet& added) { return added.margin > sets[i].margin; });
+    const std::vector<Move> more = MovesBy(image.options().shift, shortlists[i]);
+    const size_t together = ranked ? kTriedTogether : more.size();
+    for (size_t start = 0; start < more.size(); start += together) {
+      STYLEX_ASSIGN_OR_RETURN(
+          std::vector<JointSet> larger,
+          AddEach(image, sets[i],
+                  std::span(more).subspan(start, std::min(together, more.size() - start))));
+      const bool reached = std::any_of(larger.begin(), larger.end(), [&](const JointSet& added) {
+        return image.Reached(added.logits);
+      });
+      std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
+                   std::back_inserter(next),
+                   [&](const JointSet& added) { return added.margin > sets[i].margin; });
+      if (ranked && reached) {
+        return next;
+      }
+    }
   }
   return next;
 }

@@ -28,8 +28,10 @@ struct Grown {
 
 // Adds one move at a time, of `candidates`, to each of up to `width` sets, and goes on with the
 // `width` sets of the greatest margins; 1 is the greedy search. Sets only grow by moves that raise
-// their margin. Ends with the first size at which a set reaches the target. `singles`, the sets of
-// one move, are the same for every width: they are computed where the vector is empty, else read.
+// their margin. Ends with the first size at which a set reaches the target; with shortlists, which
+// are tried in their order, the remaining sets of that size are not tried any more. `singles`, the
+// sets of one move, are the same for every width: they are computed where the vector is empty, else
+// read.
 absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
                                   const std::vector<Coordinate>& candidates, int64_t width,
                                   int64_t max_moves, std::vector<JointSet>* singles);

@@ -152,8 +152,9 @@ int TrainMain(int argc, char** argv) {
       "name", "write people's words for attributes into a checkpoint, where clients read them");
   name->add_option("--checkpoint", name_options.checkpoint, "version folder, NAME/VERSION")
       ->required();
-  name->add_option("NAMES", name_options.names,
-                   "INDEX:min=NAME or INDEX:max=NAME, whatever the class; an empty NAME takes it away")
+  name->add_option(
+          "NAMES", name_options.names,
+          "INDEX:min=NAME or INDEX:max=NAME, whatever the class; an empty NAME takes it away")
       ->required();
   name->callback([&] { run = [&] { return NameCommand(common, name_options); }; });
 

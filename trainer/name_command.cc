@@ -41,9 +41,9 @@ absl::Status ReadNaming(const std::string& text, std::map<Named, std::string>* n
   const std::string& name = sides[1];
   if (name.size() > kLongestName || !IsUtf8(name) ||
       std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < ' ' || c == '|'; })) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "\"", text, "\": a name is UTF-8 of at most ", kLongestName,
-        " bytes on one line, without the bar that divides a table's columns"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\": a name is UTF-8 of at most ", kLongestName,
+                     " bytes on one line, without the bar that divides a table's columns"));
   }
   (*names)[{index, parts[1] == "min" ? v1::DIRECTION_TO_MIN : v1::DIRECTION_TO_MAX}] = name;
   return absl::OkStatus();

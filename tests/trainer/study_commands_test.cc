@@ -128,15 +128,15 @@ TEST_F(StudyCommandsTest, AttributesAreNamedAllOrNone) {
   };
   const auto read = [] { return LoadCheckpoint(Path("models/tiny/1")).value(); };
   const v1::Attribute first = read().attributes->classes(0).attributes(0);
-  const std::string spelled = absl::StrCat(
-      first.index(), first.direction() == v1::DIRECTION_TO_MIN ? ":min" : ":max");
+  const std::string spelled =
+      absl::StrCat(first.index(), first.direction() == v1::DIRECTION_TO_MIN ? ":min" : ":max");
   ASSERT_EQ(Run(naming({spelled + "=bröad = leaf"})), 0) << said_;
   EXPECT_EQ(read().attributes->classes(0).attributes(0).name(), "bröad = leaf");
   EXPECT_THAT(Bytes("models/tiny/1/README.md"), HasSubstr("bröad = leaf"));
-  for (const std::string& wrong : std::initializer_list<std::string>
-       {spelled, spelled + "=two\nlines", spelled + "=a|b", spelled + "=\xff",
-        spelled + "=" + std::string(65, 'a'), std::string("first:max=a"), std::string("1:up=a"),
-        std::string("9999:max=a")}) {
+  for (const std::string& wrong : std::initializer_list<std::string>{
+           spelled, spelled + "=two\nlines", spelled + "=a|b", spelled + "=\xff",
+           spelled + "=" + std::string(65, 'a'), std::string("first:max=a"), std::string("1:up=a"),
+           std::string("9999:max=a")}) {
     EXPECT_EQ(Run(naming({spelled + "=other", wrong})), 1) << wrong;
     EXPECT_THAT(said_, HasSubstr("stylex-train: ")) << wrong;
   }
