@@ -65,7 +65,7 @@ absl::StatusOr<ExplanationPlan> MakeExplanationPlan(const v1::CounterfactualRequ
   plan.options.beam = request.attributes().empty() ? kBeam : 1;
   plan.options.certificate_candidates = checks.Count(
       "certificate_candidates", request.certificate_candidates(), 0, kMaxCertificateCandidates, 0);
-  plan.options.batch_size = model.search_batch();
+  plan.options.batch_size = model.explanation_batch();
   checks.NeedsRanges();
   STYLEX_RETURN_IF_ERROR(checks.Status());
   return plan;

@@ -37,18 +37,18 @@ double GeneratorMacs(const v1::GeneratorConfig& config) {
 }
 
 // A chunk of a search is what an Encode may have to wait for, so on a CPU it should take little
-// longer than an Encode does. Measured on 2 cores with bench/serving: p99 of Encode beside a search
-// is 1.4 to 1.8 times the idle one with 4e8 (2.7 to 5.2 times with 2e9) while a search computes on
-// one thread, and 3.7 times where a search's other threads compute on while its caller lets Encode
-// go first.
+// longer than an Encode does. Measured on 2 cores with serving_load and --search, a search
+// computing on both: p99 of Encode beside it was 17.5 ms with 4e8 and 14.0 ms with 2e8, in one run.
+// An explanation of one image is short, and somebody waits for it: its chunks are twice as large.
 int64_t SearchBatch(const Stylex& model) {
   if (model.device().is_cuda()) {
     return kMaxSearchBatch;
   }
-  constexpr double kMacsPerBatch = 4e8;
+  constexpr double kMacsPerBatch = 2e8;
+  constexpr double kFewest = 2;  // what a pass costs whatever its images would be lost on one
   const double macs = std::max(1.0, GeneratorMacs(model.config().generator()));
   return static_cast<int64_t>(
-      std::clamp(kMacsPerBatch / macs, 1.0, static_cast<double>(kMaxSearchBatch)));
+      std::clamp(kMacsPerBatch / macs, kFewest, static_cast<double>(kMaxSearchBatch)));
 }
 
 ModelShape MakeShape(const std::string& name, int64_t version, const Checkpoint& checkpoint) {
@@ -104,8 +104,8 @@ absl::Status WarmUp(const ServedModel& served, const WarmUpOptions& options) {
     STYLEX_RETURN_IF_ERROR(CheckSame(logits, single_logits, "logits"));
     turn.Yield();
   }
-  if (served.search_batch() > options.max_batch) {
-    model.LogitsOfStyles(model.Styles(single_w).Expand(served.search_batch()));
+  if (const int64_t largest = served.explanation_batch(); largest > options.max_batch) {
+    model.LogitsOfStyles(model.Styles(single_w).Expand(largest));
   }
   return absl::OkStatus();
 }
@@ -139,7 +139,8 @@ ServedModel::ServedModel(std::string name, int64_t version, Checkpoint checkpoin
       name_(std::move(name)),
       version_(version),
       shape_(MakeShape(name_, version_, checkpoint_)),
-      search_batch_(SearchBatch(checkpoint_.model)) {
+      search_batch_(SearchBatch(checkpoint_.model)),
+      explanation_batch_(std::min(2 * search_batch_, kMaxSearchBatch)) {
   if (shape_.has_ranges) {
     ranges_ = RangesFromIndex(*checkpoint_.attributes);
   }

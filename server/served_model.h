@@ -37,6 +37,8 @@ class ServedModel {
   // Images a generator batch of a search: small enough that a CPU is through with it well within
   // the time after which a cancelled call must have stopped.
   int64_t search_batch() const { return search_batch_; }
+  // The same of one image's explanation.
+  int64_t explanation_batch() const { return explanation_batch_; }
   // All that GetModel tells.
   v1::Model Describe() const;
   // An attribute of this model as answers show it: layer, channel, and the name from the index.
@@ -49,7 +51,7 @@ class ServedModel {
   int64_t version_;
   ModelShape shape_;
   std::optional<StyleRanges> ranges_;
-  int64_t search_batch_;
+  int64_t search_batch_, explanation_batch_;
 };
 
 struct WarmUpOptions {
