@@ -147,14 +147,14 @@ def once_loaded(method, request):
             time.sleep(0.1)
 
 
-def compare(model, address, image):
+def compare(model, name, address, image):
     """Largest differences between the server's answers and these networks'."""
     service = Service(model)
     image = pb.Image(data=pathlib.Path(image).read_bytes())
     with grpc.insecure_channel(address) as channel:
         stub = pb_grpc.ExplanationServiceStub(channel)
-        encoded = once_loaded(stub.Encode, pb.EncodeRequest(image=image))
-        drawn = stub.Reconstruct(pb.ReconstructRequest(image=image))
+        encoded = once_loaded(stub.Encode, pb.EncodeRequest(model=name, image=image))
+        drawn = stub.Reconstruct(pb.ReconstructRequest(model=name, image=image))
     own_encoded = service.Encode(pb.EncodeRequest(image=image), None)
     own_drawn = service.Reconstruct(pb.ReconstructRequest(image=image), None)
     pairs = {
@@ -189,7 +189,8 @@ def main():
         torch.set_num_threads(options.torch_threads)
     model = Stylex(options.checkpoint)
     if options.compare:
-        sys.exit(0 if compare(model, options.compare, options.image) else 1)
+        name = options.checkpoint.resolve().parent.name
+        sys.exit(0 if compare(model, name, options.compare, options.image) else 1)
     serve(model, options.workers)
 
 
