@@ -142,6 +142,21 @@ StylexTraining::StylexTraining(const v1::TrainConfig& config,
       MakeAdam(discriminator_->parameters(), stylex.discriminator_lr(), stylex.beta1(),
                stylex.beta2(), LazyRatio(stylex.r1_interval()));
   mean_path_length_ = torch::zeros({}, device);
+  if (stylex.constant_to_rgb()) {
+    MakeColoursConstant();
+  }
+}
+
+void StylexTraining::MakeColoursConstant() {
+  const torch::NoGradGuard no_grad;
+  for (const Networks* networks : {&networks_, &averaged_}) {
+    for (auto& [name, tensor] : networks->NamedTensors()) {
+      if (name.starts_with("generator.to_rgb") && name.ends_with("_affine.weight")) {
+        tensor.zero_();
+        tensor.requires_grad_(false);
+      }
+    }
+  }
 }
 
 absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
@@ -183,6 +198,9 @@ absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
         tensor.zero_();
       }
     }
+  }
+  if (config_.stylex().constant_to_rgb()) {
+    MakeColoursConstant();
   }
   for (const v1::FileHash& file : from.files()) {
     started_from_ += file.name() == kWeightsFile ? file.sha256() : "";

@@ -61,6 +61,9 @@ class StylexTraining {
   void Restore(const TrainingState& state);
 
  private:
+  // See StylexTraining.constant_to_rgb.
+  void MakeColoursConstant();
+
   struct RealBatch {
     torch::Tensor images;
     // Of the classifier; undefined without an encoder.

@@ -104,6 +104,31 @@ TEST(StartFromTest, TrainsOnFromThere) {
   EXPECT_GT(after.abs().min().item<double>(), 0);
 }
 
+TEST(StartFromTest, ConstantColoursDoNotDependOnTheLatentAndStaySo) {
+  v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
+  const StylexTraining earlier = Training(config, 1);
+  config.mutable_stylex()->set_constant_to_rgb(true);
+  StylexTraining later = Training(config, 2);
+  ASSERT_TRUE(later.StartFrom({earlier.Averaged(), std::nullopt}).ok());
+  const auto rgb_of = [&](int seed) {
+    const torch::NoGradGuard no_grad;
+    torch::manual_seed(seed);
+    return later.Averaged().Styles(torch::randn({1, 8 + 2})).rgb;
+  };
+  later.Step(torch::rand({4, 3, 16, 16}) * 2 - 1, false);
+  EXPECT_TRUE(torch::equal(rgb_of(1), rgb_of(2)));
+  TrainingState state = later.State();
+  for (const auto& [name, tensor] : state.tensors) {
+    if (name.find("to_rgb") != std::string::npos && name.ends_with("_affine.weight")) {
+      EXPECT_EQ(tensor.abs().max().item<double>(), 0) << name;
+    }
+  }
+  // What there is instead of a dependence is learned.
+  EXPECT_FALSE(
+      torch::equal(state.tensors.at("networks.generator.to_rgb1_affine.bias"),
+                   earlier.averaged_networks().NamedTensors().at("generator.to_rgb1_affine.bias")));
+}
+
 TEST(StartFromTest, ResumingNeedsTheSameStart) {
   v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
   const StylexTraining plain = Training(config, 1);
