@@ -32,34 +32,23 @@ ImageVariants::ImageVariants(const Stylex& model, const StyleRanges& ranges,
   TORCH_CHECK(options_.batch_size > 0, "batch size ", options_.batch_size);
   values_ = styles.conv[0].to(torch::kCPU, torch::kFloat32).contiguous();
   if (model.device().is_cpu()) {
-    OnOneCore([&] {
-      const torch::NoGradGuard no_grad_here;
-      singles_.emplace(model.Plan(), styles);
-    });
+    OnOneCore([&] { singles_.emplace(model.Plan(), styles); });
   }
 }
 
 const SynthesisTrace& ImageVariants::Trace() const {
-  if (!trace_ && singles_) {
-    OnOneCore([this] {
-      const torch::NoGradGuard no_grad;
-      trace_ = model_.Trace(styles_);
-    });
-  } else if (!trace_) {
-    trace_ = model_.Trace(styles_);
+  if (!trace_) {
+    OnOneCore([this] { trace_ = model_.Trace(styles_); });
   }
   return *trace_;
 }
 
 torch::Tensor ImageVariants::BaseLogits() const {
   torch::NoGradGuard no_grad;
-  if (!singles_) {
-    return model_.Logits(Trace().image.clamp(-1, 1))[0].to(torch::kCPU);
-  }
   torch::Tensor logits;
   OnOneCore([&] {
-    const torch::NoGradGuard no_grad_here;
-    logits = model_.Logits(singles_->image().clamp(-1, 1))[0];
+    const torch::Tensor image = singles_ ? singles_->image() : Trace().image;
+    logits = model_.Logits(image.clamp(-1, 1))[0].to(torch::kCPU);
   });
   return logits;
 }

@@ -240,7 +240,7 @@ void ScreeningRace::LearnErrors() {
 Estimate ScreeningRace::EstimateMove(int64_t move, bool blind) const {
   const std::vector<double>& scales = errors_.scale[static_cast<size_t>(move)];
   struct Group {
-    double known = 0, sum = 0, missing = 0, predicted = 0;
+    double known = 0, sum = 0, missing = 0;
   };
   std::vector<Group> groups(groups_.size());
   double scatter = 0, degrees = 0, exact = 0;

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -60,13 +62,13 @@ absl::Status NameCommand(const CommonOptions& common, const NameOptions& options
                           OpenCheckpoint(common, options.checkpoint, Encoding::kOptional));
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   v1::AttributeIndex index = *checkpoint.attributes;
-  std::map<Named, int> found;
+  std::set<Named> found;
   for (v1::ClassAttributes& of_class : *index.mutable_classes()) {
     for (v1::Attribute& attribute : *of_class.mutable_attributes()) {
       const Named named(attribute.index(), attribute.direction());
       if (const auto name = names.find(named); name != names.end()) {
         attribute.set_name(name->second);
-        ++found[named];
+        found.insert(named);
       }
     }
   }

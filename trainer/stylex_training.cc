@@ -93,8 +93,7 @@ std::optional<std::string> NameBeforeGrowing(const std::string& name, int grown)
 }
 
 bool IsColourWeight(const std::string& name) {
-  return name.starts_with("generator.to_rgb") && name.ends_with("_weight") &&
-         name.find("_affine") == std::string::npos;
+  return name.starts_with("generator.to_rgb") && name.ends_with("_weight");
 }
 
 }  // namespace
