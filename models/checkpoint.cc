@@ -16,7 +16,6 @@
 namespace stylex {
 namespace {
 
-constexpr char kClassifierPrefix[] = "classifier.";
 constexpr int kAttributeSchemaVersion = 1;
 
 std::map<std::string, torch::Tensor> ClassifierTensors(const MobileNetV2& network) {

@@ -13,6 +13,9 @@
 
 namespace stylex {
 
+// What the built-in classifier's tensors are called in weights.safetensors begins with this.
+inline constexpr char kClassifierPrefix[] = "classifier.";
+
 struct Checkpoint {
   Stylex model;
   std::optional<v1::AttributeIndex> attributes;

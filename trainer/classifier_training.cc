@@ -8,13 +8,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <iterator>
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "models/checkpoint.h"
 #include "models/json_message.h"
 #include "models/safetensors.h"
+#include "models/version_directory.h"
 #include "trainer/batch_loader.h"
 #include "trainer/training_state.h"
 
@@ -208,12 +213,44 @@ absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& datas
   return absl::OkStatus();
 }
 
-absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& work_directory) {
+namespace {
+
+absl::StatusOr<TrainedClassifier> ReadCheckpointClassifier(const std::string& directory) {
+  TrainedClassifier trained;
+  STYLEX_ASSIGN_OR_RETURN(trained.config, ReadVersion(directory));
+  if (trained.config.classifier().architecture() == "torchscript") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        directory, ": its classifier is a TorchScript file; give ", directory, "/", kClassifierFile));
+  }
+  trained.network = MakeNetwork(trained.config);
+  const std::string path = absl::StrCat(directory, "/", kWeightsFile);
+  STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
+  SafeTensors own;
+  for (const auto& [name, tensor] : content.tensors) {
+    if (absl::string_view rest = name; absl::ConsumePrefix(&rest, kClassifierPrefix)) {
+      own.tensors[std::string(rest)] = tensor;
+    }
+  }
+  STYLEX_RETURN_IF_ERROR(
+      CopyTensors(own, path, "its classifier", NamedTensors(trained.network)));
+  google::protobuf::Map<std::string, double>& metrics = *trained.config.mutable_metrics();
+  for (auto metric = metrics.begin(); metric != metrics.end();) {
+    metric = metric->first.starts_with("classifier_") ? std::next(metric) : metrics.erase(metric);
+  }
+  return trained;
+}
+
+}  // namespace
+
+absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& directory) {
+  if (std::filesystem::exists(absl::StrCat(directory, "/", kModelFile))) {
+    return ReadCheckpointClassifier(directory);
+  }
   TrainedClassifier trained;
   STYLEX_RETURN_IF_ERROR(
-      ReadJsonMessage(absl::StrCat(work_directory, "/", kConfigFile), &trained.config));
+      ReadJsonMessage(absl::StrCat(directory, "/", kConfigFile), &trained.config));
   trained.network = MakeNetwork(trained.config);
-  const std::string path = absl::StrCat(work_directory, "/", kClassifierWeightsFile);
+  const std::string path = absl::StrCat(directory, "/", kClassifierWeightsFile);
   STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
   STYLEX_RETURN_IF_ERROR(
       CopyTensors(content, path, "this classifier", NamedTensors(trained.network)));

@@ -39,8 +39,9 @@ struct TrainedClassifier {
   MobileNetV2 network{nullptr};
   v1::ModelConfig config;  // classifier, labels, resolution, channels, metrics
 };
-// Reads what TrainClassifier left.
-absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& work_directory);
+// Reads what TrainClassifier left in a work directory, or the classifier of a checkpoint's version
+// directory. INVALID_ARGUMENT where the checkpoint's is a TorchScript file.
+absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& directory);
 // INVALID_ARGUMENT naming `path` when the classifier that lies there has other classes than
 // `model`, as far as their number goes, or another size of images.
 absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,

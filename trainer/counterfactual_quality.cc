@@ -79,15 +79,8 @@ absl::StatusOr<ImageQuality> QualityOfImage(const Stylex& model, const StyleRang
   const torch::Tensor ranked = std::get<1>(base.topk(2)).flatten();
   const int64_t decided = ranked[0].item<int64_t>();
   const int64_t target = ranked[1].item<int64_t>();
-  CounterfactualOptions search;
-  search.target = target;
-  search.max_attributes = kMostAttributes;
-  search.minimal = false;  // one weakened to the border would convince nobody else
-  search.shortlist = options.joint_candidates;
-  search.beam = options.beam;
-  STYLEX_ASSIGN_OR_RETURN(
-      const CounterfactualResult result,
-      FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search));
+  STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult result,
+                          SearchJointly(model, styles, ranges, target, options));
   if (result.outcome != CounterfactualOutcome::kFlipped) {
     return quality;
   }

@@ -12,7 +12,6 @@
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
-#include "explain/counterfactual.h"
 #include "explain/image_variants.h"
 #include "explain/metrics.h"
 #include "models/pixels.h"
@@ -123,15 +122,8 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Stylex& model, const StyleRange
                      target));
   STYLEX_ASSIGN_OR_RETURN(const Ordered by_strength, flip(strongest));
   outcome.flipped[Choice::kStrongestSingles] = by_strength.flipped;
-  CounterfactualOptions search;
-  search.target = target;
-  search.max_attributes = kMostAttributes;
-  search.minimal = false;
-  search.shortlist = options.joint_candidates;
-  search.beam = options.beam;
-  STYLEX_ASSIGN_OR_RETURN(
-      const CounterfactualResult found,
-      FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search));
+  STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult found,
+                          SearchJointly(model, styles, ranges, target, options));
   Flipped& joint = outcome.flipped[Choice::kJoint];
   joint.fill(false);
   if (found.outcome == CounterfactualOutcome::kFlipped) {
@@ -229,6 +221,18 @@ FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const S
   flips.beam = options.beam;
   flips.workers = model.device().is_cpu() ? torch::get_num_threads() : 1;
   return flips;
+}
+
+absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
+                                                   const StyleRanges& ranges, int64_t target,
+                                                   const FlipOptions& options) {
+  CounterfactualOptions search;
+  search.target = target;
+  search.max_attributes = kMostAttributes;
+  search.minimal = false;
+  search.shortlist = options.joint_candidates;
+  search.beam = options.beam;
+  return FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search);
 }
 
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,

@@ -9,6 +9,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "explain/counterfactual.h"
+#include "explain/style_space.h"
 #include "models/checkpoint.h"
 #include "trainer/commands.h"
 #include "trainer/dataset.h"
@@ -66,6 +68,12 @@ struct FlipOptions {
 
 // As the command line asks for them; as many workers as LibTorch has threads on a CPU.
 FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model);
+
+// The joint search as every measurement here asks for it: at most kMostAttributes moves, not made
+// minimal (one weakened to the border would convince nobody else). styles: one image.
+absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
+                                                   const StyleRanges& ranges, int64_t target,
+                                                   const FlipOptions& options);
 
 // What is explained is the decision on the reconstruction; the target is that decision's runner-up,
 // so nothing counts as flipped before something has been moved. A flip within k attributes means

@@ -11,29 +11,24 @@
 
 namespace stylex {
 
-absl::Status OnEachImage(const Dataset& dataset, Split split, const std::vector<int64_t>& order,
-                         int workers, const std::string& title, Run* run,
-                         const std::function<absl::Status(const Bitmap& image, size_t i)>& work) {
-  std::atomic<size_t> next = 0;
+absl::Status OnEach(int64_t count, int workers, const std::string& title, Run* run,
+                    const std::function<absl::Status(int64_t i)>& work) {
+  std::atomic<int64_t> next = 0;
   Mutex mutex;
   absl::Status failure;
   int64_t done = 0;
-  run->StartProgress(title, 0, static_cast<int64_t>(order.size()));
+  run->StartProgress(title, 0, count);
   const auto loop = [&] {
     if (workers > 1) {
       torch::set_num_threads(1);
     }
     torch::NoGradGuard no_grad;
-    for (size_t i = next++; i < order.size(); i = next++) {
-      const absl::StatusOr<Bitmap> bitmap = dataset.Load(split, order[i]);
-      const absl::Status status = bitmap.ok() ? work(*bitmap, i) : absl::OkStatus();
+    for (int64_t i = next++; i < count; i = next++) {
+      const absl::Status status = work(i);
       MutexLock lock(&mutex);
-      if (!bitmap.ok()) {
-        run->Warn("left out: " + std::string(bitmap.status().message()));
-      }
       if (!status.ok()) {
         failure.Update(status);
-        next = order.size();
+        next = count;
         return;
       }
       run->Progress(++done, "");
@@ -49,6 +44,21 @@ absl::Status OnEachImage(const Dataset& dataset, Split split, const std::vector<
   STYLEX_RETURN_IF_ERROR(failure);
   run->EndProgress();
   return absl::OkStatus();
+}
+
+absl::Status OnEachImage(const Dataset& dataset, Split split, const std::vector<int64_t>& order,
+                         int workers, const std::string& title, Run* run,
+                         const std::function<absl::Status(const Bitmap& image, size_t i)>& work) {
+  return OnEach(static_cast<int64_t>(order.size()), workers, title, run,
+                [&](int64_t i) -> absl::Status {
+                  const size_t place = static_cast<size_t>(i);
+                  const absl::StatusOr<Bitmap> bitmap = dataset.Load(split, order[place]);
+                  if (!bitmap.ok()) {
+                    run->Warn("left out: " + std::string(bitmap.status().message()));
+                    return absl::OkStatus();
+                  }
+                  return work(*bitmap, place);
+                });
 }
 
 }  // namespace stylex

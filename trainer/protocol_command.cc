@@ -188,6 +188,7 @@ absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandO
   protocol.seed = common.seed;
   const int64_t asked = options.evaluate.flip_images;
   protocol.images = table2 && asked == 0 ? kTable2Images : asked;
+  protocol.search = FlipOptionsOf(options.evaluate, common.seed, checkpoint.model);
   protocol.population = table2 ? kTable2Population : kHeldOutPopulation;
   Report report;
   if (table2) {

@@ -15,15 +15,17 @@
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
 #include "trainer/dataset.h"
+#include "trainer/evaluation.h"
 #include "trainer/run.h"
 
 namespace stylex {
 
 // Who chose what is moved.
-enum class Method { kNothing, kRandom, kExemplars, kAttFind };
-inline constexpr std::array<Method, 4> kMethods = {Method::kNothing, Method::kRandom,
-                                                   Method::kExemplars, Method::kAttFind};
-std::string NameOf(Method method);   // "nothing", "random", "wu", "attfind"
+enum class Method { kNothing, kRandom, kExemplars, kAttFind, kJoint };
+// Those with a list that serves all images; kJoint searches on each.
+inline constexpr std::array<Method, 4> kListMethods = {Method::kNothing, Method::kRandom,
+                                                       Method::kExemplars, Method::kAttFind};
+std::string NameOf(Method method);   // "nothing", "random", "wu", "attfind", "joint"
 std::string TitleOf(Method method);  // for tables
 
 inline constexpr int64_t kMovedAtOnce = 10;
@@ -40,6 +42,7 @@ struct ProtocolOptions {
   int64_t repeats = 10;      // table 2 alone
   int64_t images = 1000;     // a repeat; held out: 0 is all
   int64_t population = 380;  // training images that exemplars are taken from
+  FlipOptions search = {};   // held out alone: the joint search; its `images` is not used
 };
 
 struct RepeatedRate {
@@ -64,7 +67,8 @@ struct HeldOutFigures {
   int64_t images = 0;
   // Decided otherwise than the photograph, nothing moved; none where there are no photographs.
   std::optional<int64_t> reconstruction_flips;
-  // flips[method][i]: images whose decision becomes the runner-up with the first kCounts[i] moved.
+  // flips[method][i]: images whose decision becomes the runner-up with the first kCounts[i] moved;
+  // kJoint: with at most so many, chosen for the image.
   std::map<Method, std::array<int64_t, kCounts.size()>> flips;
 };
 

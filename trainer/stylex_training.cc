@@ -259,8 +259,9 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
   const int64_t n = real.images.size(0);
   if (!HasEncoder(config_.model())) {
     drawn.from_encoder = false;
-    drawn.images = networks_.generator->synthesize(networks_.generator->styles(MixedLatents(n)),
-                                                   Noise::kRandom);
+    const StyleVectors styles = networks_.generator->styles(MixedLatents(n));
+    drawn.styles = styles.conv;
+    drawn.images = networks_.generator->synthesize(styles, Noise::kRandom);
     return drawn;
   }
   drawn.from_encoder = !IsMappingStep();
@@ -276,8 +277,10 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
     const int64_t size = config_.model().generator().latent_size();
     drawn.latent = networks_.mapping->forward(torch::randn({n, size}, real.images.options()));
   }
-  const torch::Tensor w = torch::cat({drawn.latent, condition}, 1);
-  drawn.images = networks_.generator->synthesize(networks_.generator->styles(w), Noise::kRandom);
+  const StyleVectors styles =
+      networks_.generator->styles(torch::cat({drawn.latent, condition}, 1));
+  drawn.styles = styles.conv;
+  drawn.images = networks_.generator->synthesize(styles, Noise::kRandom);
   return drawn;
 }
 
@@ -343,6 +346,11 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     if (perceptual.defined()) {
       loss = loss + perceptual * weights.perceptual();
       Record(metrics, lpips_ == nullptr ? "loss_perceptual" : "loss_lpips", perceptual);
+    }
+    if (weights.style_sparsity() > 0) {
+      const torch::Tensor sparsity = StyleSparsity(drawn.styles);
+      loss = loss + sparsity * weights.style_sparsity();
+      Record(metrics, "style_sparsity", sparsity);
     }
     const int64_t interval = config_.stylex().latent_interval();
     if (weights.latent() > 0 && step_ % interval == 0) {

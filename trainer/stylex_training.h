@@ -73,6 +73,7 @@ class StylexTraining {
   };
   struct Drawn {
     torch::Tensor latent;  // E(x) or mapping(z), [B, latent_size]; undefined without an encoder
+    torch::Tensor styles;  // the convolutions', [B, S]
     torch::Tensor images;
     bool from_encoder = true;
   };

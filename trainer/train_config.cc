@@ -61,6 +61,7 @@ v1::TrainConfig DefaultPreset() {
   stylex.mutable_weights()->set_kl(1);
   stylex.mutable_weights()->set_path_length(2);
   stylex.mutable_weights()->set_kl_mapping(0);
+  stylex.mutable_weights()->set_style_sparsity(0);
   stylex.set_r1_gamma(0.1);
   stylex.set_r1_interval(16);
   stylex.set_path_length_interval(4);
@@ -172,6 +173,7 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.kl", stylex.weights().kl());
   weight("weights.klMapping", stylex.weights().kl_mapping());
   weight("weights.pathLength", stylex.weights().path_length());
+  weight("weights.styleSparsity", stylex.weights().style_sparsity());
   faults->Check(stylex.r1_interval() >= 1, "stylex.r1Interval", stylex.r1_interval(),
                 "1 or greater");
   faults->Check(stylex.latent_interval() >= 1, "stylex.latentInterval", stylex.latent_interval(),

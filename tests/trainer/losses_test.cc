@@ -80,6 +80,10 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   }
   folder.Write("perceptual", PerceptualLoss(real_taps, fake_taps));
 
+  const torch::Tensor styles = torch::randn({5, 7});
+  folder.Write("styles", styles);
+  folder.Write("style_sparsity", StyleSparsity(styles));
+
   const torch::Tensor images = x.clone().requires_grad_(true);
   const torch::Tensor a = torch::randn({24, 5}) * 0.3;
   const torch::Tensor b = torch::randn({5});
@@ -99,6 +103,20 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
     folder.Write(absl::StrCat(name, "_mean"), mean);
   }
   folder.CompareWith("tests/trainer/reference_losses.py");
+}
+
+TEST(LossesTest, StyleSparsityLeavesCoordinatesAtRestAlone) {
+  const torch::Tensor styles = torch::randn({6, 3}, torch::kFloat64);
+  styles.select(1, 1).fill_(0.7);  // the same for every image
+  styles.requires_grad_(true);
+  StyleSparsity(styles).backward();
+  EXPECT_TRUE(styles.grad().isfinite().all().item<bool>());
+  EXPECT_LT(styles.grad().select(1, 1).abs().max().item<double>(), 1e-9);
+  for (const int64_t i : {0, 5, 9}) {
+    const double slope =
+        Slope(styles.detach(), i, [&] { return StyleSparsity(styles).item<double>(); });
+    EXPECT_NEAR(styles.grad().view(-1)[i].item<double>(), slope, 1e-7) << i;
+  }
 }
 
 TEST(LossesTest, R1AgreesWithFiniteDifferences) {

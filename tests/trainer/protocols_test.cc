@@ -209,6 +209,38 @@ TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
   EXPECT_THAT(figures.flips.at(Method::kNothing), ElementsAre(0, 0, 0, 0));
 }
 
+TEST_F(ProtocolsTest, HeldOutCountsWhatASearchOnEachImageFinds) {
+  FlipOptions search;
+  search.joint_candidates = 8;
+  search.beam = 2;
+  search.workers = 2;
+  const HeldOutFigures figures =
+      HeldOut(*checkpoint_, pictures_,
+              {.seed = 3, .images = 0, .population = 0, .search = search}, run())
+          .value();
+  const Stylex& model = tiny_.stylex;
+  std::array<int64_t, kCounts.size()> flips{};
+  for (int64_t n = 0; n < kValidation; ++n) {
+    torch::NoGradGuard no_grad;
+    const StyleVectors styles =
+        model.StylesOfImages(BitmapToTensor(pictures_.Load(Split::kValidation, n).value()));
+    CounterfactualOptions options;
+    options.target = model.LogitsOfStyles(styles)[0].argsort(0, true)[1].item<int64_t>();
+    options.minimal = false;
+    options.shortlist = 8;
+    options.beam = 2;
+    const CounterfactualResult found =
+        FindCounterfactual(model, styles, tiny_.ranges, AllMoves(tiny_.ranges.size()), options)
+            .value();
+    for (size_t i = 0; i < kCounts.size(); ++i) {
+      flips[i] += found.outcome == CounterfactualOutcome::kFlipped &&
+                  found.applied.size() <= static_cast<size_t>(kCounts[i]);
+    }
+  }
+  EXPECT_EQ(figures.flips.at(Method::kJoint), flips);
+  EXPECT_GT(flips[3], 0) << "the test sees no flips at all";
+}
+
 TEST_F(ProtocolsTest, TheBaselineMovesWhatExemplarsShare) {
   const HeldOutFigures figures =
       HeldOut(*checkpoint_, pictures_, {.seed = 3, .images = 0, .population = 0}, run()).value();
@@ -242,7 +274,7 @@ TEST_F(ProtocolsTest, TheBaselineMovesWhatExemplarsShare) {
 TEST_F(ProtocolsTest, Table2RepeatsWithTheSameSeedAndReportsItsSpread) {
   const ProtocolOptions options{.seed = 4, .repeats = 3, .images = 30, .population = 0};
   const auto rates = Table2(*checkpoint_, pictures_, options, run()).value();
-  for (const Method method : kMethods) {
+  for (const Method method : kListMethods) {
     const RepeatedRate& rate = rates.at(method);
     ASSERT_EQ(rate.rates.size(), 3);
     const double mean = (rate.rates[0] + rate.rates[1] + rate.rates[2]) / 3;

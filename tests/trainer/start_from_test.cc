@@ -129,6 +129,25 @@ TEST(StartFromTest, ConstantColoursDoNotDependOnTheLatentAndStaySo) {
                    earlier.averaged_networks().NamedTensors().at("generator.to_rgb1_affine.bias")));
 }
 
+TEST(StartFromTest, StyleSparsityBringsStylesToRest) {
+  const auto spread_after_training = [](double weight) {
+    v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
+    config.mutable_stylex()->set_generator_lr(0.01);
+    config.mutable_stylex()->mutable_weights()->set_style_sparsity(weight);
+    StylexTraining training = Training(config, 1);
+    for (int64_t step = 0; step < 60; ++step) {
+      torch::manual_seed(static_cast<uint64_t>(step));
+      training.Step(torch::rand({4, 3, 16, 16}) * torch::rand({4, 3, 1, 1}) * 2 - 1, false);
+    }
+    const torch::NoGradGuard no_grad;
+    torch::manual_seed(7);
+    const torch::Tensor images = torch::rand({16, 3, 16, 16}) * torch::rand({16, 3, 1, 1}) * 2 - 1;
+    const Stylex model = training.Averaged();
+    return model.StylesOfImages(images).conv.std(0).mean().item<double>();
+  };
+  EXPECT_LT(spread_after_training(10), 0.5 * spread_after_training(0));
+}
+
 TEST(StartFromTest, ResumingNeedsTheSameStart) {
   v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
   const StylexTraining plain = Training(config, 1);

@@ -122,6 +122,25 @@ TEST_F(StudyCommandsTest, AStudyIsMadeAndScored) {
   EXPECT_THAT(said_, AllOf(HasSubstr("0.7500 +- 0.2500"), HasSubstr("2 participants")));
 }
 
+TEST_F(StudyCommandsTest, ACheckpointsClassifierIsTakenForAnotherExplainer) {
+  ASSERT_EQ(Run(With(Common("stylex", "on"),
+                     {"--config", Path("config.json"), "--classifier", Path("models/tiny/1"),
+                      "--start-from", Path("models/tiny/1"), "--output", Path("models_on"),
+                      "--name", "tiny"})),
+            0)
+      << said_;
+  const Checkpoint first = LoadCheckpoint(Path("models/tiny/1")).value();
+  const Checkpoint second = LoadCheckpoint(Path("models_on/tiny/1")).value();
+  torch::manual_seed(1);
+  const torch::Tensor x = torch::rand({4, 3, 16, 16}) * 2 - 1;
+  EXPECT_TRUE(torch::equal(first.model.Logits(x), second.model.Logits(x)));
+  const auto& metrics = second.model.config().metrics();
+  EXPECT_TRUE(metrics.contains("classifier_accuracy"));
+  for (const auto& [name, value] : metrics) {
+    EXPECT_TRUE(name.starts_with("classifier_")) << name << " is of the other explainer";
+  }
+}
+
 TEST_F(StudyCommandsTest, AttributesAreNamedAllOrNone) {
   const auto naming = [](const std::vector<std::string>& names) {
     return With({"name", "--checkpoint", Path("models/tiny/1")}, names);
