@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kPathLengthDecay = 0.01;
 // Keeps the gradient finite at coordinates that have come to rest.
-constexpr double kLeastStyleVariance = 1e-6;
+constexpr double kLeastSquaredMove = 1e-6;
 
 torch::Tensor UnitMeanSquare(const torch::Tensor& x) {
   // The epsilon keeps the gradient finite at positions where no channel is active.
@@ -68,10 +68,8 @@ torch::Tensor KlLoss(const torch::Tensor& real_logits, const torch::Tensor& fake
   return (p.exp() * (p - q)).sum(1).mean();
 }
 
-torch::Tensor StyleSparsity(const torch::Tensor& styles) {
-  TORCH_CHECK(styles.dim() == 2 && styles.size(0) >= 2, "style sparsity of a single image");
-  const torch::Tensor variance = (styles - styles.mean(0, true)).square().mean(0);
-  return (variance + kLeastStyleVariance).sqrt().mean();
+torch::Tensor MoveSparsity(const torch::Tensor& changes) {
+  return (changes.square().mean(0) + kLeastSquaredMove).sqrt().mean();
 }
 
 }  // namespace stylex

@@ -33,10 +33,10 @@ torch::Tensor PerceptualLoss(const std::vector<torch::Tensor>& real,
 // KL(softmax(real_logits) || softmax(fake_logits)): sum over classes, mean over images.
 torch::Tensor KlLoss(const torch::Tensor& real_logits, const torch::Tensor& fake_logits);
 
-// Mean over style coordinates of their standard deviation over the batch. styles [N, S], N >= 2. A
-// group lasso on what images differ in: a coordinate that does little comes to rest altogether, and
-// what it did moves to fewer, stronger ones.
-torch::Tensor StyleSparsity(const torch::Tensor& styles);
+// Mean over style coordinates of the root mean square, over images, of how far each was moved.
+// changes [N, S]. A group lasso: a coordinate whose moves do little comes to rest altogether, and
+// what it did is left to fewer, stronger ones.
+torch::Tensor MoveSparsity(const torch::Tensor& changes);
 
 }  // namespace stylex
 

@@ -21,10 +21,11 @@
 namespace stylex {
 namespace {
 
-constexpr int64_t kLogIntervalSteps = 50;
+constexpr int64_t kLogIntervalSteps = 25;
 constexpr int64_t kQuickImages = 512;  // validation images of the quick look
 constexpr int64_t kQuickBatch = 64;
 constexpr int64_t kGridColumns = 16;
+constexpr int64_t kFewMoves = 10;
 constexpr int64_t kSampleRows = 4;   // of a plain StyleGAN2
 constexpr uint64_t kSampleSeed = 1;  // the same z's at every look
 
@@ -83,12 +84,13 @@ absl::Status LookAtSamples(const StylexTraining& training, Run* run) {
 }
 
 // Agreement, KL and L1 on the first validation images, and a grid: photographs above their
-// reconstructions with and without the class condition.
+// reconstructions with the class condition, without it, and with that of the runner-up.
 absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset& dataset,
                                    Run* run) {
   torch::NoGradGuard no_grad;
   const Stylex model = training.Averaged();
   double agree = 0, kl = 0, l1 = 0, agree_latent = 0;
+  double swapped = 0, swapped_by_few = 0;
   int64_t images = 0;
   std::vector<torch::Tensor> rows;
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
@@ -98,21 +100,37 @@ absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset
         const torch::Tensor x = batch.images.to(model.device());
         const torch::Tensor logits = model.Logits(x);
         torch::Tensor w = model.Encode(x, logits);
-        const torch::Tensor drawn = model.Synthesize(model.Styles(w));
+        StyleVectors styles = model.Styles(w);
+        const torch::Tensor drawn = model.Synthesize(styles);
         const torch::Tensor drawn_logits = model.Logits(drawn);
         // The same latents with the condition set to nothing: how much of the class is in them.
         w = w.clone();
-        w.narrow(1, w.size(1) - ConditionSize(model.config()), ConditionSize(model.config()))
-            .zero_();
+        torch::Tensor condition =
+            w.narrow(1, w.size(1) - ConditionSize(model.config()), ConditionSize(model.config()));
+        condition.zero_();
         const torch::Tensor latent_only = model.Synthesize(model.Styles(w));
         const torch::Tensor decided = logits.argmax(1);
+        // And with the two greatest logits exchanged: how far the condition decides, and how far the
+        // coordinates do that it moves most.
+        const auto [best, classes] = logits.topk(2);
+        const torch::Tensor runner_up = classes.select(1, 1);
+        condition.copy_(
+            Condition(model.config(), logits.scatter(1, classes, best.flip(1))));
+        const StyleVectors others = model.Styles(w);
+        const torch::Tensor other_class = model.Synthesize(others);
+        swapped += runner_up.eq(model.Logits(other_class).argmax(1)).sum().item<double>();
+        const torch::Tensor furthest = std::get<1>(
+            (others.conv - styles.conv).abs().topk(std::min(kFewMoves, styles.conv.size(1))));
+        styles.conv = styles.conv.scatter(1, furthest, others.conv.gather(1, furthest));
+        swapped_by_few +=
+            runner_up.eq(model.LogitsOfStyles(styles).argmax(1)).sum().item<double>();
         agree += decided.eq(drawn_logits.argmax(1)).sum().item<double>();
         agree_latent += decided.eq(model.Logits(latent_only).argmax(1)).sum().item<double>();
         kl += KlPerImage(logits, drawn_logits).sum().item<double>();
         l1 += L1PerImage(x, drawn).sum().item<double>();
         images += x.size(0);
         if (rows.empty()) {
-          rows = {x, drawn, latent_only};
+          rows = {x, drawn, latent_only, other_class};
         }
         return absl::OkStatus();
       }));
@@ -120,6 +138,8 @@ absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset
   return WriteLook(std::move(rows),
                    {{"agreement", agree / n},
                     {"agreement_without_condition", agree_latent / n},
+                    {"flips_by_condition", swapped / n},
+                    {"flips_by_its_ten_furthest", swapped_by_few / n},
                     {"kl", kl / n},
                     {"l1", l1 / n}},
                    training, model.config(), run);

@@ -207,6 +207,10 @@ absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
   return absl::OkStatus();
 }
 
+torch::Tensor StylexTraining::Drawn::Probabilities() const {
+  return logits.defined() ? torch::softmax(logits, 1) : torch::Tensor();
+}
+
 StylexTraining::RealBatch StylexTraining::Classify(const torch::Tensor& images) const {
   torch::NoGradGuard no_grad;
   RealBatch real;
@@ -239,6 +243,11 @@ bool StylexTraining::IsMappingStep() const {
   return interval > 0 && step_ % interval == interval - 1;
 }
 
+bool StylexTraining::IsSwapStep() const {
+  const int64_t interval = config_.stylex().swap_interval();
+  return interval > 0 && step_ % interval == 0;
+}
+
 double StylexTraining::ConditionDropout() const {
   const v1::StylexTraining& stylex = config_.stylex();
   const double done =
@@ -259,27 +268,34 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
   const int64_t n = real.images.size(0);
   if (!HasEncoder(config_.model())) {
     drawn.from_encoder = false;
-    const StyleVectors styles = networks_.generator->styles(MixedLatents(n));
-    drawn.styles = styles.conv;
-    drawn.images = networks_.generator->synthesize(styles, Noise::kRandom);
+    drawn.images = networks_.generator->synthesize(networks_.generator->styles(MixedLatents(n)),
+                                                   Noise::kRandom);
     return drawn;
   }
   drawn.from_encoder = !IsMappingStep();
-  torch::Tensor condition = Condition(config_.model(), real.logits);
+  drawn.swapped = drawn.from_encoder && IsSwapStep();
+  drawn.logits = drawn.swapped ? real.logits.roll(1, 0) : real.logits;
+  torch::Tensor condition = Condition(config_.model(), drawn.logits);
   if (drawn.from_encoder) {
     drawn.latent = networks_.encoder->forward(real.images);
+  }
+  if (drawn.from_encoder && !drawn.swapped) {
     // Without its condition an image must carry its class in the latent, and so in coordinates that
     // an explanation can move (field §4.2).
     if (const double dropout = ConditionDropout(); dropout > 0) {
       condition = condition * (torch::rand({n, 1}, condition.options()) >= dropout);
     }
-  } else {
+  } else if (!drawn.from_encoder) {
     const int64_t size = config_.model().generator().latent_size();
     drawn.latent = networks_.mapping->forward(torch::randn({n, size}, real.images.options()));
   }
   const StyleVectors styles =
       networks_.generator->styles(torch::cat({drawn.latent, condition}, 1));
-  drawn.styles = styles.conv;
+  if (drawn.swapped) {
+    const torch::Tensor own = Condition(config_.model(), real.logits);
+    drawn.moved =
+        styles.conv - networks_.generator->styles(torch::cat({drawn.latent, own}, 1)).conv;
+  }
   drawn.images = networks_.generator->synthesize(styles, Noise::kRandom);
   return drawn;
 }
@@ -289,7 +305,7 @@ void StylexTraining::UpdateDiscriminator(const RealBatch& real, const Drawn& dra
   SetRequiresGrad(*discriminator_, true);
   const torch::Tensor real_scores = discriminator_->forward(real.images, real.probabilities);
   const torch::Tensor fake_scores =
-      discriminator_->forward(drawn.images.detach(), real.probabilities);
+      discriminator_->forward(drawn.images.detach(), drawn.Probabilities());
   const torch::Tensor loss = DiscriminatorLoss(real_scores, fake_scores);
   ClearGradients(discriminator_optimizer_.get());
   loss.backward();
@@ -325,19 +341,30 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
   const v1::LossWeights& weights = config_.stylex().weights();
   SetRequiresGrad(*discriminator_, false);
   const torch::Tensor adversarial =
-      GeneratorLoss(discriminator_->forward(drawn.images, real.probabilities));
+      GeneratorLoss(discriminator_->forward(drawn.images, drawn.Probabilities()));
+  const std::string kind = drawn.swapped ? "_swap" : drawn.from_encoder ? "" : "_mapping";
   torch::Tensor loss = adversarial * weights.adversarial();
-  Record(metrics, drawn.from_encoder ? "loss_g" : "loss_g_mapping", adversarial);
-  const double kl_weight = drawn.from_encoder ? weights.kl() : weights.kl_mapping();
-  const bool wants_perceptual = drawn.from_encoder && weights.perceptual() > 0;
+  Record(metrics, "loss_g" + kind, adversarial);
+  const double kl_weight = drawn.swapped        ? weights.kl_swap()
+                           : drawn.from_encoder ? weights.kl()
+                                                : weights.kl_mapping();
+  const bool reconstructs = drawn.from_encoder && !drawn.swapped;
+  const bool wants_perceptual = reconstructs && weights.perceptual() > 0;
   Classifier::Features fake;
   if (kl_weight > 0 || (wants_perceptual && lpips_ == nullptr)) {
     fake = classifier_->LogitsAndFeatures(drawn.images);
-    const torch::Tensor kl = KlLoss(real.logits, fake.logits);
+    const torch::Tensor kl = KlLoss(drawn.logits, fake.logits);
     loss = loss + kl * kl_weight;
-    Record(metrics, drawn.from_encoder ? "loss_kl" : "loss_kl_mapping", kl);
+    Record(metrics, "loss_kl" + kind, kl);
   }
-  if (drawn.from_encoder) {
+  if (drawn.swapped) {
+    const torch::Tensor l1 = L1Loss(drawn.images, real.images);
+    const torch::Tensor sparsity = MoveSparsity(drawn.moved);
+    loss = loss + l1 * weights.l1_swap() + sparsity * weights.swap_sparsity();
+    Record(metrics, "loss_l1_swap", l1);
+    Record(metrics, "swap_sparsity", sparsity);
+  }
+  if (reconstructs) {
     const torch::Tensor l1 = L1Loss(drawn.images, real.images);
     loss = loss + l1 * weights.l1();
     Record(metrics, "loss_l1", l1);
@@ -346,11 +373,6 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     if (perceptual.defined()) {
       loss = loss + perceptual * weights.perceptual();
       Record(metrics, lpips_ == nullptr ? "loss_perceptual" : "loss_lpips", perceptual);
-    }
-    if (weights.style_sparsity() > 0) {
-      const torch::Tensor sparsity = StyleSparsity(drawn.styles);
-      loss = loss + sparsity * weights.style_sparsity();
-      Record(metrics, "style_sparsity", sparsity);
     }
     const int64_t interval = config_.stylex().latent_interval();
     if (weights.latent() > 0 && step_ % interval == 0) {

@@ -73,9 +73,13 @@ class StylexTraining {
   };
   struct Drawn {
     torch::Tensor latent;  // E(x) or mapping(z), [B, latent_size]; undefined without an encoder
-    torch::Tensor styles;  // the convolutions', [B, S]
     torch::Tensor images;
+    torch::Tensor logits;  // the decision that they were drawn for; undefined without an encoder
+    torch::Tensor moved;   // where the condition is another image's: what that moves, [B, S]
     bool from_encoder = true;
+    bool swapped = false;
+
+    torch::Tensor Probabilities() const;  // of `logits`; undefined as they are
   };
 
   RealBatch Classify(const torch::Tensor& images) const;
@@ -83,6 +87,7 @@ class StylexTraining {
   // mixing. Only without an encoder.
   torch::Tensor MixedLatents(int64_t n);
   bool IsMappingStep() const;
+  bool IsSwapStep() const;
   double ConditionDropout() const;
   double LearningRateScale() const;
   Drawn Draw(const RealBatch& real);

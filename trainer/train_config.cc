@@ -61,7 +61,9 @@ v1::TrainConfig DefaultPreset() {
   stylex.mutable_weights()->set_kl(1);
   stylex.mutable_weights()->set_path_length(2);
   stylex.mutable_weights()->set_kl_mapping(0);
-  stylex.mutable_weights()->set_style_sparsity(0);
+  stylex.mutable_weights()->set_kl_swap(0);
+  stylex.mutable_weights()->set_l1_swap(0);
+  stylex.mutable_weights()->set_swap_sparsity(0);
   stylex.set_r1_gamma(0.1);
   stylex.set_r1_interval(16);
   stylex.set_path_length_interval(4);
@@ -173,7 +175,9 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.kl", stylex.weights().kl());
   weight("weights.klMapping", stylex.weights().kl_mapping());
   weight("weights.pathLength", stylex.weights().path_length());
-  weight("weights.styleSparsity", stylex.weights().style_sparsity());
+  weight("weights.klSwap", stylex.weights().kl_swap());
+  weight("weights.l1Swap", stylex.weights().l1_swap());
+  weight("weights.swapSparsity", stylex.weights().swap_sparsity());
   faults->Check(stylex.r1_interval() >= 1, "stylex.r1Interval", stylex.r1_interval(),
                 "1 or greater");
   faults->Check(stylex.latent_interval() >= 1, "stylex.latentInterval", stylex.latent_interval(),
@@ -188,6 +192,10 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   };
   interval("saveIntervalImages", stylex.save_interval_images(), "only at the end");
   interval("sampleIntervalImages", stylex.sample_interval_images(), "only at the end");
+  const int swap = stylex.swap_interval();
+  faults->Check(swap >= 0, "stylex.swapInterval", swap, "0 (never) or greater");
+  faults->Check(swap == 0 || config.model().generator().conditioning() != v1::CONDITIONING_NONE,
+                "stylex.swapInterval", swap, "0, because model.generator.conditioning is NONE");
   const int mapping = stylex.mapping_interval();
   faults->Check(mapping == 0 || mapping >= 2, "stylex.mappingInterval", mapping,
                 "0 (never) or at least 2");

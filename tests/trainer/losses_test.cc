@@ -80,9 +80,9 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   }
   folder.Write("perceptual", PerceptualLoss(real_taps, fake_taps));
 
-  const torch::Tensor styles = torch::randn({5, 7});
-  folder.Write("styles", styles);
-  folder.Write("style_sparsity", StyleSparsity(styles));
+  const torch::Tensor changes = torch::randn({5, 7});
+  folder.Write("changes", changes);
+  folder.Write("move_sparsity", MoveSparsity(changes));
 
   const torch::Tensor images = x.clone().requires_grad_(true);
   const torch::Tensor a = torch::randn({24, 5}) * 0.3;
@@ -105,17 +105,17 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.CompareWith("tests/trainer/reference_losses.py");
 }
 
-TEST(LossesTest, StyleSparsityLeavesCoordinatesAtRestAlone) {
-  const torch::Tensor styles = torch::randn({6, 3}, torch::kFloat64);
-  styles.select(1, 1).fill_(0.7);  // the same for every image
-  styles.requires_grad_(true);
-  StyleSparsity(styles).backward();
-  EXPECT_TRUE(styles.grad().isfinite().all().item<bool>());
-  EXPECT_LT(styles.grad().select(1, 1).abs().max().item<double>(), 1e-9);
+TEST(LossesTest, MoveSparsityLeavesCoordinatesAtRestAlone) {
+  const torch::Tensor changes = torch::randn({6, 3}, torch::kFloat64);
+  changes.select(1, 1).zero_();  // not moved in any image
+  changes.requires_grad_(true);
+  MoveSparsity(changes).backward();
+  EXPECT_TRUE(changes.grad().isfinite().all().item<bool>());
+  EXPECT_EQ(changes.grad().select(1, 1).abs().max().item<double>(), 0);
   for (const int64_t i : {0, 5, 9}) {
     const double slope =
-        Slope(styles.detach(), i, [&] { return StyleSparsity(styles).item<double>(); });
-    EXPECT_NEAR(styles.grad().view(-1)[i].item<double>(), slope, 1e-7) << i;
+        Slope(changes.detach(), i, [&] { return MoveSparsity(changes).item<double>(); });
+    EXPECT_NEAR(changes.grad().view(-1)[i].item<double>(), slope, 1e-7) << i;
   }
 }
 

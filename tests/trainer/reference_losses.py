@@ -73,7 +73,7 @@ def main():
         "kl": kl(t),
         "perceptual": perceptual(t),
         "r1": r1(t),
-        "style_sparsity": t["styles"].std(axis=0).mean(),
+        "move_sparsity": numpy.sqrt((t["changes"] ** 2).mean(axis=0)).mean(),
         "path_first": first,
         "path_first_mean": first_mean,
         "path_second": second,

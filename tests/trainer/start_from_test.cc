@@ -49,6 +49,17 @@ std::shared_ptr<Classifier> AnyClassifier() {
   return MakeMobileNetClassifier(network, 1);
 }
 
+// Decides whether an image is bright.
+class Brightness : public Classifier {
+ public:
+  torch::Tensor Logits(const torch::Tensor& images) const override {
+    const torch::Tensor mean = images.mean({1, 2, 3});
+    return torch::stack({8 * mean, -8 * mean}, 1);
+  }
+  void To(const torch::Device&) override {}
+  int64_t NumParameters() const override { return 0; }
+};
+
 StylexTraining Training(const v1::TrainConfig& config, uint64_t seed) {
   return StylexTraining(config, AnyClassifier(), nullptr, seed, torch::kCPU);
 }
@@ -129,23 +140,36 @@ TEST(StartFromTest, ConstantColoursDoNotDependOnTheLatentAndStaySo) {
                    earlier.averaged_networks().NamedTensors().at("generator.to_rgb1_affine.bias")));
 }
 
-TEST(StartFromTest, StyleSparsityBringsStylesToRest) {
-  const auto spread_after_training = [](double weight) {
-    v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
-    config.mutable_stylex()->set_generator_lr(0.01);
-    config.mutable_stylex()->mutable_weights()->set_style_sparsity(weight);
-    StylexTraining training = Training(config, 1);
-    for (int64_t step = 0; step < 60; ++step) {
-      torch::manual_seed(static_cast<uint64_t>(step));
-      training.Step(torch::rand({4, 3, 16, 16}) * torch::rand({4, 3, 1, 1}) * 2 - 1, false);
+// How far, on average, the class condition moves a coordinate after some steps.
+double MovedByCondition(double sparsity) {
+  v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
+  v1::StylexTraining& stylex = *config.mutable_stylex();
+  stylex.set_generator_lr(0.05);
+  stylex.set_swap_interval(2);
+  stylex.mutable_weights()->set_kl_swap(1);
+  stylex.mutable_weights()->set_l1_swap(1);
+  stylex.mutable_weights()->set_swap_sparsity(sparsity);
+  StylexTraining training(config, std::make_shared<Brightness>(), nullptr, 1, torch::kCPU);
+  const torch::Tensor level = torch::tensor({-0.5, 0.5, 0.5, -0.5}).view({4, 1, 1, 1});
+  for (int64_t step = 0; step < 60; ++step) {
+    torch::manual_seed(static_cast<uint64_t>(step));
+    const StepMetrics metrics = training.Step(level + torch::rand({4, 3, 16, 16}) - 0.5, true);
+    for (const char* name : {"loss_kl_swap", "loss_l1_swap", "loss_g_swap", "swap_sparsity"}) {
+      EXPECT_EQ(metrics.contains(name), step % 2 == 0) << name << " at step " << step;
     }
-    const torch::NoGradGuard no_grad;
-    torch::manual_seed(7);
-    const torch::Tensor images = torch::rand({16, 3, 16, 16}) * torch::rand({16, 3, 1, 1}) * 2 - 1;
-    const Stylex model = training.Averaged();
-    return model.StylesOfImages(images).conv.std(0).mean().item<double>();
-  };
-  EXPECT_LT(spread_after_training(10), 0.5 * spread_after_training(0));
+    EXPECT_EQ(metrics.contains("loss_l1"), step % 2 == 1) << step;
+  }
+  const torch::NoGradGuard no_grad;
+  const Stylex model = training.Averaged();
+  torch::Tensor w = torch::zeros({2, 8 + 2});
+  w[0][8] = 1;
+  w[1][9] = 1;
+  const torch::Tensor conv = model.Styles(w).conv;
+  return (conv[0] - conv[1]).abs().mean().item<double>();
+}
+
+TEST(StartFromTest, SwappedConditionsComeToMoveLittleWhereThatIsAskedFor) {
+  EXPECT_LT(MovedByCondition(10), 0.5 * MovedByCondition(0));
 }
 
 TEST(StartFromTest, ResumingNeedsTheSameStart) {
