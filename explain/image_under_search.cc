@@ -25,8 +25,50 @@ VariantOptions ImageUnderSearch::Batches() const {
           [this](int64_t count) { evaluations_ += count; }};
 }
 
+ImageUnderSearch::Members ImageUnderSearch::MembersOf(const MoveSet& moves) {
+  Members members;
+  for (const Move& move : moves) {
+    members.emplace_back(move.coordinate.index, move.coordinate.direction, move.shift);
+  }
+  std::sort(members.begin(), members.end());
+  return members;
+}
+
+absl::StatusOr<torch::Tensor> ImageUnderSearch::Remembered(
+    const MoveSet& moves, std::span<const MoveSet> more,
+    const std::function<absl::StatusOr<torch::Tensor>(std::span<const MoveSet>)>& compute) const {
+  std::vector<Members> wanted;
+  std::map<Members, int64_t> places;  // of those that are new, among themselves
+  std::vector<MoveSet> unknown;
+  for (const MoveSet& part : more) {
+    MoveSet whole = moves;
+    whole.insert(whole.end(), part.begin(), part.end());
+    const Members& members = wanted.emplace_back(MembersOf(whole));
+    if (!known_.contains(members) &&
+        places.emplace(members, static_cast<int64_t>(unknown.size())).second) {
+      unknown.push_back(part);
+    }
+  }
+  if (!unknown.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, compute(unknown));
+    for (const auto& [members, place] : places) {
+      known_[members] = logits[place];
+    }
+  }
+  if (wanted.empty()) {
+    return base_.new_empty({0, base_.size(0)});
+  }
+  std::vector<torch::Tensor> rows;
+  rows.reserve(wanted.size());
+  for (const Members& members : wanted) {
+    rows.push_back(known_.at(members));
+  }
+  return torch::stack(rows);
+}
+
 absl::StatusOr<torch::Tensor> ImageUnderSearch::Logits(std::span<const MoveSet> sets) const {
-  return variants_.Logits(sets);
+  return Remembered({}, sets,
+                    [&](std::span<const MoveSet> unknown) { return variants_.Logits(unknown); });
 }
 
 absl::StatusOr<torch::Tensor> ImageUnderSearch::LogitsWithOneMore(
@@ -37,13 +79,15 @@ absl::StatusOr<torch::Tensor> ImageUnderSearch::LogitsWithOneMore(
     singles.push_back({move});
   }
   if (moves.empty()) {
-    return variants_.Logits(singles);
+    return Logits(singles);
   }
-  if (!of_moved_ || moved_ != moves) {
-    of_moved_.emplace(model_, ranges_, ApplyMoves(styles_, ranges_, moves), Batches());
-    moved_ = moves;
-  }
-  return of_moved_->Logits(singles);
+  return Remembered(moves, singles, [&](std::span<const MoveSet> unknown) {
+    if (!of_moved_ || moved_ != moves) {
+      of_moved_.emplace(model_, ranges_, ApplyMoves(styles_, ranges_, moves), Batches());
+      moved_ = moves;
+    }
+    return of_moved_->Logits(unknown);
+  });
 }
 
 std::vector<std::vector<Coordinate>> ImageUnderSearch::Shortlists(

@@ -6,8 +6,11 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -28,7 +31,8 @@ class ImageUnderSearch {
 
   // Logits of the image itself, [K] on the CPU, like all logits here.
   const torch::Tensor& base() const { return base_; }
-  // Logits with each set of moves, [M, K]. CANCELLED when told so, as below.
+  // Logits with each set of moves, [M, K]; of sets that were asked for before, in whatever order of
+  // their moves and by either function, they are remembered. CANCELLED when told so, as below.
   absl::StatusOr<torch::Tensor> Logits(std::span<const MoveSet> sets) const;
   // Logits with all of `moves` and one more, each of `more` in turn, [M, K]; each is computed from
   // its own layer on.
@@ -56,7 +60,16 @@ class ImageUnderSearch {
   int64_t evaluations() const { return evaluations_; }
 
  private:
+  // A set of moves in order.
+  using Members = std::vector<std::tuple<int64_t, int, double>>;
+  static Members MembersOf(const MoveSet& moves);
+
   VariantOptions Batches() const;
+  // Logits with `moves` and each of `more`; those that are not known yet by `compute`, which gets
+  // their parts of `more`.
+  absl::StatusOr<torch::Tensor> Remembered(
+      const MoveSet& moves, std::span<const MoveSet> more,
+      const std::function<absl::StatusOr<torch::Tensor>(std::span<const MoveSet>)>& compute) const;
 
   const Stylex& model_;
   const StyleRanges& ranges_;
@@ -65,6 +78,7 @@ class ImageUnderSearch {
   mutable int64_t evaluations_ = 0;
   const ImageVariants variants_;
   const torch::Tensor base_;
+  mutable std::map<Members, torch::Tensor> known_;  // [K] each
   // Of the last call with moves: the next is often for the same ones.
   mutable MoveSet moved_;
   mutable std::optional<ImageVariants> of_moved_;

@@ -266,8 +266,9 @@ TEST(CounterfactualTest, ShortlistSavesEvaluations) {
   const CounterfactualResult few = Find(tiny, options);
   ASSERT_EQ(all.applied.size(), 3);
   ASSERT_EQ(few.applied.size(), 3);
-  EXPECT_EQ(all.evaluations, 1 + 80 + 78 + 76 + 5);
-  EXPECT_EQ(few.evaluations, 1 + 3 * (1 + 10) + 5);
+  // The singles and prefixes that are reported are known by then.
+  EXPECT_EQ(all.evaluations, 1 + 80 + 78 + 76);
+  EXPECT_EQ(few.evaluations, 1 + 3 * (1 + 10));
   ExpectHonest(tiny, few, options.target);
 }
 
