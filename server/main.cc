@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/heap.h"
 #include "server/options.h"
 #include "server/request_log.h"
 #include "server/server.h"
@@ -59,6 +60,7 @@ int Run(const ServerOptions& options) {
 }  // namespace stylex
 
 int main(int argc, char** argv) {
+  stylex::KeepFreedMemory();
   stylex::WaitWithoutSpinning(argv);
   stylex::BlockStopSignals();
   const stylex::ParsedOptions parsed = stylex::ParseOptions(argc, argv);

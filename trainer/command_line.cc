@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/heap.h"
 #include "trainer/commands.h"
 #include "trainer/study_commands.h"
 
@@ -104,6 +105,7 @@ void AddCommonOptions(CLI::App* command, CommonOptions* options) {
 }
 
 int TrainMain(int argc, char** argv) {
+  KeepFreedMemory();
   CLI::App app{
       "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
   app.require_subcommand(1);
