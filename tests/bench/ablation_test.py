@@ -1,0 +1,40 @@
+"""bench/ablation at its smallest: a table with a row a variant, and nothing done twice."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def files_of(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def main():
+    trainer = pathlib.Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        subprocess.run([trainer, "world", "--output", work / "faces", "--resolution", "32", "--train",
+                        "64", "--val", "24"], check=True, stdout=subprocess.DEVNULL)
+        command = [sys.executable, ROOT / "bench/ablation", "--work-dir", work / "runs", "--build",
+                   trainer.parents[1], "--data", f"faces={work / 'faces'}", "--images", "32",
+                   "--seeds", "1", "--search-images", "2", "--flip-images", "8", "--only", "constant to_rgb"]
+        tables = []
+        for attempt in range(2):
+            before = files_of(work / "runs") if attempt else {}
+            tables.append(subprocess.run(command, check=True, stdout=subprocess.PIPE,
+                                         text=True).stdout)
+            for path, time in before.items():
+                assert path.name == "ablation.json" or path.stat().st_mtime_ns == time, path
+        assert tables[0] == tables[1]
+        rows = [row for row in tables[0].splitlines() if row.startswith("| `default`")]
+        assert len(rows) == 2 and all(row.count("|") == 11 for row in rows), tables[0]
+        counts = json.loads((work / "runs" / "ablation.json").read_text())["faces"]
+        for results in counts.values():
+            assert results[0]["images"] == 8 and set(results[0]["flips"]["joint"]) > {"1", "10"}
+
+
+main()
