@@ -52,6 +52,11 @@ torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b) {
   return (a - b).abs().mean();
 }
 
+torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b) {
+  const torch::Tensor error = a - b;
+  return error.diff(1, 2).abs().mean() + error.diff(1, 3).abs().mean();
+}
+
 torch::Tensor PerceptualLoss(const std::vector<torch::Tensor>& real,
                              const std::vector<torch::Tensor>& fake) {
   TORCH_CHECK(!real.empty() && real.size() == fake.size(), "perceptual loss without features");

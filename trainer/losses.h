@@ -25,6 +25,9 @@ torch::Tensor PathLengthPenalty(const torch::Tensor& images, const torch::Tensor
 // Mean absolute difference.
 torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b);
 
+// The same of the differences between neighbours: horizontal ones plus vertical ones. [N, C, H, W].
+torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b);
+
 // Mean over depths of the L1 between classifier activations, each position's channel vector scaled
 // to unit mean square first: a perceptual distance in the terms of the network that is explained.
 torch::Tensor PerceptualLoss(const std::vector<torch::Tensor>& real,

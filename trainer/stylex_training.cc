@@ -336,6 +336,12 @@ torch::Tensor StylexTraining::Perceptual(const RealBatch& real, const Drawn& dra
   return fake.taps.empty() ? torch::Tensor() : PerceptualLoss(real.taps, fake.taps);
 }
 
+torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& drawn) const {
+  const double differences = config_.stylex().weights().l1_differences();
+  const torch::Tensor l1 = L1Loss(drawn.images, real.images);
+  return differences > 0 ? l1 + DifferencesLoss(drawn.images, real.images) * differences : l1;
+}
+
 void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
                                      StepMetrics* metrics) {
   const v1::LossWeights& weights = config_.stylex().weights();
@@ -358,14 +364,14 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     Record(metrics, "loss_kl" + kind, kl);
   }
   if (drawn.swapped) {
-    const torch::Tensor l1 = L1Loss(drawn.images, real.images);
+    const torch::Tensor l1 = PixelLoss(real, drawn);
     const torch::Tensor sparsity = MoveSparsity(drawn.moved);
     loss = loss + l1 * weights.l1_swap() + sparsity * weights.swap_sparsity();
     Record(metrics, "loss_l1_swap", l1);
     Record(metrics, "swap_sparsity", sparsity);
   }
   if (reconstructs) {
-    const torch::Tensor l1 = L1Loss(drawn.images, real.images);
+    const torch::Tensor l1 = PixelLoss(real, drawn);
     loss = loss + l1 * weights.l1();
     Record(metrics, "loss_l1", l1);
     const torch::Tensor perceptual =

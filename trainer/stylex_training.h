@@ -95,6 +95,8 @@ class StylexTraining {
   void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
   void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
   void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
+  // L1 of pixels and, as the weights have it, of their differences.
+  torch::Tensor PixelLoss(const RealBatch& real, const Drawn& drawn) const;
   torch::Tensor Perceptual(const RealBatch& real, const Drawn& drawn,
                            const Classifier::Features& fake) const;
   void UpdateAverage();

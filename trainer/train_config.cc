@@ -64,6 +64,7 @@ v1::TrainConfig DefaultPreset() {
   stylex.mutable_weights()->set_kl_swap(0);
   stylex.mutable_weights()->set_l1_swap(0);
   stylex.mutable_weights()->set_swap_sparsity(0);
+  stylex.mutable_weights()->set_l1_differences(0);
   stylex.set_r1_gamma(0.1);
   stylex.set_r1_interval(16);
   stylex.set_path_length_interval(4);
@@ -178,6 +179,7 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.klSwap", stylex.weights().kl_swap());
   weight("weights.l1Swap", stylex.weights().l1_swap());
   weight("weights.swapSparsity", stylex.weights().swap_sparsity());
+  weight("weights.l1Differences", stylex.weights().l1_differences());
   faults->Check(stylex.r1_interval() >= 1, "stylex.r1Interval", stylex.r1_interval(),
                 "1 or greater");
   faults->Check(stylex.latent_interval() >= 1, "stylex.latentInterval", stylex.latent_interval(),

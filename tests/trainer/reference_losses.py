@@ -70,6 +70,9 @@ def main():
         "discriminator": discriminator,
         "generator": generator,
         "l1": numpy.abs(t["x"] - t["y"]).mean(),
+        "differences": sum(
+            numpy.abs(numpy.diff(t["x"] - t["y"], axis=axis)).mean() for axis in (2, 3)
+        ),
         "kl": kl(t),
         "perceptual": perceptual(t),
         "r1": r1(t),
