@@ -9,7 +9,8 @@ namespace stylex {
 
 void KeepFreedMemory() {
 #ifdef __GLIBC__
-  constexpr int kMapped = 1 << 30;  // bytes; only greater blocks are mapped, and unmapped when freed
+  constexpr int kMapped =
+      1 << 30;  // bytes; only greater blocks are mapped, and unmapped when freed
   constexpr int kKept = 2'000'000'000;
   constexpr int kGrowth = 64 << 20;
   mallopt(M_MMAP_THRESHOLD, kMapped);

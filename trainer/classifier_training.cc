@@ -219,8 +219,9 @@ absl::StatusOr<TrainedClassifier> ReadCheckpointClassifier(const std::string& di
   TrainedClassifier trained;
   STYLEX_ASSIGN_OR_RETURN(trained.config, ReadVersion(directory));
   if (trained.config.classifier().architecture() == "torchscript") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        directory, ": its classifier is a TorchScript file; give ", directory, "/", kClassifierFile));
+    return absl::InvalidArgumentError(absl::StrCat(directory,
+                                                   ": its classifier is a TorchScript file; give ",
+                                                   directory, "/", kClassifierFile));
   }
   trained.network = MakeNetwork(trained.config);
   const std::string path = absl::StrCat(directory, "/", kWeightsFile);
@@ -231,8 +232,7 @@ absl::StatusOr<TrainedClassifier> ReadCheckpointClassifier(const std::string& di
       own.tensors[std::string(rest)] = tensor;
     }
   }
-  STYLEX_RETURN_IF_ERROR(
-      CopyTensors(own, path, "its classifier", NamedTensors(trained.network)));
+  STYLEX_RETURN_IF_ERROR(CopyTensors(own, path, "its classifier", NamedTensors(trained.network)));
   google::protobuf::Map<std::string, double>& metrics = *trained.config.mutable_metrics();
   for (auto metric = metrics.begin(); metric != metrics.end();) {
     metric = metric->first.starts_with("classifier_") ? std::next(metric) : metrics.erase(metric);

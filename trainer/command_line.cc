@@ -37,9 +37,10 @@ void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* option
   AddConfig(command, common);
   AddOutput(command, output);
   command
-      ->add_option("--classifier", options->classifier,
-                   "work directory of `stylex-train classifier`, a checkpoint's version directory (its "
-                   "classifier), or a TorchScript file (.pt)")
+      ->add_option(
+          "--classifier", options->classifier,
+          "work directory of `stylex-train classifier`, a checkpoint's version directory (its "
+          "classifier), or a TorchScript file (.pt)")
       ->required();
   command->add_flag("--export-only", options->export_only,
                     "write a checkpoint from the run's saved state, train no further");

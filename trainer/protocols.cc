@@ -331,20 +331,18 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   Mutex mutex;
   std::array<int64_t, kCounts.size()>& joint = figures.flips[Method::kJoint];
   joint.fill(0);
-  STYLEX_RETURN_IF_ERROR(
-      OnEach(figures.images, options.search.workers, "joint search", run,
-             [&](int64_t n) -> absl::Status {
-               STYLEX_ASSIGN_OR_RETURN(
-                   const CounterfactualResult found,
-                   SearchJointly(model, images.styles.Narrow(n, 1), ranges,
-                                 targets[n].item<int64_t>(), options.search));
-               MutexLock lock(&mutex);
-               for (size_t i = 0; i < kCounts.size(); ++i) {
-                 joint[i] += found.outcome == CounterfactualOutcome::kFlipped &&
-                             static_cast<int64_t>(found.applied.size()) <= kCounts[i];
-               }
-               return absl::OkStatus();
-             }));
+  STYLEX_RETURN_IF_ERROR(OnEach(
+      figures.images, options.search.workers, "joint search", run, [&](int64_t n) -> absl::Status {
+        STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult found,
+                                SearchJointly(model, images.styles.Narrow(n, 1), ranges,
+                                              targets[n].item<int64_t>(), options.search));
+        MutexLock lock(&mutex);
+        for (size_t i = 0; i < kCounts.size(); ++i) {
+          joint[i] += found.outcome == CounterfactualOutcome::kFlipped &&
+                      static_cast<int64_t>(found.applied.size()) <= kCounts[i];
+        }
+        return absl::OkStatus();
+      }));
   return figures;
 }
 

@@ -25,7 +25,7 @@ constexpr int64_t kLogIntervalSteps = 25;
 constexpr int64_t kQuickImages = 512;  // validation images of the quick look
 constexpr int64_t kQuickBatch = 64;
 constexpr int64_t kGridColumns = 16;
-constexpr int64_t kFewMoves = 10;
+constexpr int64_t kFewMoves = 10;    // of the condition's, in the quick look
 constexpr int64_t kSampleRows = 4;   // of a plain StyleGAN2
 constexpr uint64_t kSampleSeed = 1;  // the same z's at every look
 
@@ -83,6 +83,38 @@ absl::Status LookAtSamples(const StylexTraining& training, Run* run) {
   return WriteLook(std::move(rows), std::move(figures), training, model.config(), run);
 }
 
+// Latents w with another condition at their end.
+torch::Tensor WithCondition(const torch::Tensor& w, const torch::Tensor& condition) {
+  return torch::cat({w.narrow(1, 0, w.size(1) - condition.size(1)), condition}, 1);
+}
+
+struct RunnersUp {
+  torch::Tensor images;
+  double flips = 0;  // of them decided as the photographs' runner-up
+  double flips_by_few =
+      0;  // when only the kFewMoves coordinates move that the condition moves most
+};
+
+// Images with latents w whose condition says the runner-up: logits with the two greatest exchanged.
+RunnersUp DrawRunnersUp(const Stylex& model, const torch::Tensor& w, const torch::Tensor& logits) {
+  const auto [greatest, classes] = logits.topk(2);
+  const torch::Tensor runner_up = classes.select(1, 1);
+  const torch::Tensor exchanged = logits.scatter(1, classes, greatest.flip(1));
+  const StyleVectors others = model.Styles(WithCondition(w, Condition(model.config(), exchanged)));
+  const auto count = [&](const torch::Tensor& of_images) {
+    return runner_up.eq(of_images.argmax(1)).sum().item<double>();
+  };
+  RunnersUp result;
+  result.images = model.Synthesize(others);
+  result.flips = count(model.Logits(result.images));
+  StyleVectors few = model.Styles(w);
+  const torch::Tensor furthest =
+      std::get<1>((others.conv - few.conv).abs().topk(std::min(kFewMoves, few.conv.size(1))));
+  few.conv = few.conv.scatter(1, furthest, others.conv.gather(1, furthest));
+  result.flips_by_few = count(model.LogitsOfStyles(few));
+  return result;
+}
+
 // Agreement, KL and L1 on the first validation images, and a grid: photographs above their
 // reconstructions with the class condition, without it, and with that of the runner-up.
 absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset& dataset,
@@ -90,7 +122,7 @@ absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset
   torch::NoGradGuard no_grad;
   const Stylex model = training.Averaged();
   double agree = 0, kl = 0, l1 = 0, agree_latent = 0;
-  double swapped = 0, swapped_by_few = 0;
+  double flips = 0, flips_by_few = 0;
   int64_t images = 0;
   std::vector<torch::Tensor> rows;
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
@@ -99,38 +131,23 @@ absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset
       [&](const Batch& batch) {
         const torch::Tensor x = batch.images.to(model.device());
         const torch::Tensor logits = model.Logits(x);
-        torch::Tensor w = model.Encode(x, logits);
-        StyleVectors styles = model.Styles(w);
-        const torch::Tensor drawn = model.Synthesize(styles);
+        const torch::Tensor w = model.Encode(x, logits);
+        const torch::Tensor drawn = model.Synthesize(model.Styles(w));
         const torch::Tensor drawn_logits = model.Logits(drawn);
-        // The same latents with the condition set to nothing: how much of the class is in them.
-        w = w.clone();
-        torch::Tensor condition =
-            w.narrow(1, w.size(1) - ConditionSize(model.config()), ConditionSize(model.config()));
-        condition.zero_();
-        const torch::Tensor latent_only = model.Synthesize(model.Styles(w));
         const torch::Tensor decided = logits.argmax(1);
-        // And with the two greatest logits exchanged: how far the condition decides, and how far the
-        // coordinates do that it moves most.
-        const auto [best, classes] = logits.topk(2);
-        const torch::Tensor runner_up = classes.select(1, 1);
-        condition.copy_(
-            Condition(model.config(), logits.scatter(1, classes, best.flip(1))));
-        const StyleVectors others = model.Styles(w);
-        const torch::Tensor other_class = model.Synthesize(others);
-        swapped += runner_up.eq(model.Logits(other_class).argmax(1)).sum().item<double>();
-        const torch::Tensor furthest = std::get<1>(
-            (others.conv - styles.conv).abs().topk(std::min(kFewMoves, styles.conv.size(1))));
-        styles.conv = styles.conv.scatter(1, furthest, others.conv.gather(1, furthest));
-        swapped_by_few +=
-            runner_up.eq(model.LogitsOfStyles(styles).argmax(1)).sum().item<double>();
+        const RunnersUp others = DrawRunnersUp(model, w, logits);
+        flips += others.flips;
+        flips_by_few += others.flips_by_few;
+        // The same latents with the condition set to nothing: how much of the class is in them.
+        const torch::Tensor latent_only = model.Synthesize(model.Styles(WithCondition(
+            w, torch::zeros({x.size(0), ConditionSize(model.config())}, w.options()))));
         agree += decided.eq(drawn_logits.argmax(1)).sum().item<double>();
         agree_latent += decided.eq(model.Logits(latent_only).argmax(1)).sum().item<double>();
         kl += KlPerImage(logits, drawn_logits).sum().item<double>();
         l1 += L1PerImage(x, drawn).sum().item<double>();
         images += x.size(0);
         if (rows.empty()) {
-          rows = {x, drawn, latent_only, other_class};
+          rows = {x, drawn, latent_only, others.images};
         }
         return absl::OkStatus();
       }));
@@ -138,8 +155,8 @@ absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset
   return WriteLook(std::move(rows),
                    {{"agreement", agree / n},
                     {"agreement_without_condition", agree_latent / n},
-                    {"flips_by_condition", swapped / n},
-                    {"flips_by_its_ten_furthest", swapped_by_few / n},
+                    {"flips_by_condition", flips / n},
+                    {"flips_by_its_ten_furthest", flips_by_few / n},
                     {"kl", kl / n},
                     {"l1", l1 / n}},
                    training, model.config(), run);

@@ -238,14 +238,13 @@ torch::Tensor StylexTraining::MixedLatents(int64_t n) {
   return torch::where(second, latents[1], latents[0]);
 }
 
-bool StylexTraining::IsMappingStep() const {
-  const int64_t interval = config_.stylex().mapping_interval();
-  return interval > 0 && step_ % interval == interval - 1;
-}
-
-bool StylexTraining::IsSwapStep() const {
-  const int64_t interval = config_.stylex().swap_interval();
-  return interval > 0 && step_ % interval == 0;
+StylexTraining::Source StylexTraining::SourceOfStep() const {
+  const int64_t mapping = config_.stylex().mapping_interval();
+  const int64_t swap = config_.stylex().swap_interval();
+  if (mapping > 0 && step_ % mapping == mapping - 1) {
+    return Source::kMapping;
+  }
+  return swap > 0 && step_ % swap == 0 ? Source::kSwapped : Source::kReconstruction;
 }
 
 double StylexTraining::ConditionDropout() const {
@@ -267,34 +266,31 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
   Drawn drawn;
   const int64_t n = real.images.size(0);
   if (!HasEncoder(config_.model())) {
-    drawn.from_encoder = false;
     drawn.images = networks_.generator->synthesize(networks_.generator->styles(MixedLatents(n)),
                                                    Noise::kRandom);
     return drawn;
   }
-  drawn.from_encoder = !IsMappingStep();
-  drawn.swapped = drawn.from_encoder && IsSwapStep();
-  drawn.logits = drawn.swapped ? real.logits.roll(1, 0) : real.logits;
+  drawn.source = SourceOfStep();
+  drawn.logits = drawn.source == Source::kSwapped ? real.logits.roll(1, 0) : real.logits;
   torch::Tensor condition = Condition(config_.model(), drawn.logits);
-  if (drawn.from_encoder) {
-    drawn.latent = networks_.encoder->forward(real.images);
-  }
-  if (drawn.from_encoder && !drawn.swapped) {
-    // Without its condition an image must carry its class in the latent, and so in coordinates that
-    // an explanation can move (field §4.2).
-    if (const double dropout = ConditionDropout(); dropout > 0) {
-      condition = condition * (torch::rand({n, 1}, condition.options()) >= dropout);
-    }
-  } else if (!drawn.from_encoder) {
+  if (drawn.source == Source::kMapping) {
     const int64_t size = config_.model().generator().latent_size();
     drawn.latent = networks_.mapping->forward(torch::randn({n, size}, real.images.options()));
+  } else {
+    drawn.latent = networks_.encoder->forward(real.images);
   }
-  const StyleVectors styles =
-      networks_.generator->styles(torch::cat({drawn.latent, condition}, 1));
-  if (drawn.swapped) {
-    const torch::Tensor own = Condition(config_.model(), real.logits);
-    drawn.moved =
-        styles.conv - networks_.generator->styles(torch::cat({drawn.latent, own}, 1)).conv;
+  const double dropout = drawn.source == Source::kReconstruction ? ConditionDropout() : 0;
+  if (dropout > 0) {
+    // Without its condition an image must carry its class in the latent, and so in coordinates that
+    // an explanation can move (field §4.2).
+    condition = condition * (torch::rand({n, 1}, condition.options()) >= dropout);
+  }
+  const auto styles_with = [&](const torch::Tensor& of_class) {
+    return networks_.generator->styles(torch::cat({drawn.latent, of_class}, 1));
+  };
+  const StyleVectors styles = styles_with(condition);
+  if (drawn.source == Source::kSwapped) {
+    drawn.moved = styles.conv - styles_with(Condition(config_.model(), real.logits)).conv;
   }
   drawn.images = networks_.generator->synthesize(styles, Noise::kRandom);
   return drawn;
@@ -336,10 +332,17 @@ torch::Tensor StylexTraining::Perceptual(const RealBatch& real, const Drawn& dra
   return fake.taps.empty() ? torch::Tensor() : PerceptualLoss(real.taps, fake.taps);
 }
 
-torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& drawn) const {
-  const double differences = config_.stylex().weights().l1_differences();
-  const torch::Tensor l1 = L1Loss(drawn.images, real.images);
-  return differences > 0 ? l1 + DifferencesLoss(drawn.images, real.images) * differences : l1;
+torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& drawn,
+                                        const std::string& suffix, StepMetrics* metrics) const {
+  const double weight = config_.stylex().weights().l1_differences();
+  torch::Tensor loss = L1Loss(drawn.images, real.images);
+  Record(metrics, "loss_l1" + suffix, loss);
+  if (weight > 0) {
+    const torch::Tensor differences = DifferencesLoss(drawn.images, real.images);
+    Record(metrics, "loss_differences" + suffix, differences);
+    loss = loss + differences * weight;
+  }
+  return loss;
 }
 
 void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
@@ -348,32 +351,30 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
   SetRequiresGrad(*discriminator_, false);
   const torch::Tensor adversarial =
       GeneratorLoss(discriminator_->forward(drawn.images, drawn.Probabilities()));
-  const std::string kind = drawn.swapped ? "_swap" : drawn.from_encoder ? "" : "_mapping";
+  const bool reconstructs = drawn.source == Source::kReconstruction;
+  const bool swapped = drawn.source == Source::kSwapped;
+  const std::string suffix = reconstructs ? "" : swapped ? "_swap" : "_mapping";
   torch::Tensor loss = adversarial * weights.adversarial();
-  Record(metrics, "loss_g" + kind, adversarial);
-  const double kl_weight = drawn.swapped        ? weights.kl_swap()
-                           : drawn.from_encoder ? weights.kl()
-                                                : weights.kl_mapping();
-  const bool reconstructs = drawn.from_encoder && !drawn.swapped;
+  Record(metrics, "loss_g" + suffix, adversarial);
+  const double kl_weight = reconstructs ? weights.kl()
+                           : swapped    ? weights.kl_swap()
+                                        : weights.kl_mapping();
   const bool wants_perceptual = reconstructs && weights.perceptual() > 0;
   Classifier::Features fake;
   if (kl_weight > 0 || (wants_perceptual && lpips_ == nullptr)) {
     fake = classifier_->LogitsAndFeatures(drawn.images);
     const torch::Tensor kl = KlLoss(drawn.logits, fake.logits);
     loss = loss + kl * kl_weight;
-    Record(metrics, "loss_kl" + kind, kl);
+    Record(metrics, "loss_kl" + suffix, kl);
   }
-  if (drawn.swapped) {
-    const torch::Tensor l1 = PixelLoss(real, drawn);
+  if (swapped) {
     const torch::Tensor sparsity = MoveSparsity(drawn.moved);
-    loss = loss + l1 * weights.l1_swap() + sparsity * weights.swap_sparsity();
-    Record(metrics, "loss_l1_swap", l1);
+    loss = loss + PixelLoss(real, drawn, suffix, metrics) * weights.l1_swap() +
+           sparsity * weights.swap_sparsity();
     Record(metrics, "swap_sparsity", sparsity);
   }
   if (reconstructs) {
-    const torch::Tensor l1 = PixelLoss(real, drawn);
-    loss = loss + l1 * weights.l1();
-    Record(metrics, "loss_l1", l1);
+    loss = loss + PixelLoss(real, drawn, suffix, metrics) * weights.l1();
     const torch::Tensor perceptual =
         wants_perceptual ? Perceptual(real, drawn, fake) : torch::Tensor();
     if (perceptual.defined()) {
@@ -394,7 +395,7 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
   }
   loss.backward();
   generator_optimizer_->step();
-  if (drawn.from_encoder) {
+  if (drawn.source != Source::kMapping) {
     encoder_optimizer_->step();
   }
 }

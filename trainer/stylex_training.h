@@ -71,13 +71,18 @@ class StylexTraining {
     torch::Tensor probabilities;
     std::vector<torch::Tensor> taps;
   };
+  // Where a batch's latents and conditions come from.
+  enum class Source {
+    kReconstruction,  // an image and its own decision
+    kSwapped,         // an image and another one's decision
+    kMapping,         // z and an image's decision, or z alone where there is no encoder
+  };
   struct Drawn {
+    Source source = Source::kMapping;
     torch::Tensor latent;  // E(x) or mapping(z), [B, latent_size]; undefined without an encoder
     torch::Tensor images;
     torch::Tensor logits;  // the decision that they were drawn for; undefined without an encoder
     torch::Tensor moved;   // where the condition is another image's: what that moves, [B, S]
-    bool from_encoder = true;
-    bool swapped = false;
 
     torch::Tensor Probabilities() const;  // of `logits`; undefined as they are
   };
@@ -86,8 +91,7 @@ class StylexTraining {
   // Latents that the mapping network makes, one for each layer: [N, L, latent_size], with style
   // mixing. Only without an encoder.
   torch::Tensor MixedLatents(int64_t n);
-  bool IsMappingStep() const;
-  bool IsSwapStep() const;
+  Source SourceOfStep() const;
   double ConditionDropout() const;
   double LearningRateScale() const;
   Drawn Draw(const RealBatch& real);
@@ -95,8 +99,9 @@ class StylexTraining {
   void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
   void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
   void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
-  // L1 of pixels and, as the weights have it, of their differences.
-  torch::Tensor PixelLoss(const RealBatch& real, const Drawn& drawn) const;
+  // L1 of pixels and, as the weights have it, of their differences; recorded with `suffix`.
+  torch::Tensor PixelLoss(const RealBatch& real, const Drawn& drawn, const std::string& suffix,
+                          StepMetrics* metrics) const;
   torch::Tensor Perceptual(const RealBatch& real, const Drawn& drawn,
                            const Classifier::Features& fake) const;
   void UpdateAverage();

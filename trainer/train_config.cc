@@ -263,6 +263,7 @@ v1::TrainConfig PlainStyleGan2(v1::TrainConfig config) {
   stylex.clear_ema_encoder();
   stylex.clear_latent_interval();
   stylex.clear_mapping_interval();
+  stylex.clear_swap_interval();
   stylex.clear_condition_dropout_start();
   stylex.clear_condition_dropout_end();
   return config;

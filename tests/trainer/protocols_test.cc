@@ -215,8 +215,8 @@ TEST_F(ProtocolsTest, HeldOutCountsWhatASearchOnEachImageFinds) {
   search.beam = 2;
   search.workers = 2;
   const HeldOutFigures figures =
-      HeldOut(*checkpoint_, pictures_,
-              {.seed = 3, .images = 0, .population = 0, .search = search}, run())
+      HeldOut(*checkpoint_, pictures_, {.seed = 3, .images = 0, .population = 0, .search = search},
+              run())
           .value();
   const Stylex& model = tiny_.stylex;
   std::array<int64_t, kCounts.size()> flips{};
