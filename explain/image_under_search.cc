@@ -9,6 +9,13 @@
 #include "base/status_macros.h"
 
 namespace stylex {
+namespace {
+
+// Of the favourites in a shortlist.
+constexpr size_t kFavourites = 8;
+
+}  // namespace
+
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
                                    const StyleRanges& ranges, const CounterfactualOptions& options)
     : model_(model),
@@ -106,8 +113,35 @@ std::vector<std::vector<Coordinate>> ImageUnderSearch::Shortlists(
   }
   const int64_t count = static_cast<int64_t>(sets.size());
   evaluations_ += count;
-  return RankByGradient(model_, {torch::cat(conv), styles_.rgb.expand({count, -1})}, ranges_,
-                        std::move(left), options_.target, options_.shift, options_.shortlist);
+  std::vector<std::vector<Coordinate>> shortlists =
+      RankByGradient(model_, {torch::cat(conv), styles_.rgb.expand({count, -1})}, ranges_,
+                     std::move(left), options_.target, options_.shift, options_.shortlist);
+  for (size_t i = 0; i < sets.size(); ++i) {
+    shortlists[i] = WithFavourites(*sets[i], shortlists[i]);
+  }
+  return shortlists;
+}
+
+std::vector<Coordinate> ImageUnderSearch::WithFavourites(
+    const MoveSet& moves, const std::vector<Coordinate>& ranked) const {
+  std::vector<Coordinate> favourites;
+  for (const Coordinate& favourite : options_.favourites) {
+    if (favourites.size() < kFavourites && !IsMoved(favourite.index, moves)) {
+      favourites.push_back(favourite);
+    }
+  }
+  std::vector<Coordinate> merged;
+  const auto add = [&](const std::vector<Coordinate>& from, size_t i) {
+    if (i < from.size() && merged.size() < ranked.size() &&
+        std::find(merged.begin(), merged.end(), from[i]) == merged.end()) {
+      merged.push_back(from[i]);
+    }
+  };
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    add(favourites, i);
+    add(ranked, i);
+  }
+  return merged;
 }
 
 absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(

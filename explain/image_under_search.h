@@ -39,7 +39,8 @@ class ImageUnderSearch {
   absl::StatusOr<torch::Tensor> LogitsWithOneMore(const MoveSet& moves,
                                                   std::span<const Move> more) const;
   // For each set of moves, those of `candidates` whose coordinates it leaves alone; of these only
-  // the shortlist that the options ask for.
+  // the shortlist that the options ask for, favourites and those that gradients rank highest in
+  // turn.
   std::vector<std::vector<Coordinate>> Shortlists(const std::vector<const MoveSet*>& sets,
                                                   const std::vector<Coordinate>& candidates) const;
   // The `count` moves, no two of one coordinate, that raise the margin most on their own, exactly,
@@ -65,6 +66,9 @@ class ImageUnderSearch {
   static Members MembersOf(const MoveSet& moves);
 
   VariantOptions Batches() const;
+  // A shortlist of the same length as `ranked`, for a set of moves.
+  std::vector<Coordinate> WithFavourites(const MoveSet& moves,
+                                         const std::vector<Coordinate>& ranked) const;
   // Logits with `moves` and each of `more`; those that are not known yet by `compute`, which gets
   // their parts of `more`.
   absl::StatusOr<torch::Tensor> Remembered(

@@ -188,6 +188,11 @@ absl::Status Explanation::Search() {
   }
   CounterfactualOptions options = plan_.options;
   options.target = target_;
+  if (const v1::ClassAttributes* stored = served_.AttributesOf(target_)) {
+    for (const v1::Attribute& attribute : stored->attributes()) {
+      options.favourites.push_back(ToCoordinate(attribute));
+    }
+  }
   options.cancelled = [this] { return !turn_->Yield(); };
   STYLEX_ASSIGN_OR_RETURN(
       const CounterfactualResult result,

@@ -61,7 +61,7 @@ bool Decides(const Oracle& oracle, const torch::Tensor& image, int64_t class_id)
 }
 
 absl::StatusOr<ImageQuality> QualityOfImage(const Stylex& model, const StyleRanges& ranges,
-                                            const Bitmap& bitmap,
+                                            const ClassLists& index, const Bitmap& bitmap,
                                             const std::vector<Oracle>& oracles,
                                             const FlipOptions& options) {
   ImageQuality quality;
@@ -79,7 +79,7 @@ absl::StatusOr<ImageQuality> QualityOfImage(const Stylex& model, const StyleRang
   const int64_t decided = ranked[0].item<int64_t>();
   const int64_t target = ranked[1].item<int64_t>();
   STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult result,
-                          SearchJointly(model, styles, ranges, target, options));
+                          SearchJointly(model, styles, ranges, index, target, options));
   if (result.outcome != CounterfactualOutcome::kFlipped) {
     return quality;
   }
@@ -140,14 +140,15 @@ absl::StatusOr<QualityFigures> EvaluateQuality(const Checkpoint& checkpoint, con
                                                const FlipOptions& options, Run* run) {
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
+  const ClassLists index = IndexLists(*checkpoint.attributes, checkpoint.model.num_classes());
   const std::vector<int64_t> order =
       DrawnIndices(dataset.size(Split::kValidation), options.seed, options.images);
   std::vector<ImageQuality> qualities(order.size());
   STYLEX_RETURN_IF_ERROR(OnEachImage(
       dataset, Split::kValidation, order, options.workers, "counterfactuals", run,
       [&](const Bitmap& bitmap, size_t i) -> absl::Status {
-        STYLEX_ASSIGN_OR_RETURN(qualities[i],
-                                QualityOfImage(checkpoint.model, ranges, bitmap, oracles, options));
+        STYLEX_ASSIGN_OR_RETURN(qualities[i], QualityOfImage(checkpoint.model, ranges, index,
+                                                             bitmap, oracles, options));
         return absl::OkStatus();
       }));
   QualityFigures figures;

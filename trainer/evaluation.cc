@@ -123,7 +123,7 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Stylex& model, const StyleRange
   STYLEX_ASSIGN_OR_RETURN(const Ordered by_strength, flip(strongest));
   outcome.flipped[Choice::kStrongestSingles] = by_strength.flipped;
   STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult found,
-                          SearchJointly(model, styles, ranges, target, options));
+                          SearchJointly(model, styles, ranges, index, target, options));
   Flipped& joint = outcome.flipped[Choice::kJoint];
   joint.fill(false);
   if (found.outcome == CounterfactualOutcome::kFlipped) {
@@ -224,13 +224,15 @@ FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const S
 }
 
 absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
-                                                   const StyleRanges& ranges, int64_t target,
+                                                   const StyleRanges& ranges,
+                                                   const ClassLists& index, int64_t target,
                                                    const FlipOptions& options) {
   CounterfactualOptions search;
   search.target = target;
   search.max_attributes = kMostAttributes;
   search.minimal = false;
   search.shortlist = options.joint_candidates;
+  search.favourites = index[static_cast<size_t>(target)];
   search.beam = options.beam;
   return FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search);
 }

@@ -72,7 +72,8 @@ FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const S
 // The joint search as every measurement here asks for it: at most kMostAttributes moves, not made
 // minimal (one weakened to the border would convince nobody else). styles: one image.
 absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
-                                                   const StyleRanges& ranges, int64_t target,
+                                                   const StyleRanges& ranges,
+                                                   const ClassLists& index, int64_t target,
                                                    const FlipOptions& options);
 
 // What is explained is the decision on the reconstruction; the target is that decision's runner-up,

@@ -333,9 +333,10 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   joint.fill(0);
   STYLEX_RETURN_IF_ERROR(OnEach(
       figures.images, options.search.workers, "joint search", run, [&](int64_t n) -> absl::Status {
-        STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult found,
-                                SearchJointly(model, images.styles.Narrow(n, 1), ranges,
-                                              targets[n].item<int64_t>(), options.search));
+        STYLEX_ASSIGN_OR_RETURN(
+            const CounterfactualResult found,
+            SearchJointly(model, images.styles.Narrow(n, 1), ranges, lists.attfind,
+                          targets[n].item<int64_t>(), options.search));
         MutexLock lock(&mutex);
         for (size_t i = 0; i < kCounts.size(); ++i) {
           joint[i] += found.outcome == CounterfactualOutcome::kFlipped &&

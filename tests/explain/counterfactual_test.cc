@@ -272,6 +272,33 @@ TEST(CounterfactualTest, ShortlistSavesEvaluations) {
   ExpectHonest(tiny, few, options.target);
 }
 
+// A favourite has its place whatever gradients say of it, and only as long as it is not moved yet.
+TEST(CounterfactualTest, FavouritesAreTried) {
+  const TinyModel tiny = MakeTinyModel(16);
+  CounterfactualOptions options{.target = RunnerUp(tiny),
+                                .max_attributes = 2,
+                                .shift = 0.1,
+                                .minimal = false,
+                                .shortlist = 1};
+  const Coordinate ranked = Find(tiny, options).applied[0].move.coordinate;
+  std::optional<Coordinate> better;  // the best other one, by exact effects
+  float greatest = 0;
+  for (const Coordinate& coordinate : AllMoves(kTinyCoordinates)) {
+    const Move move{coordinate, 0.1};
+    const float margin = MarginOf(LiteralLogits(tiny, 0, {move}), options.target).item<float>();
+    if (coordinate.index != ranked.index && (!better || margin > greatest)) {
+      better = coordinate;
+      greatest = margin;
+    }
+  }
+  options.favourites = {*better};
+  const CounterfactualResult result = Find(tiny, options);
+  ASSERT_EQ(result.applied.size(), 2);
+  EXPECT_EQ(result.applied[0].move.coordinate, *better);
+  EXPECT_NE(result.applied[1].move.coordinate.index, better->index);
+  ExpectHonest(tiny, result, options.target);
+}
+
 // Moves that gradients rank highest are good ones: hardly anything is lost against trying all.
 TEST(CounterfactualTest, ShortlistFindsNearlyTheBest) {
   for (uint64_t seed = 31; seed <= 34; ++seed) {

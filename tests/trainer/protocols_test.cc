@@ -229,6 +229,8 @@ TEST_F(ProtocolsTest, HeldOutCountsWhatASearchOnEachImageFinds) {
     options.minimal = false;
     options.shortlist = 8;
     options.beam = 2;
+    options.favourites =
+        IndexLists(*checkpoint_->attributes, kTinyClasses)[static_cast<size_t>(options.target)];
     const CounterfactualResult found =
         FindCounterfactual(model, styles, tiny_.ranges, AllMoves(tiny_.ranges.size()), options)
             .value();
