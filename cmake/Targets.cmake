@@ -65,7 +65,11 @@ function(stylex_use_torch target)
   cmake_parse_arguments(ARG "TEST" "" "" ${ARGN})
   if(NOT TARGET stylex_torch)
     add_library(stylex_torch INTERFACE)
-    target_include_directories(stylex_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+    # Upstream's wheels bring headers of a Protocol Buffers of their own, which ours must go before.
+    set(protobuf_first ${CMAKE_BINARY_DIR}/include/protobuf)
+    file(MAKE_DIRECTORY ${protobuf_first}/google)
+    file(CREATE_LINK ${Protobuf_INCLUDE_DIRS}/google/protobuf ${protobuf_first}/google/protobuf SYMBOLIC)
+    target_include_directories(stylex_torch SYSTEM INTERFACE ${protobuf_first} ${TORCH_INCLUDE_DIRS})
     # Without OpenMP in the compiler, at::parallel_for in our code would silently run on one thread.
     target_link_libraries(stylex_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   endif()

@@ -1,5 +1,6 @@
 #include "server/served_model.h"
 
+#include <ATen/Context.h>
 #include <sys/stat.h>
 #include <torch/cuda.h>
 #include <torch/types.h>
@@ -241,6 +242,7 @@ absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
     return absl::InvalidArgumentError(absl::StrCat("--device ", device, ": LibTorch sees ", gpus,
                                                    " CUDA devices here; use cpu or auto"));
   }
+  at::globalContext().setAllowTF32CuDNN(false);  // allowed by default, and too coarse for an answer
   return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "explain/attfind.h"
+#include "explain/screening.h"
 #include "models/checkpoint.h"
 #include "models/json_message.h"
 #include "models/version_directory.h"
@@ -188,39 +191,81 @@ v1::Attribute ToAttribute(const SelectedAttribute& selected, const StyleLayout& 
 }
 
 // The images that are not decided as `target` already.
-torch::Tensor Others(const StyleEffects& effects, int64_t target) {
-  return effects.base.argmax(1).ne(target).nonzero().squeeze(1);
+torch::Tensor Others(const torch::Tensor& base, int64_t target) {
+  return base.argmax(1).ne(target).nonzero().squeeze(1);
 }
 
-absl::StatusOr<v1::ClassAttributes> AttributesOfClass(const Stylex& model,
-                                                      const StyleVectors& styles,
-                                                      const StyleRanges& ranges,
-                                                      const StyleEffects& effects, int64_t target,
-                                                      const AttributesOptions& options) {
-  const torch::Tensor others = Others(effects, target);
+absl::StatusOr<std::vector<SelectedAttribute>> SelectFrom(const StyleEffects& effects,
+                                                          const Stylex& model,
+                                                          const StyleVectors& styles,
+                                                          const StyleRanges& ranges, int64_t target,
+                                                          const AttributesOptions& options) {
+  const torch::Tensor others = Others(effects.base, target);
   const StyleEffects part{effects.base.index_select(0, others),
                           effects.effect.index_select(0, others)};
-  std::vector<SelectedAttribute> selected;
   if (options.subset) {
     SubsetOptions subset;
     subset.max_attributes = options.max_attributes;
     subset.shift = options.shift;
-    STYLEX_ASSIGN_OR_RETURN(
-        selected, SelectAttributesJointly(model, styles.Select(others.to(styles.conv.device())),
-                                          ranges, part, target, subset));
-  } else {
-    SelectionOptions independent;
-    independent.max_attributes = options.max_attributes;
-    independent.explained_at = options.explained_at;
-    selected = SelectAttributes(part, target, independent);
+    return SelectAttributesJointly(model, styles.Select(others.to(styles.conv.device())), ranges,
+                                   part, target, subset);
   }
+  SelectionOptions independent;
+  independent.max_attributes = options.max_attributes;
+  independent.explained_at = options.explained_at;
+  return SelectAttributes(part, target, independent);
+}
+
+absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
+    const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+    const torch::Tensor& base, int64_t target, const CommonOptions& common,
+    const AttributesOptions& options, Run* run) {
+  const torch::Tensor others = Others(base, target).to(styles.conv.device());
+  if (others.numel() == 0) {
+    return std::vector<SelectedAttribute>{};
+  }
+  ScreeningOptions screening;
+  screening.max_attributes = options.max_attributes;
+  screening.shift = options.shift;
+  screening.explained_at = options.explained_at;
+  screening.seed = common.seed;
+  const std::string label = model.config().labels(static_cast<int>(target));
+  run->StartProgress(absl::StrCat("attributes of ", label, ", %"), 0, 100);
+  screening.progress = [run](int64_t done, int64_t total) {  // of an estimate, which changes
+    run->Progress(100 * done / std::max<int64_t>(total, 1), "");
+  };
+  STYLEX_ASSIGN_OR_RETURN(
+      ScreenedSelection found,
+      SelectAttributesScreened(model, styles.Select(others), ranges, target, screening));
+  run->EndProgress();
+  STYLEX_RETURN_IF_ERROR(
+      run->Log("screened_search", target,
+               {{"confidence", found.confidence},
+                {"classifier_calls", static_cast<double>(found.classifier_calls)},
+                {"audited", static_cast<double>(found.audited)},
+                {"audit_misses", static_cast<double>(found.audit_misses)}}));
+  return std::move(found.attributes);
+}
+
+v1::ClassAttributes ToClass(const std::vector<SelectedAttribute>& selected, int64_t target,
+                            const torch::Tensor& base, const StyleLayout& layout) {
   v1::ClassAttributes result;
   result.set_class_id(static_cast<int>(target));
-  result.set_images(static_cast<int>(others.size(0)));
+  result.set_images(static_cast<int>(Others(base, target).size(0)));
   for (const SelectedAttribute& attribute : selected) {
-    *result.add_attributes() = ToAttribute(attribute, model.layout());
+    *result.add_attributes() = ToAttribute(attribute, layout);
   }
   return result;
+}
+
+// The logits of the images that `styles` draw, [N, K].
+torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles) {
+  std::vector<torch::Tensor> parts;
+  for (int64_t start = 0; start < styles.conv.size(0); start += kEncodeBatch) {
+    const int64_t length = std::min(kEncodeBatch, styles.conv.size(0) - start);
+    parts.push_back(model.LogitsOfStyles(styles.Narrow(start, length)).to(torch::kCPU));
+  }
+  return torch::cat(parts);
 }
 
 }  // namespace
@@ -246,8 +291,13 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
     STYLEX_RETURN_IF_ERROR(state.Save(*run));
   }
   const StyleRanges& ranges = state.ranges();
-  STYLEX_RETURN_IF_ERROR(FindEffects(model, styles, options.shift, run.get(), &state));
-  const StyleEffects& effects = state.effects();
+  torch::Tensor base;
+  if (options.screened) {
+    base = LogitsOf(model, styles);
+  } else {
+    STYLEX_RETURN_IF_ERROR(FindEffects(model, styles, options.shift, run.get(), &state));
+    base = state.effects().base;
+  }
   v1::AttributeIndex index;
   index.set_schema_version(1);
   index.set_search_images(static_cast<int>(styles.conv.size(0)));
@@ -256,8 +306,12 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   RangesToIndex(ranges, &index);
   index.set_range_images(static_cast<int>(ranges.images));
   for (int64_t target = 0; target < model.num_classes(); ++target) {
-    STYLEX_ASSIGN_OR_RETURN(*index.add_classes(),
-                            AttributesOfClass(model, styles, ranges, effects, target, options));
+    STYLEX_ASSIGN_OR_RETURN(
+        const std::vector<SelectedAttribute> selected,
+        options.screened
+            ? SelectScreened(model, styles, ranges, base, target, common, options, run.get())
+            : SelectFrom(state.effects(), model, styles, ranges, target, options));
+    *index.add_classes() = ToClass(selected, target, base, model.layout());
   }
   v1::ModelConfig config = model.config();
   config.mutable_provenance()->add_commands(common.command_line);

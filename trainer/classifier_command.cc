@@ -9,6 +9,7 @@ namespace stylex {
 absl::Status ClassifierCommand(const CommonOptions& common) {
   STYLEX_ASSIGN_OR_RETURN(v1::TrainConfig config, ReadTrainConfig(common));
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
+  PreferSpeed(device);
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenData(common.data, &config));
   if (!dataset->labelled()) {
     return absl::InvalidArgumentError(

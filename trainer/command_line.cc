@@ -67,7 +67,13 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
       ->add_option("--explained-at", options->explained_at,
                    "logits after which an image counts as explained; 0: never")
       ->capture_default_str();
-  command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
+  CLI::Option* subset =
+      command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
+  command
+      ->add_flag("--screened", options->screened,
+                 "evaluate only the moves that gradients do not rule out, some 20 times fewer; a "
+                 "killed search begins anew")
+      ->excludes(subset);
 }
 
 int ExitCode(const absl::Status& status) {

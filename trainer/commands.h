@@ -50,7 +50,8 @@ struct AttributesOptions {
   int64_t max_attributes = 32;
   double shift = 1;
   double explained_at = 2.5;
-  bool subset = false;  // joint greedy instead of independent
+  bool subset = false;    // joint greedy instead of independent
+  bool screened = false;  // only moves that gradients do not rule out; not with `subset`
 };
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
 

@@ -1,5 +1,6 @@
 #include "trainer/session.h"
 
+#include <ATen/Context.h>
 #include <torch/cuda.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -39,7 +40,15 @@ absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int thread
     return absl::FailedPreconditionError(
         absl::StrCat("device \"", device, "\": there are ", available, " CUDA devices"));
   }
+  at::globalContext().setAllowTF32CuDNN(false);  // allowed by default
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+}
+
+void PreferSpeed(const torch::Device& device) {
+  if (device.is_cuda()) {
+    at::globalContext().setAllowTF32CuDNN(true);
+    at::globalContext().setAllowTF32CuBLAS(true);
+  }
 }
 
 absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common) {

@@ -16,8 +16,12 @@
 namespace stylex {
 
 // "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N". INVALID_ARGUMENT or
-// FAILED_PRECONDITION (no such device) otherwise. `threads` 0: all cores.
+// FAILED_PRECONDITION (no such device) otherwise. `threads` 0: all cores. Convolutions on a GPU are
+// set to float32, which LibTorch would round to TF32.
 absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads);
+
+// For training only: on a GPU, convolutions and products in TF32.
+void PreferSpeed(const torch::Device& device);
 
 // The resolved config of a command; data path and labels are filled in by OpenData.
 absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);

@@ -117,6 +117,7 @@ absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
 absl::Status TrainAndExport(v1::TrainConfig config, const CommonOptions& common,
                             const StylexOptions& options, const OutputOptions& output) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
+  PreferSpeed(device);
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenData(common.data, &config));
   STYLEX_ASSIGN_OR_RETURN(FrozenClassifier frozen,
                           OpenClassifier(options.classifier, config.mutable_model()));

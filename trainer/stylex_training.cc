@@ -1,5 +1,7 @@
 #include "trainer/stylex_training.h"
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_sub.h>
 #include <torch/nn/module.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/optimizer.h>
@@ -10,12 +12,14 @@
 #include <cmath>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "models/model_config.h"
 #include "models/safetensors.h"
 #include "models/version_directory.h"
+#include "trainer/grouped_adam.h"
 #include "trainer/losses.h"
 
 namespace stylex {
@@ -36,10 +40,10 @@ double LazyRatio(int64_t interval) {
 
 std::unique_ptr<torch::optim::Adam> MakeAdam(std::vector<torch::Tensor> parameters, double lr,
                                              double beta1, double beta2, double ratio) {
-  return std::make_unique<torch::optim::Adam>(
-      std::move(parameters), torch::optim::AdamOptions(lr * ratio)
-                                 .betas({std::pow(beta1, ratio), std::pow(beta2, ratio)})
-                                 .eps(1e-8));
+  return std::make_unique<GroupedAdam>(std::move(parameters),
+                                       torch::optim::AdamOptions(lr * ratio)
+                                           .betas({std::pow(beta1, ratio), std::pow(beta2, ratio)})
+                                           .eps(1e-8));
 }
 
 void SetRequiresGrad(torch::nn::Module& module, bool value) {
@@ -438,10 +442,18 @@ void StylexTraining::UpdateAverage() {
       half_life > 0 ? std::pow(0.5, static_cast<double>(stylex.batch_size()) / half_life) : 0;
   torch::NoGradGuard no_grad;
   const auto source = networks_.NamedTensors();
+  std::vector<torch::Tensor> averages, latest;
   for (auto& [name, average] : averaged_.NamedTensors()) {
-    const bool raw = name.starts_with("encoder.") && !stylex.ema_encoder();
-    average.lerp_(source.at(name), raw ? 1 : 1 - decay);
+    if (name.starts_with("encoder.") && !stylex.ema_encoder()) {
+      average.copy_(source.at(name));
+    } else {
+      averages.push_back(average);
+      latest.push_back(source.at(name));
+    }
   }
+  // All tensors together, for the reason that GroupedAdam has.
+  const std::vector<torch::Tensor> differences = at::_foreach_sub(latest, averages);
+  at::_foreach_add_(averages, differences, 1 - decay);
 }
 
 void StylexTraining::SetLearningRates() {

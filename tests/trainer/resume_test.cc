@@ -10,7 +10,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -243,6 +245,25 @@ TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
   EXPECT_LE(metrics.at("agreement"), 1);
   EXPECT_TRUE(metrics.contains("classifier_accuracy"));
   EXPECT_EQ(nlohmann::json::parse(Bytes(Path("whole/evaluation.json"))).at("images"), 8);
+}
+
+// That both searches find the same is tested in tests/explain; this network's effects are noise.
+TEST_F(ResumeTest, ScreenedAttributesGoIntoTheCheckpointToo) {
+  const std::string checkpoint = Path("models/whole/1");
+  const auto arguments = With(Common("attributes", "screened"),
+                              {"--checkpoint", checkpoint, "--images", "24", "--max-attributes",
+                               "3", "--explained-at", "0", "--screened"});
+  ASSERT_EQ(Run(arguments), 0) << said_;
+  const auto index = nlohmann::json::parse(Bytes(checkpoint + "/attributes.json"));
+  int64_t images = 0;
+  for (const nlohmann::json& of_class : index.at("classes")) {
+    images += of_class.value("images", 0);
+    EXPECT_LE(of_class.value("attributes", nlohmann::json::array()).size(), 3);
+  }
+  EXPECT_EQ(images, 24);  // each raises the class that it is not decided as
+  EXPECT_THAT(Bytes(Path("screened/log.jsonl")), HasSubstr("classifier_calls"));
+  EXPECT_NE(Run(With(arguments, {"--subset"})), 0);
+  EXPECT_THAT(said_, HasSubstr("--subset"));
 }
 
 TEST_F(ResumeTest, KilledAttributesEqualNeverStopped) {
