@@ -25,8 +25,8 @@ namespace stylex {
 using StepMetrics = std::map<std::string, double>;
 
 // The networks and optimisers of a run, and its steps. Steps are a function of (config, seed, step,
-// batch) alone, so that a resumed run gives the same weights as one that was never stopped: bit for bit
-// on a CPU with the same thread count, to rounding on a GPU.
+// batch) alone, so that a resumed run gives the same weights as one that was never stopped: bit for
+// bit on a CPU with the same thread count, to rounding on a GPU.
 class StylexTraining {
  public:
   // Draws initial weights from `seed`. `config` is resolved and carries the data's labels. Without
