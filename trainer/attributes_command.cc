@@ -258,16 +258,6 @@ v1::ClassAttributes ToClass(const std::vector<SelectedAttribute>& selected, int6
   return result;
 }
 
-// The logits of the images that `styles` draw, [N, K].
-torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles) {
-  std::vector<torch::Tensor> parts;
-  for (int64_t start = 0; start < styles.conv.size(0); start += kEncodeBatch) {
-    const int64_t length = std::min(kEncodeBatch, styles.conv.size(0) - start);
-    parts.push_back(model.LogitsOfStyles(styles.Narrow(start, length)).to(torch::kCPU));
-  }
-  return torch::cat(parts);
-}
-
 }  // namespace
 
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options) {
@@ -293,7 +283,7 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   const StyleRanges& ranges = state.ranges();
   torch::Tensor base;
   if (options.screened) {
-    base = LogitsOf(model, styles);
+    base = LogitsOfEach(model, styles);
   } else {
     STYLEX_RETURN_IF_ERROR(FindEffects(model, styles, options.shift, run.get(), &state));
     base = state.effects().base;
