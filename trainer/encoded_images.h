@@ -23,7 +23,7 @@ struct EncodedImages {
   StyleVectors styles;    // of their reconstructions, where the model is
 };
 
-// Logits of the images that `styles` draw, [N, K] on the CPU, a batch at a time. At least one image.
+// Logits of the images (at least one) that `styles` draw, [N, K] on the CPU, a batch at a time.
 torch::Tensor LogitsOfEach(const Stylex& model, const StyleVectors& styles);
 
 // Styles of `count` images G(f(z)) that a model without encoder draws; the z are a function of the
