@@ -4,6 +4,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <optional>
@@ -20,10 +21,13 @@ namespace {
 
 // Up to this many moves every subset is tried; two to this power still is one batch.
 constexpr size_t kExhaustiveMoves = 6;
-// The weakest move's shift is found to 1 / kGridSteps^kGridRounds of itself: bisection, but several
-// halvings at once, because a batch of a few images takes hardly longer than one image.
-constexpr int kGridSteps = 7;
-constexpr int kGridRounds = 3;
+// The weakest move's shift is found to this share of the shift asked for.
+constexpr double kShiftPrecision = 1.0 / 256;
+// Where a line through the ends of the bracket says that the shift is, two shifts are tried at
+// once, so far on either side, as a share of the bracket. If it is between them, they are the new
+// bracket; if not, the next two are further apart, up to thirds.
+constexpr double kNarrow = 1.0 / 12;
+constexpr double kWidest = 1.0 / 6;
 
 // One image's search: what is asked, and what is known so far.
 class CounterfactualSearch {
@@ -179,20 +183,32 @@ absl::Status CounterfactualSearch::WeakenLeastNeeded() {
   }
   Move& last = moves_.back();
   const MoveSet rest(moves_.begin(), moves_.end() - 1);
-  double failing = 0;  // without the move the target is not reached, or it would have been dropped
-  for (int round = 0; round < kGridRounds; ++round) {
-    const double step = (last.shift - failing) / kGridSteps;
-    std::vector<Move> grid;
-    for (int i = 1; i < kGridSteps; ++i) {
-      grid.push_back({last.coordinate, failing + i * step});
+  const MoveSet whole = moves_;
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor ends,
+                          image_.Logits(std::vector<MoveSet>{rest, whole}));
+  // Without the move the target is not reached, or it would have been dropped.
+  double failing = 0;
+  double lacking = image_.Excess(ends[0]);
+  double beyond = image_.Excess(ends[1]);
+  double apart = kNarrow;
+  while (last.shift - failing > kShiftPrecision * options_.shift) {
+    const double width = last.shift - failing;
+    const double ascent = beyond - lacking;
+    const double share = std::isfinite(ascent) && ascent > 0 ? -lacking / ascent : 0.5;
+    const double between = failing + width * std::clamp(share, apart, 1 - apart);
+    const std::vector<Move> tried = {{last.coordinate, between - 0.99 * apart * width},
+                                     {last.coordinate, between + 0.99 * apart * width}};
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.LogitsWithOneMore(rest, tried));
+    const bool below = image_.Reached(logits[0]);
+    const bool above = image_.Reached(logits[1]);
+    apart = !below && above ? kNarrow : std::min(2 * apart, kWidest);
+    if (below || above) {
+      last.shift = tried[below ? 0 : 1].shift;
+      beyond = image_.Excess(logits[below ? 0 : 1]);
     }
-    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.LogitsWithOneMore(rest, grid));
-    for (int i = 0; i < kGridSteps - 1; ++i) {
-      if (image_.Reached(logits[i])) {
-        last.shift = grid[i].shift;
-        break;
-      }
-      failing = grid[i].shift;
+    if (!below) {
+      failing = tried[above ? 0 : 1].shift;
+      lacking = image_.Excess(logits[above ? 0 : 1]);
     }
   }
   return absl::OkStatus();

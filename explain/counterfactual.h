@@ -30,9 +30,9 @@ struct CounterfactualOptions {
   // Joint greedy: at each step only this many of the candidates are tried, those that gradients at
   // the image with all moves so far rank highest. 0: all of them, without gradients.
   int64_t shortlist = 0;
-  // With a shortlist: moves that have a place in every one, the first few that the set has not
-  // moved yet, for the target's attributes in the index. What goes far is not always foretold by a
-  // gradient: a spot that is not there yet has none.
+  // With a shortlist: the first few are tried before any other move, for the target's attributes in
+  // the index. Gradients are only taken where none of them flips the image on its own. What goes
+  // far is not always foretold by a gradient: a spot that is not there yet has none.
   std::vector<Coordinate> favourites = {};
   // Joint: where the greedy search takes three moves or more, or fails, it is repeated with this
   // many sets followed side by side instead of the best alone, for a smaller one. 1: not repeated.

@@ -3,19 +3,13 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
 #include "base/status_macros.h"
 
 namespace stylex {
-namespace {
-
-// Of the favourites in a shortlist.
-constexpr size_t kFavourites = 8;
-
-}  // namespace
-
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
                                    const StyleRanges& ranges, const CounterfactualOptions& options)
     : model_(model),
@@ -25,6 +19,7 @@ ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styl
       variants_(model, ranges, styles, Batches()),
       base_(variants_.BaseLogits()) {
   ++evaluations_;
+  known_[{}] = base_;
 }
 
 VariantOptions ImageUnderSearch::Batches() const {
@@ -97,51 +92,36 @@ absl::StatusOr<torch::Tensor> ImageUnderSearch::LogitsWithOneMore(
   });
 }
 
+bool ImageUnderSearch::TriesShortlist(size_t candidates) const {
+  return options_.shortlist > 0 && candidates > static_cast<size_t>(options_.shortlist);
+}
+
 std::vector<std::vector<Coordinate>> ImageUnderSearch::Shortlists(
-    const std::vector<const MoveSet*>& sets, const std::vector<Coordinate>& candidates) const {
+    const std::vector<const MoveSet*>& sets, const std::vector<Coordinate>& candidates,
+    const std::vector<std::vector<Coordinate>>& tried) const {
+  const bool ranked = TriesShortlist(candidates.size());
   std::vector<std::vector<Coordinate>> left(sets.size());
   std::vector<torch::Tensor> conv;
-  bool all_short = true;
+  size_t most_tried = 0;
   for (size_t i = 0; i < sets.size(); ++i) {
+    const auto known = [&](const Coordinate& candidate) {
+      return ranked && std::find(tried[i].begin(), tried[i].end(), candidate) != tried[i].end();
+    };
     std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(left[i]),
-                 [&](const Coordinate& candidate) { return !IsMoved(candidate.index, *sets[i]); });
+                 [&](const Coordinate& candidate) {
+                   return !IsMoved(candidate.index, *sets[i]) && !known(candidate);
+                 });
+    most_tried = std::max(most_tried, tried[i].size());
     conv.push_back(ApplyMoves(styles_, ranges_, *sets[i]).conv);
-    all_short &= static_cast<int64_t>(left[i].size()) <= options_.shortlist;
   }
-  if (options_.shortlist <= 0 || all_short) {
+  if (!ranked) {
     return left;
   }
   const int64_t count = static_cast<int64_t>(sets.size());
   evaluations_ += count;
-  std::vector<std::vector<Coordinate>> shortlists =
-      RankByGradient(model_, {torch::cat(conv), styles_.rgb.expand({count, -1})}, ranges_,
-                     std::move(left), options_.target, options_.shift, options_.shortlist);
-  for (size_t i = 0; i < sets.size(); ++i) {
-    shortlists[i] = WithFavourites(*sets[i], shortlists[i]);
-  }
-  return shortlists;
-}
-
-std::vector<Coordinate> ImageUnderSearch::WithFavourites(
-    const MoveSet& moves, const std::vector<Coordinate>& ranked) const {
-  std::vector<Coordinate> favourites;
-  for (const Coordinate& favourite : options_.favourites) {
-    if (favourites.size() < kFavourites && !IsMoved(favourite.index, moves)) {
-      favourites.push_back(favourite);
-    }
-  }
-  std::vector<Coordinate> merged;
-  const auto add = [&](const std::vector<Coordinate>& from, size_t i) {
-    if (i < from.size() && merged.size() < ranked.size() &&
-        std::find(merged.begin(), merged.end(), from[i]) == merged.end()) {
-      merged.push_back(from[i]);
-    }
-  };
-  for (size_t i = 0; i < ranked.size(); ++i) {
-    add(favourites, i);
-    add(ranked, i);
-  }
-  return merged;
+  return RankByGradient(model_, {torch::cat(conv), styles_.rgb.expand({count, -1})}, ranges_,
+                        std::move(left), options_.target, options_.shift,
+                        options_.shortlist - static_cast<int64_t>(most_tried));
 }
 
 absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
@@ -171,6 +151,17 @@ torch::Tensor ImageUnderSearch::Margin(const torch::Tensor& logits) const {
 
 bool ImageUnderSearch::IsTarget(const torch::Tensor& logits) const {
   return logits.argmax().item<int64_t>() == options_.target;
+}
+
+double ImageUnderSearch::Excess(const torch::Tensor& logits) const {
+  const double margin = Margin(logits).item<double>();
+  if (options_.target_probability <= 0) {
+    return margin;
+  }
+  const double probability =
+      torch::softmax(logits.to(torch::kFloat64), 0)[options_.target].item<double>();
+  const auto logit = [](double p) { return std::log(p) - std::log1p(-p); };
+  return std::min(margin, logit(probability) - logit(options_.target_probability));
 }
 
 bool ImageUnderSearch::Reached(const torch::Tensor& logits) const {

@@ -38,11 +38,14 @@ class ImageUnderSearch {
   // its own layer on.
   absl::StatusOr<torch::Tensor> LogitsWithOneMore(const MoveSet& moves,
                                                   std::span<const Move> more) const;
-  // For each set of moves, those of `candidates` whose coordinates it leaves alone; of these only
-  // the shortlist that the options ask for, favourites and those that gradients rank highest in
-  // turn.
-  std::vector<std::vector<Coordinate>> Shortlists(const std::vector<const MoveSet*>& sets,
-                                                  const std::vector<Coordinate>& candidates) const;
+  // Whether of so many candidates a shortlist is tried, not all of them.
+  bool TriesShortlist(size_t candidates) const;
+  // For each set of moves, those of `candidates` whose coordinates it leaves alone; where
+  // TriesShortlist, without those in its list of `tried`, and only as many as make a shortlist
+  // together with these, those that gradients rank highest first.
+  std::vector<std::vector<Coordinate>> Shortlists(
+      const std::vector<const MoveSet*>& sets, const std::vector<Coordinate>& candidates,
+      const std::vector<std::vector<Coordinate>>& tried) const;
   // The `count` moves, no two of one coordinate, that raise the margin most on their own, exactly,
   // strongest first; among the four times as many that gradients rank highest.
   absl::StatusOr<std::vector<Move>> Strongest(const std::vector<Coordinate>& candidates,
@@ -53,6 +56,9 @@ class ImageUnderSearch {
   // classes a move may raise the target and a third class still more.
   torch::Tensor Margin(const torch::Tensor& logits) const;
   bool IsTarget(const torch::Tensor& logits) const;  // [K]
+  // How far beyond the target, 0 or more where it is reached, in logits: the margin, or where a
+  // probability is asked for what that lacks if it is less. logits: [K].
+  double Excess(const torch::Tensor& logits) const;
   // Decided as the target, with the probability asked for. logits: [K].
   bool Reached(const torch::Tensor& logits) const;
 
@@ -66,9 +72,6 @@ class ImageUnderSearch {
   static Members MembersOf(const MoveSet& moves);
 
   VariantOptions Batches() const;
-  // A shortlist of the same length as `ranked`, for a set of moves.
-  std::vector<Coordinate> WithFavourites(const MoveSet& moves,
-                                         const std::vector<Coordinate>& ranked) const;
   // Logits with `moves` and each of `more`; those that are not known yet by `compute`, which gets
   // their parts of `more`.
   absl::StatusOr<torch::Tensor> Remembered(

@@ -16,6 +16,7 @@ namespace {
 // Moves of a shortlist that are tried before looking whether one has reached the target: enough for
 // batches on a few cores.
 constexpr size_t kTriedTogether = 16;
+constexpr size_t kPromising = 8;
 
 // `set` with each of `more` added.
 absl::StatusOr<std::vector<JointSet>> AddEach(const ImageUnderSearch& image, const JointSet& set,
@@ -33,39 +34,6 @@ absl::StatusOr<std::vector<JointSet>> AddEach(const ImageUnderSearch& image, con
     added.margin = margins[static_cast<int64_t>(i)].item<float>();
   }
   return sets;
-}
-
-// The sets with one more of `candidates` each, where that raises their margin. In shortlists the
-// most promising come first: nothing more is tried then once a set has reached the target.
-absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
-                                              const std::vector<Coordinate>& candidates,
-                                              const std::vector<JointSet>& sets) {
-  std::vector<const MoveSet*> moves;
-  std::transform(sets.begin(), sets.end(), std::back_inserter(moves),
-                 [](const JointSet& set) { return &set.moves; });
-  const std::vector<std::vector<Coordinate>> shortlists = image.Shortlists(moves, candidates);
-  const bool ranked = image.options().shortlist > 0;
-  std::vector<JointSet> next;
-  for (size_t i = 0; i < sets.size(); ++i) {
-    const std::vector<Move> more = MovesBy(image.options().shift, shortlists[i]);
-    const size_t together = ranked ? kTriedTogether : more.size();
-    for (size_t start = 0; start < more.size(); start += together) {
-      STYLEX_ASSIGN_OR_RETURN(
-          std::vector<JointSet> larger,
-          AddEach(image, sets[i],
-                  std::span(more).subspan(start, std::min(together, more.size() - start))));
-      const bool reached = std::any_of(larger.begin(), larger.end(), [&](const JointSet& added) {
-        return image.Reached(added.logits);
-      });
-      std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
-                   std::back_inserter(next),
-                   [&](const JointSet& added) { return added.margin > sets[i].margin; });
-      if (ranked && reached) {
-        return next;
-      }
-    }
-  }
-  return next;
 }
 
 // The same moves in whatever order.
@@ -93,6 +61,84 @@ std::vector<JointSet> Best(std::vector<JointSet> sets, int64_t count) {
     }
   }
   return best;
+}
+
+// Adds to `next` the sets with one more of `coordinates` each, where that raises their margin,
+// `together` at once; whether one has reached the target, after which nothing more is tried.
+absl::StatusOr<bool> TryInTurn(const ImageUnderSearch& image, const JointSet& set,
+                               const std::vector<Coordinate>& coordinates, size_t together,
+                               std::vector<JointSet>* next) {
+  const std::vector<Move> more = MovesBy(image.options().shift, coordinates);
+  for (size_t start = 0; start < more.size(); start += together) {
+    STYLEX_ASSIGN_OR_RETURN(
+        std::vector<JointSet> larger,
+        AddEach(image, set,
+                std::span(more).subspan(start, std::min(together, more.size() - start))));
+    const bool reached = std::any_of(larger.begin(), larger.end(), [&](const JointSet& added) {
+      return image.Reached(added.logits);
+    });
+    std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
+                 std::back_inserter(*next),
+                 [&](const JointSet& added) { return added.margin > set.margin; });
+    if (reached) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Moves that are tried before a gradient is taken, which takes as long as many of them: for the
+// image itself the target's attributes in the index, then those that did most on their own.
+std::vector<Coordinate> Promising(const ImageUnderSearch& image, const MoveSet& moves,
+                                  const std::vector<JointSet>& singles) {
+  std::vector<Coordinate> known = image.options().favourites;
+  if (!moves.empty()) {
+    known.clear();
+    for (const JointSet& single : Best(singles, static_cast<int64_t>(singles.size()))) {
+      known.push_back(single.moves[0].coordinate);
+    }
+  }
+  std::vector<Coordinate> promising;
+  for (const Coordinate& move : known) {
+    if (promising.size() < kPromising && !IsMoved(move.index, moves)) {
+      promising.push_back(move);
+    }
+  }
+  return promising;
+}
+
+// The sets with one more of `candidates` each, where that raises their margin. With shortlists the
+// promising ones come first; nothing more is tried once a set has reached the target.
+absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
+                                              const std::vector<Coordinate>& candidates,
+                                              const std::vector<JointSet>& sets,
+                                              const std::vector<JointSet>& singles) {
+  std::vector<JointSet> next;
+  std::vector<const MoveSet*> moves;
+  std::vector<std::vector<Coordinate>> promising(sets.size());
+  const bool ranked = image.TriesShortlist(candidates.size());
+  for (size_t i = 0; i < sets.size(); ++i) {
+    moves.push_back(&sets[i].moves);
+    if (ranked) {
+      promising[i] = Promising(image, sets[i].moves, singles);
+      STYLEX_ASSIGN_OR_RETURN(const bool reached,
+                              TryInTurn(image, sets[i], promising[i], kPromising, &next));
+      if (reached) {
+        return next;
+      }
+    }
+  }
+  const std::vector<std::vector<Coordinate>> shortlists =
+      image.Shortlists(moves, candidates, promising);
+  for (size_t i = 0; i < sets.size(); ++i) {
+    const size_t together = ranked ? kTriedTogether : std::max<size_t>(shortlists[i].size(), 1);
+    STYLEX_ASSIGN_OR_RETURN(const bool reached,
+                            TryInTurn(image, sets[i], shortlists[i], together, &next));
+    if (ranked && reached) {
+      return next;
+    }
+  }
+  return next;
 }
 
 // All subsets of one size, depth first; each step shares the trace of the moves before.
@@ -146,7 +192,7 @@ absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
     if (size == 1 && !singles->empty()) {
       next = *singles;
     } else {
-      STYLEX_ASSIGN_OR_RETURN(next, Enlarge(image, candidates, front));
+      STYLEX_ASSIGN_OR_RETURN(next, Enlarge(image, candidates, front, *singles));
     }
     if (size == 1) {
       *singles = next;

@@ -259,8 +259,11 @@ TEST(CounterfactualTest, SaysWhenNothingHelps) {
 
 TEST(CounterfactualTest, ShortlistSavesEvaluations) {
   const TinyModel tiny = MakeTinyModel(16);
-  CounterfactualOptions options{
-      .target = RunnerUp(tiny), .max_attributes = 3, .shift = 0.1, .minimal = false};
+  CounterfactualOptions options{.target = RunnerUp(tiny),
+                                .max_attributes = 3,
+                                .shift = 0.1,
+                                .target_probability = 1,  // so that it does not stop early
+                                .minimal = false};
   const CounterfactualResult all = Find(tiny, options);
   options.shortlist = 10;
   const CounterfactualResult few = Find(tiny, options);
@@ -297,6 +300,50 @@ TEST(CounterfactualTest, FavouritesAreTried) {
   EXPECT_EQ(result.applied[0].move.coordinate, *better);
   EXPECT_NE(result.applied[1].move.coordinate.index, better->index);
   ExpectHonest(tiny, result, options.target);
+}
+
+// A gradient takes as long as many moves: none is taken where a favourite flips the image on its
+// own.
+TEST(CounterfactualTest, FavouritesThatFlipSaveTheGradient) {
+  const TinyModel tiny = MakeTinyModel(16);
+  CounterfactualOptions options{
+      .target = RunnerUp(tiny), .max_attributes = 2, .minimal = false, .shortlist = 10};
+  for (const Coordinate& coordinate : AllMoves(kTinyCoordinates)) {
+    const torch::Tensor logits = LiteralLogits(tiny, 0, {{coordinate, 1}});
+    if (logits.argmax().item<int64_t>() == options.target) {
+      options.favourites = {coordinate};
+      const CounterfactualResult result = Find(tiny, options);
+      ASSERT_EQ(result.applied.size(), 1);
+      EXPECT_EQ(result.applied[0].move.coordinate, coordinate);
+      EXPECT_EQ(result.evaluations, 2);  // of the image, and of the favourite
+      return;
+    }
+  }
+  FAIL() << "no single move flips this image: take another seed";
+}
+
+// The least needed move is weakened until the decision is on the edge, whatever is asked for.
+TEST(CounterfactualTest, WeakensToTheEdge) {
+  for (const double probability : {0.0, 0.6}) {
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+      const TinyModel tiny = MakeTinyModel(seed);
+      const CounterfactualOptions options{
+          .target = RunnerUp(tiny), .target_probability = probability, .shortlist = 10};
+      const CounterfactualResult result = Find(tiny, options);
+      if (result.outcome != CounterfactualOutcome::kFlipped) {
+        continue;
+      }
+      std::vector<Move> moves = MovesOf(result);
+      const auto reached = [&](const std::vector<Move>& tried) {
+        const torch::Tensor logits = LiteralLogits(tiny, 0, tried);
+        return logits.argmax().item<int64_t>() == options.target &&
+               torch::softmax(logits, 0)[options.target].item<double>() >= probability;
+      };
+      EXPECT_TRUE(reached(moves)) << "seed " << seed;
+      moves.back().shift -= 1.0 / 200;
+      EXPECT_FALSE(moves.back().shift > 0 && reached(moves)) << "seed " << seed;
+    }
+  }
 }
 
 // Moves that gradients rank highest are good ones: hardly anything is lost against trying all.
