@@ -204,8 +204,14 @@ void DeviceScheduler::Hold() {
 
 void DeviceScheduler::Release() {
   held_ = false;
-  engine_wake_.NotifyOne();
-  turns_wake_.NotifyAll();
+  // Waking a thread that finds nothing to do would take time from the call that gives the device
+  // back.
+  if (queue_.size() > 0) {
+    engine_wake_.NotifyOne();
+  }
+  if (!turns_.empty()) {
+    turns_wake_.NotifyAll();
+  }
 }
 
 DeviceScheduler::Turn::Turn(DeviceScheduler* scheduler, std::function<bool()> wanted)

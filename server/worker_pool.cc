@@ -28,7 +28,9 @@ WorkerPool::~WorkerPool() {
     closed_ = true;
     stopping_ = true;
     left.swap(queue_);
-    changed_.NotifyAll();
+    while (!sleepers_.empty()) {
+      WakeOne();
+    }
   }
   for (const Job& job : left) {
     job.drop();
@@ -49,7 +51,7 @@ bool WorkerPool::Submit(Job job) {
     if (!closed_ && queue_.size() < options_.max_queue) {
       queue_.push_back(std::move(job));
       accepted = true;
-      changed_.NotifyAll();
+      WakeOne();
     }
   }
   for (const Job& dropped : unwanted) {
@@ -75,7 +77,7 @@ bool WorkerPool::Drain(absl::Duration timeout) {
     if (left <= absl::ZeroDuration()) {
       return false;
     }
-    changed_.WaitFor(&mutex_, absl::ToChronoNanoseconds(left));
+    all_through_.WaitFor(&mutex_, absl::ToChronoNanoseconds(left));
   }
   return true;
 }
@@ -95,6 +97,22 @@ size_t WorkerPool::running() const {
   return running_;
 }
 
+void WorkerPool::Sleep() {
+  Sleeper self;
+  sleepers_.push_back(&self);
+  while (!self.called) {
+    self.wake.Wait(&mutex_);
+  }
+}
+
+void WorkerPool::WakeOne() {
+  if (!sleepers_.empty()) {
+    sleepers_.back()->called = true;
+    sleepers_.back()->wake.NotifyOne();
+    sleepers_.pop_back();
+  }
+}
+
 void WorkerPool::Work() {
   if (options_.on_start) {
     options_.on_start();
@@ -104,7 +122,7 @@ void WorkerPool::Work() {
     {
       MutexLock lock(&mutex_);
       while (queue_.empty() && !stopping_) {
-        changed_.Wait(&mutex_);
+        Sleep();
       }
       if (stopping_) {
         return;
@@ -128,7 +146,9 @@ void WorkerPool::Work() {
       usual_run_ =
           usual_run_ == absl::ZeroDuration() ? took : usual_run_ + (took - usual_run_) * kLastJob;
     }
-    changed_.NotifyAll();
+    if (queue_.empty() && running_ == 0) {
+      all_through_.NotifyAll();
+    }
   }
 }
 

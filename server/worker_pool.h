@@ -2,7 +2,9 @@
 // LibTorch.
 //
 // Each job is either run or dropped, exactly once, by one of the pool's threads or, where it says
-// so below, by the caller. Thread-safe.
+// so below, by the caller. Of the threads that wait, the one that did so last gets the next job:
+// under little load one thread does all the work, with its caches and its heap still warm, and the
+// others are left asleep. Thread-safe.
 #ifndef STYLEX_SERVER_WORKER_POOL_H_
 #define STYLEX_SERVER_WORKER_POOL_H_
 
@@ -57,13 +59,23 @@ class WorkerPool {
   size_t running() const;
 
  private:
+  // A thread that waits for a job.
+  struct Sleeper {
+    CondVar wake;
+    bool called = false;
+  };
+
   void Work();
+  // Waits until there may be a job, or the pool is stopping.
+  void Sleep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Moves the unwanted jobs out of the queue.
   std::vector<Job> TakeUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   mutable Mutex mutex_;
-  CondVar changed_;
+  std::vector<Sleeper*> sleepers_ ABSL_GUARDED_BY(mutex_);  // the last one to sleep last
+  CondVar all_through_;                                     // no job waits or runs
   std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
   // What jobs take, the last ones weighing most; zero until the first is through.

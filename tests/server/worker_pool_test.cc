@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
+#include <map>
+#include <thread>
 
+#include "absl/time/clock.h"
 #include "fake_clock.h"
 
 namespace stylex {
@@ -169,6 +173,26 @@ TEST(WorkerPoolTest, WorkersRunSideBySide) {
   first.Open();
   second.Open();
   EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+}
+
+// Jobs that come one at a time leave the other threads asleep, and their caches alone.
+TEST(WorkerPoolTest, TheLastToRestWorksNext) {
+  std::map<std::thread::id, int> jobs;
+  WorkerPool pool({.workers = 8, .max_queue = 1});
+  absl::SleepFor(absl::Milliseconds(100));  // all of them are at rest
+  for (int i = 0; i < 40; ++i) {
+    std::promise<std::thread::id> ran;
+    ASSERT_TRUE(pool.Submit({.run = [&] { ran.set_value(std::this_thread::get_id()); },
+                             .wanted = [] { return true; },
+                             .drop = [] { ADD_FAILURE() << "a wanted job was dropped"; }}));
+    ++jobs[ran.get_future().get()];
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  int most = 0;
+  for (const auto& [thread, count] : jobs) {
+    most = std::max(most, count);
+  }
+  EXPECT_GE(most, 20);  // in turn it would be 5 each; now and then one is late to rest
 }
 
 TEST(WorkerPoolTest, ManyThreadsSubmitAndEveryJobHasOneEnd) {
