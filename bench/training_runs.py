@@ -1,0 +1,90 @@
+"""Small StylEx trainings by stylex-train, for bench/ablation and bench/ground_truth: one thread each,
+several at a time, and what is done already is not done again."""
+
+import copy
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESOLUTION = 32
+CHANNELS = [64, 64, 64, 32]
+
+
+def merged(base, *changes):
+    """`base` with the fields of each change in turn, objects field by field."""
+    result = copy.deepcopy(base)
+    for change in changes:
+        for key, value in change.items():
+            inner = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = merged(result[key], value) if inner else copy.deepcopy(value)
+    return result
+
+
+def small(images, preset, channels=None, image_channels=3):
+    """A config of small networks, which a core trains in minutes."""
+    networks = {name: {"channels": list(channels or CHANNELS)}
+                for name in ("generator", "encoder", "discriminator")}
+    networks["generator"]["latentSize"] = 64
+    return {
+        "preset": preset,
+        "model": {"resolution": RESOLUTION, "imageChannels": image_channels,
+                  "classifier": {"widthMultiplier": 0.5}, **networks},
+        "classifier": {"epochs": 12, "learningRate": 0.003, "labelSmoothing": 0.1},
+        "stylex": {"images": images, "batchSize": 8,
+                   "saveIntervalImages": images, "sampleIntervalImages": images},
+    }
+
+
+class Runner:
+    """Runs stylex-train on one thread, and keeps what it has made."""
+
+    def __init__(self, build):
+        self.trainer = build / "bin/stylex-train"
+
+    def run(self, log, *arguments):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+        with open(log, "a") as output:
+            result = subprocess.run([str(self.trainer), *map(str, arguments)], stdout=output,
+                                    stderr=subprocess.STDOUT, env=environment, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"stylex-train {arguments[0]} failed; its last lines are in {log}")
+
+    def world(self, path, *arguments):
+        """A data set that `stylex-train world` draws."""
+        if not path.exists():
+            self.run(path.parent / f"{path.name}.log", "world", "--output", path,
+                     "--resolution", RESOLUTION, *arguments)
+        return path
+
+    def classifier(self, folder, data, config, seed=1):
+        if not (folder / "classifier.safetensors").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            config_file = folder / "train.json"
+            config_file.write_text(json.dumps(config, indent=2))
+            self.run(folder / "log", "classifier", "--data", data, "--config", config_file,
+                     "--work-dir", folder, "--threads", 1, "--seed", seed, "--resume")
+        return folder
+
+    def explainer(self, folder, data, config, classifier, seed, search_images):
+        """A checkpoint in `folder` with its attributes; (its path, the options of every command)."""
+        config_text = json.dumps(config, indent=2)
+        config_file = folder / "train.json"
+        if config_file.exists() and config_file.read_text() != config_text:
+            shutil.rmtree(folder)  # of other settings
+        folder.mkdir(parents=True, exist_ok=True)
+        config_file.write_text(config_text)
+        log = folder / "log"
+        common = ("--data", data, "--threads", 1, "--seed", seed)
+        checkpoint = folder / "models" / "small" / "1"
+        if not checkpoint.exists():
+            self.run(log, "stylex", *common, "--config", config_file, "--work-dir",
+                     folder / "stylex", "--classifier", classifier, "--output", folder / "models",
+                     "--name", "small", "--resume")
+        if not (checkpoint / "attributes.json").exists():
+            self.run(log, "attributes", *common, "--images", search_images, "--work-dir",
+                     folder / "attributes", "--checkpoint", checkpoint, "--resume")
+        return checkpoint, common
