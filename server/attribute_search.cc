@@ -128,7 +128,11 @@ class Search {
   }
 
  private:
-  bool screened() const { return request_.search() == v1::SEARCH_SCREENED; }
+  // What has been shown to select as an exhaustive search does (docs/attfind.md) is the default.
+  bool screened() const {
+    return request_.search() == v1::SEARCH_SCREENED ||
+           (request_.search() == v1::SEARCH_UNSPECIFIED && !joint());
+  }
   bool joint() const {
     return request_.strategy() == v1::STRATEGY_SUBSET ||
            (request_.strategy() == v1::STRATEGY_UNSPECIFIED && kept_.size() == 1);

@@ -282,16 +282,23 @@ TEST_F(AnswersTest, ASearchTellsItsProgressAndThenItsResult) {
   }
 }
 
-TEST_F(AnswersTest, ASearchIsExhaustiveUnlessAskedOtherwise) {
-  v1::FindAttributesRequest request;
-  request.set_model("tiny");
-  request.mutable_target_class()->set_label("dark");
-  for (const int brightness : {220, 250}) {
-    request.add_images()->set_data(PngPicture(16, 16, 3, brightness));
+TEST_F(AnswersTest, ASearchIsScreenedWhereThatIsKnownToAgree) {
+  for (const auto& [strategy, search] :
+       {std::pair(v1::STRATEGY_UNSPECIFIED, v1::SEARCH_SCREENED),
+        std::pair(v1::STRATEGY_INDEPENDENT, v1::SEARCH_SCREENED),
+        std::pair(v1::STRATEGY_SUBSET, v1::SEARCH_EXHAUSTIVE)}) {
+    v1::FindAttributesRequest request;
+    request.set_model("tiny");
+    request.mutable_target_class()->set_label("dark");
+    request.set_strategy(strategy);
+    for (const int brightness : {220, 235, 250}) {
+      request.add_images()->set_data(PngPicture(16, 16, 3, brightness));
+    }
+    const auto responses = FindAttributes(request);
+    ASSERT_FALSE(responses.empty());
+    EXPECT_GE(responses.back().result().images(), 2);
+    EXPECT_EQ(responses.back().result().search(), search) << v1::Strategy_Name(strategy);
   }
-  const auto responses = FindAttributes(request);
-  ASSERT_FALSE(responses.empty());
-  EXPECT_EQ(responses.back().result().search(), v1::SEARCH_EXHAUSTIVE);
 }
 
 TEST_F(AnswersTest, ASearchOverTheTargetsOwnImagesIsEmpty) {
