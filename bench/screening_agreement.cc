@@ -21,6 +21,7 @@
 #include "explain/move_table.h"
 #include "explain/screening.h"
 #include "models/checkpoint.h"
+#include "trainer/session.h"
 
 namespace stylex {
 namespace {
@@ -170,6 +171,9 @@ absl::Status CompareCheckpoint(const std::string& path, const Options& options, 
 
 absl::Status Run(const Options& options) {
   const torch::NoGradGuard no_grad;
+  if (const auto device = ChooseDevice("cpu", /*threads=*/0); !device.ok()) {
+    return device.status();
+  }
   Counts counts;
   const int64_t each = options.runs / static_cast<int64_t>(options.checkpoints.size());
   for (const std::string& path : options.checkpoints) {

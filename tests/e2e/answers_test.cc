@@ -283,10 +283,9 @@ TEST_F(AnswersTest, ASearchTellsItsProgressAndThenItsResult) {
 }
 
 TEST_F(AnswersTest, ASearchIsScreenedWhereThatIsKnownToAgree) {
-  for (const auto& [strategy, search] :
-       {std::pair(v1::STRATEGY_UNSPECIFIED, v1::SEARCH_SCREENED),
-        std::pair(v1::STRATEGY_INDEPENDENT, v1::SEARCH_SCREENED),
-        std::pair(v1::STRATEGY_SUBSET, v1::SEARCH_EXHAUSTIVE)}) {
+  for (const auto& [strategy, search] : {std::pair(v1::STRATEGY_UNSPECIFIED, v1::SEARCH_SCREENED),
+                                         std::pair(v1::STRATEGY_INDEPENDENT, v1::SEARCH_SCREENED),
+                                         std::pair(v1::STRATEGY_SUBSET, v1::SEARCH_EXHAUSTIVE)}) {
     v1::FindAttributesRequest request;
     request.set_model("tiny");
     request.mutable_target_class()->set_label("dark");
