@@ -23,14 +23,14 @@ def merged(base, *changes):
     return result
 
 
-def small(images, preset, channels=None, image_channels=3):
+def small(images, preset, channels=None, image_channels=3, resolution=RESOLUTION):
     """A config of small networks, which a core trains in minutes."""
     networks = {name: {"channels": list(channels or CHANNELS)}
                 for name in ("generator", "encoder", "discriminator")}
     networks["generator"]["latentSize"] = 64
     return {
         "preset": preset,
-        "model": {"resolution": RESOLUTION, "imageChannels": image_channels,
+        "model": {"resolution": resolution, "imageChannels": image_channels,
                   "classifier": {"widthMultiplier": 0.5}, **networks},
         "classifier": {"epochs": 12, "learningRate": 0.003, "labelSmoothing": 0.1},
         "stylex": {"images": images, "batchSize": 8,
@@ -56,8 +56,7 @@ class Runner:
     def world(self, path, *arguments):
         """A data set that `stylex-train world` draws."""
         if not path.exists():
-            self.run(path.parent / f"{path.name}.log", "world", "--output", path,
-                     "--resolution", RESOLUTION, *arguments)
+            self.run(path.parent / f"{path.name}.log", "world", "--output", path, *arguments)
         return path
 
     def classifier(self, folder, data, config, seed=1):

@@ -45,14 +45,22 @@ class Faces : public KnownWorld {
 
 class MarkedPhotographs : public KnownWorld {
  public:
-  explicit MarkedPhotographs(double rho) { factors_ = {{"mark", 0.5, 0, 1, rho > 0 ? 1 : 0}}; }
+  MarkedPhotographs(double rho, double side) : side_(side) {
+    factors_ = {{"mark", 0.5, 0, 1, rho > 0 ? 1 : 0}};
+  }
   Bitmap Intervene(const Bitmap& image, const std::vector<double>&, size_t,
                    double value) const override {
-    return WithMark(image, value);
+    return WithMark(image, value, side_);
   }
   Reading Read(const Bitmap& image, const std::vector<double>&) const override {
-    return {{ReadMark(image)}, 0};
+    return {{ReadMark(image, side_)}, 0};
   }
+  std::optional<Bitmap> Undo(const Bitmap& before, const Bitmap& after, size_t) const override {
+    return WithMarkOf(before, after, side_);
+  }
+
+ private:
+  const double side_;
 };
 
 absl::StatusOr<std::unique_ptr<KnownWorld>> MakeWorld(const nlohmann::json& world,
@@ -64,7 +72,8 @@ absl::StatusOr<std::unique_ptr<KnownWorld>> MakeWorld(const nlohmann::json& worl
     return std::make_unique<Faces>(rule);
   }
   if (kind == "mark") {
-    return std::make_unique<MarkedPhotographs>(world.at("rho").get<double>());
+    return std::make_unique<MarkedPhotographs>(world.at("rho").get<double>(),
+                                               world.value("mark_side", kMarkSide));
   }
   return absl::InvalidArgumentError(
       absl::StrCat(path, ": kind is \"", kind, "\"; expected faces or mark"));

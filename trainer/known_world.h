@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "image/bitmap.h"
+#include "trainer/planted_mark.h"
 
 namespace stylex {
 
@@ -33,6 +35,7 @@ struct PlantedMarkOptions {
   std::string source;                // a data set as OpenDataset reads it
   std::vector<std::string> classes;  // two of its labels; the second gets the mark more often
   double rho = 1;                    // correlation of mark and label, 0 to 1
+  double side = kMarkSide;           // of the mark, as a share of the picture's
 };
 
 // Photographs with a small bright square planted in the top left corner (trainer/planted_mark.h).
@@ -67,6 +70,11 @@ class KnownWorld {
                            double value) const = 0;
   // Of any image of the right size. `guess`: the values of a similar one. Thread-safe.
   virtual Reading Read(const Bitmap& image, const std::vector<double>& guess) const = 0;
+  // `after` with the factor as in `before` and all else as it is; none where the world cannot tell
+  // the factor's part of a picture from the rest.
+  virtual std::optional<Bitmap> Undo(const Bitmap&, const Bitmap&, size_t) const {
+    return std::nullopt;
+  }
 
  protected:
   friend absl::StatusOr<std::unique_ptr<KnownWorld>> OpenKnownWorld(const std::string& folder);

@@ -154,6 +154,10 @@ absl::Status WritePlantedMark(const WorldDatasetOptions& options, const PlantedM
   if (!(mark.rho >= 0 && mark.rho <= 1)) {
     return absl::InvalidArgumentError(absl::StrCat("rho is ", mark.rho, "; expected 0 to 1"));
   }
+  if (!(mark.side > 0 && mark.side <= 0.5)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the mark's side is ", mark.side, " of the picture's; expected up to 0.5"));
+  }
   DatasetOptions reading;
   reading.resolution = options.resolution;
   reading.channels = LooksLikeIdx(mark.source) ? 1 : 3;
@@ -180,7 +184,8 @@ absl::Status WritePlantedMark(const WorldDatasetOptions& options, const PlantedM
         const int64_t index = images[k][static_cast<size_t>(i)];
         const double strength = order[static_cast<size_t>(i)] < marked ? 1 : 0;
         STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, source->Load(split, index));
-        STYLEX_RETURN_IF_ERROR(writer.Add(split, index, labels[k], WithMark(bitmap, strength),
+        STYLEX_RETURN_IF_ERROR(writer.Add(split, index, labels[k],
+                                          WithMark(bitmap, strength, mark.side),
                                           std::array<double, 1>{strength}));
       }
     }
@@ -190,7 +195,8 @@ absl::Status WritePlantedMark(const WorldDatasetOptions& options, const PlantedM
                         {"channels", reading.channels},
                         {"seed", options.seed},
                         {"source", mark.source},
-                        {"rho", mark.rho}},
+                        {"rho", mark.rho},
+                        {"mark_side", mark.side}},
                        labels);
 }
 

@@ -7,13 +7,20 @@
 namespace stylex {
 namespace {
 
-// In 32nds of the side: the black square covers [0, 6), the mark [1, 5).
-int Scaled(const Bitmap& bitmap, int part) { return bitmap.width * part / 32; }
+// The black square covers [0, field), the mark [from, to).
+struct Places {
+  int field, from, to;
+};
+Places PlacesOf(const Bitmap& bitmap, double side) {
+  const int border = std::max(1, bitmap.width / 32);
+  const int mark = std::max(1, static_cast<int>(std::lround(side * bitmap.width)));
+  return {mark + 2 * border, border, border + mark};
+}
 
 }  // namespace
 
-Bitmap WithMark(Bitmap bitmap, double strength) {
-  const int field = Scaled(bitmap, 6), from = Scaled(bitmap, 1), to = Scaled(bitmap, 5);
+Bitmap WithMark(Bitmap bitmap, double strength, double side) {
+  const auto [field, from, to] = PlacesOf(bitmap, side);
   const int value = static_cast<int>(std::lround(255 * std::clamp(strength, 0.0, 1.0)));
   for (int y = 0; y < field; ++y) {
     for (int x = 0; x < field; ++x) {
@@ -24,8 +31,17 @@ Bitmap WithMark(Bitmap bitmap, double strength) {
   return bitmap;
 }
 
-double ReadMark(const Bitmap& bitmap) {
-  const int from = Scaled(bitmap, 1), to = Scaled(bitmap, 5);
+Bitmap WithMarkOf(const Bitmap& other, Bitmap bitmap, double side) {
+  const int field = PlacesOf(bitmap, side).field;
+  for (int y = 0; y < field; ++y) {
+    std::memcpy(bitmap.pixel(0, y), other.pixel(0, y),
+                static_cast<size_t>(field * bitmap.channels));
+  }
+  return bitmap;
+}
+
+double ReadMark(const Bitmap& bitmap, double side) {
+  const auto [field, from, to] = PlacesOf(bitmap, side);
   double sum = 0;
   for (int y = from; y < to; ++y) {
     for (int x = from; x < to; ++x) {

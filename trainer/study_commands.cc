@@ -58,6 +58,11 @@ void AddWorld(CLI::App* command, WorldOptions* options) {
   command->add_option("--rho", options->rho, "correlation of the mark with label B, 0 to 1")
       ->capture_default_str()
       ->needs(mark);
+  command
+      ->add_option("--mark-side", options->mark_side,
+                   "side of the mark, as a share of the picture's")
+      ->capture_default_str()
+      ->needs(mark);
 }
 
 void AddTruth(CLI::App* command, TruthCommandOptions* options) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "trainer/commands.h"
+#include "trainer/planted_mark.h"
 
 namespace CLI {
 class App;
@@ -38,6 +39,7 @@ struct WorldOptions {
   std::string mark_on;  // a data set: plant a mark there instead of drawing faces
   std::string classes;  // two of its labels
   double rho = 1;
+  double mark_side = kMarkSide;
 };
 absl::Status WorldCommand(const WorldOptions& options);
 

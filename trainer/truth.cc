@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -61,6 +62,7 @@ struct Measurement {
   const KnownWorld& world;
   const EncodedImages& images;
   StyleRanges ranges;
+  const std::vector<Bitmap>& reconstructions;
   torch::Tensor decided;  // [N], of the reconstructions
   Readings readings;      // of the reconstructions
 
@@ -74,8 +76,28 @@ struct Measurement {
     return others;
   }
 
+  // Of the change of the target's logit from `before` to `after` the share that goes when the
+  // factor is put back; none where it cannot be.
+  std::optional<double> ShareOfEffect(const std::vector<Bitmap>& before,
+                                      const std::vector<Bitmap>& after, size_t factor,
+                                      int64_t target) const {
+    std::vector<Bitmap> undone;
+    for (size_t i = 0; i < after.size(); ++i) {
+      std::optional<Bitmap> bitmap = world.Undo(before[i], after[i], factor);
+      if (!bitmap) {
+        return std::nullopt;
+      }
+      undone.push_back(*std::move(bitmap));
+    }
+    const auto logit = [&](const std::vector<Bitmap>& bitmaps) {
+      return ClassifyAll(checkpoint.model, bitmaps).select(1, target).mean().item<double>();
+    };
+    const double effect = logit(after) - logit(before);
+    return effect > 0 ? std::clamp((logit(after) - logit(undone)) / effect, 0.0, 1.0) : 0;
+  }
+
   absl::StatusOr<AttributeTruth> Measure(const v1::Attribute& attribute,
-                                         const std::vector<int64_t>& others) const {
+                                         const std::vector<int64_t>& others, int64_t target) const {
     AttributeTruth truth;
     truth.coordinate = ToCoordinate(attribute);
     truth.mean_effect = attribute.mean_effect();
@@ -87,12 +109,14 @@ struct Measurement {
     const StyleVectors before =
         images.styles.Select(torch::tensor(others).to(images.styles.conv.device()));
     std::vector<std::vector<double>> guesses;
+    std::vector<Bitmap> drawn_before;
     for (const int64_t n : others) {
       guesses.push_back(readings[static_cast<size_t>(n)].values);
+      drawn_before.push_back(reconstructions[static_cast<size_t>(n)]);
     }
-    STYLEX_ASSIGN_OR_RETURN(
-        const Readings after,
-        ReadAll(world, DrawAll(checkpoint.model, ApplyMoves(before, ranges, {&move, 1})), guesses));
+    const std::vector<Bitmap> drawn_after =
+        DrawAll(checkpoint.model, ApplyMoves(before, ranges, {&move, 1}));
+    STYLEX_ASSIGN_OR_RETURN(const Readings after, ReadAll(world, drawn_after, guesses));
     for (size_t i = 0; i < after.size(); ++i) {
       for (size_t j = 0; j < count; ++j) {
         const double change = (after[i].values[j] - guesses[i][j]) / world.factors()[j].deviation /
@@ -104,7 +128,8 @@ struct Measurement {
     const auto most = std::max_element(truth.change.begin(), truth.change.end());
     const double all = std::accumulate(truth.change.begin(), truth.change.end(), 0.0);
     truth.factor = static_cast<size_t>(most - truth.change.begin());
-    truth.purity = all > 0 ? *most / all : 0;
+    truth.purity = ShareOfEffect(drawn_before, drawn_after, truth.factor, target)
+                       .value_or(all > 0 ? *most / all : 0);
     truth.found = *most >= kLeastChange && truth.purity >= kLeastPurity;
     return truth;
   }
@@ -243,6 +268,7 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
                                 world,
                                 images,
                                 RangesFromIndex(*checkpoint.attributes),
+                                reconstructions,
                                 ClassifyAll(model, reconstructions).argmax(1),
                                 std::move(readings)};
   const std::vector<int> signs = world.signs();
@@ -260,7 +286,7 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
         break;
       }
       STYLEX_ASSIGN_OR_RETURN(truth.attributes.emplace_back(),
-                              measurement.Measure(attribute, others));
+                              measurement.Measure(attribute, others, truth.class_id));
       run->Progress(++done, "");
     }
     SummarizeClass(signs, &truth);

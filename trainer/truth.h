@@ -28,7 +28,8 @@ struct TruthOptions {
 };
 
 // An attribute counts as found to be a factor when it moves that factor by a tenth of its standard
-// deviation at least (in the mean of absolute changes), and all others together by no more.
+// deviation at least (in the mean of absolute changes), and all others together by no more; where
+// the rest of the picture can be told from it, when half of the effect at least is that factor's.
 inline constexpr double kLeastChange = 0.1;
 inline constexpr double kLeastPurity = 0.5;
 
@@ -39,7 +40,9 @@ struct AttributeTruth {
   std::vector<double> change, mean_change;  // of each factor, in its standard deviations: mean of
                                             // absolute and of signed changes
   size_t factor = 0;                        // that it changes most
-  double purity = 0;                        // that factor's share of all changes
+  // That factor's share: of all changes; in a world that can undo a change, of the change of the
+  // class's logit, that is how much of it goes when the factor is put back.
+  double purity = 0;
   bool found = false;
 };
 

@@ -20,6 +20,7 @@ absl::Status WorldCommand(const WorldOptions& options) {
     mark.source = options.mark_on;
     mark.classes = absl::StrSplit(options.classes, ',');
     mark.rho = options.rho;
+    mark.side = options.mark_side;
     STYLEX_RETURN_IF_ERROR(WritePlantedMark(dataset, mark));
   }
   std::printf("wrote %s: train, val, factors.csv, world.json\n", options.output.c_str());

@@ -143,9 +143,10 @@ class MarkTest : public testing::Test {
     }
   }
   absl::Status Write(double rho, const std::string& name,
-                     std::vector<std::string> classes = {"dress", "boot"}) const {
+                     std::vector<std::string> classes = {"dress", "boot"},
+                     double side = kMarkSide) const {
     return WritePlantedMark(Small(folder_ / name, 32),
-                            {folder_ / "source", std::move(classes), rho});
+                            {folder_ / "source", std::move(classes), rho, side});
   }
   TemporaryFolder folder_;
 };
@@ -177,14 +178,22 @@ TEST_F(MarkTest, CorrelatesWithTheLabelAsAsked) {
 }
 
 TEST_F(MarkTest, TheRestOfThePictureStays) {
-  ASSERT_EQ(Write(0.5, "world"), absl::OkStatus());
-  const auto dataset = Open(folder_ / "world", 32, 3);
-  for (int64_t i = 0; i < 40; ++i) {
-    const Bitmap image = dataset->Load(Split::kTrain, i).value();
-    for (int y = 0; y < 32; ++y) {
-      for (int x = 0; x < 32; ++x) {
-        const int value = image.pixel(x, y)[0];
-        ASSERT_TRUE(x < 6 && y < 6 ? value == 0 || value == 255 : value >= 60 && value < 84);
+  for (const auto& [side, field] : {std::pair(kMarkSide, 6), std::pair(0.25, 10)}) {
+    const std::string name = absl::StrCat("side", side);
+    ASSERT_EQ(Write(0.5, name, {"dress", "boot"}, side), absl::OkStatus());
+    const auto dataset = Open(folder_ / name, 32, 3);
+    const auto world = OpenKnownWorld(folder_ / name).value();
+    for (int64_t i = 0; i < 40; ++i) {
+      const Bitmap image = dataset->Load(Split::kTrain, i).value();
+      const double strength = world->ValuesOf(dataset->name(Split::kTrain, i)).value()[0];
+      EXPECT_EQ(world->Read(image, {0.5}).values[0], strength);
+      EXPECT_EQ(ReadMark(world->Intervene(image, {strength}, 0, 1 - strength), side), 1 - strength);
+      for (int y = 0; y < 32; ++y) {
+        for (int x = 0; x < 32; ++x) {
+          const int value = image.pixel(x, y)[0];
+          ASSERT_TRUE(x < field && y < field ? value == 0 || value == 255
+                                             : value >= 60 && value < 84);
+        }
       }
     }
   }
@@ -192,6 +201,7 @@ TEST_F(MarkTest, TheRestOfThePictureStays) {
 
 TEST_F(MarkTest, Faults) {
   EXPECT_THAT(FaultOf(Write(1.5, "w")), HasSubstr("1.5"));
+  EXPECT_THAT(FaultOf(Write(1, "w", {"dress", "boot"}, 0.6)), HasSubstr("0.6"));
   EXPECT_THAT(FaultOf(Write(1, "w", {"dress", "hat"})),
               AllOf(HasSubstr("\"hat\""), HasSubstr("boot, coat, dress")));
   EXPECT_THAT(FaultOf(Write(1, "w", {"dress", "dress"})), HasSubstr("two different"));

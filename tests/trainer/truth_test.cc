@@ -5,6 +5,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "explain/metrics.h"
@@ -93,6 +94,20 @@ class Halves : public KnownWorld {
   }
 };
 
+// One whose halves can be put back.
+class SeparableHalves : public Halves {
+ public:
+  using Halves::Halves;
+  std::optional<Bitmap> Undo(const Bitmap& before, const Bitmap& after,
+                             size_t factor) const override {
+    Bitmap undone = after;
+    const int64_t half = static_cast<int64_t>(undone.data.size() / 2);
+    const int64_t start = static_cast<int64_t>(factor) * half;
+    std::copy_n(before.data.begin() + start, half, undone.data.begin() + start);
+    return undone;
+  }
+};
+
 class GreyPictures : public Dataset {
  public:
   GreyPictures() : Dataset({.resolution = kTinyResolution, .channels = 1}) { labels_ = {"a", "b"}; }
@@ -119,6 +134,14 @@ class TwoOfFour : public Classifier {
  private:
   TinyClassifier inner_;
 };
+
+std::vector<Bitmap> AllPictures() {
+  std::vector<Bitmap> pictures;
+  for (int64_t i = 0; i < 12; ++i) {
+    pictures.push_back(GreyPictures().Load(Split::kValidation, i).value());
+  }
+  return pictures;
+}
 
 class MeasureTest : public testing::Test {
  protected:
@@ -156,10 +179,7 @@ TEST_F(MeasureTest, ReadsWhatEachAttributeChanges) {
   EXPECT_EQ(figures.images, 12);
   const Stylex& model = checkpoint_->model;
   torch::NoGradGuard no_grad;
-  std::vector<Bitmap> pictures;
-  for (int64_t i = 0; i < 12; ++i) {
-    pictures.push_back(GreyPictures().Load(Split::kValidation, i).value());
-  }
+  const std::vector<Bitmap> pictures = AllPictures();
   const StyleVectors styles = model.StylesOfImages(BitmapsToTensor(pictures));
   const std::vector<Bitmap> before = TensorToBitmaps(model.Synthesize(styles));
   const torch::Tensor decided = model.Logits(BitmapsToTensor(before)).argmax(1);
@@ -203,6 +223,41 @@ TEST_F(MeasureTest, ReadsWhatEachAttributeChanges) {
       EXPECT_NEAR(truth.effect[j], absolute, 1e-4);
     }
   }
+}
+
+// An attribute is a factor's as far as its effect goes when that is put back, however little of the
+// picture the factor is.
+TEST_F(MeasureTest, SharesOutEffectsWhereFactorsCanBePutBack) {
+  const SeparableHalves world(1);
+  const TruthFigures figures = Measure(world).value();
+  const Stylex& model = checkpoint_->model;
+  torch::NoGradGuard no_grad;
+  const StyleVectors styles = model.StylesOfImages(BitmapsToTensor(AllPictures()));
+  const std::vector<Bitmap> before = TensorToBitmaps(model.Synthesize(styles));
+  const torch::Tensor decided = model.Logits(BitmapsToTensor(before)).argmax(1);
+  int checked = 0;
+  for (const ClassTruth& truth : figures.classes) {
+    for (const AttributeTruth& attribute : truth.attributes) {
+      const Move move{attribute.coordinate, 1};
+      const std::vector<Bitmap> after =
+          TensorToBitmaps(model.Synthesize(ApplyMoves(styles, ranges_, {&move, 1})));
+      double effect = 0, left = 0;
+      for (int64_t n = 0; n < 12; ++n) {
+        const size_t i = static_cast<size_t>(n);
+        const auto logit = [&](const Bitmap& bitmap) {
+          return model.Logits(BitmapToTensor(bitmap))[0][truth.class_id].item<double>();
+        };
+        if (decided[n].item<int64_t>() != truth.class_id) {
+          effect += logit(after[i]) - logit(before[i]);
+          left += logit(*world.Undo(before[i], after[i], attribute.factor)) - logit(before[i]);
+        }
+      }
+      const double share = effect > 0 ? std::clamp(1 - left / effect, 0.0, 1.0) : 0;
+      EXPECT_NEAR(attribute.purity, share, 1e-3);
+      checked += effect > 0 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(checked, 0);
 }
 
 TEST_F(MeasureTest, SaysWhatDoesNotFit) {
