@@ -68,8 +68,9 @@ class Runner:
                      "--work-dir", folder, "--threads", 1, "--seed", seed, "--resume")
         return folder
 
-    def explainer(self, folder, data, config, classifier, seed, search_images):
-        """A checkpoint in `folder` with its attributes; (its path, the options of every command)."""
+    def explainer(self, folder, data, config, classifier, seed, search_images, start_from=None):
+        """A checkpoint in `folder`, with attributes of `search_images` images if that is not 0; (its
+        path, the options of every command)."""
         config_text = json.dumps(config, indent=2)
         config_file = folder / "train.json"
         if config_file.exists() and config_file.read_text() != config_text:
@@ -82,8 +83,9 @@ class Runner:
         if not checkpoint.exists():
             self.run(log, "stylex", *common, "--config", config_file, "--work-dir",
                      folder / "stylex", "--classifier", classifier, "--output", folder / "models",
-                     "--name", "small", "--resume")
-        if not (checkpoint / "attributes.json").exists():
+                     "--name", "small", "--resume",
+                     *(("--start-from", start_from) if start_from else ()))
+        if search_images and not (checkpoint / "attributes.json").exists():
             self.run(log, "attributes", *common, "--images", search_images, "--work-dir",
                      folder / "attributes", "--checkpoint", checkpoint, "--resume")
         return checkpoint, common

@@ -1,8 +1,6 @@
 #include "server/served_model.h"
 
-#include <ATen/Context.h>
 #include <sys/stat.h>
-#include <torch/cuda.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -12,9 +10,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "models/model_config.h"
 #include "models/version_directory.h"
@@ -226,28 +222,6 @@ absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& r
   return versions;
 } catch (const std::filesystem::filesystem_error& error) {
   return absl::PermissionDeniedError(error.what());
-}
-
-absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
-  const int64_t gpus =
-      torch::cuda::is_available() ? static_cast<int64_t>(torch::cuda::device_count()) : 0;
-  if (device == "cpu" || (device == "auto" && gpus == 0)) {
-    return torch::Device(torch::kCPU);
-  }
-  absl::string_view rest = device;
-  int index = 0;
-  const bool is_cuda = device == "auto" || device == "cuda" ||
-                       (absl::ConsumePrefix(&rest, "cuda:") && absl::SimpleAtoi(rest, &index));
-  if (!is_cuda) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--device ", device, ": expected auto, cpu, cuda or cuda:N"));
-  }
-  if (index < 0 || index >= gpus) {
-    return absl::InvalidArgumentError(absl::StrCat("--device ", device, ": LibTorch sees ", gpus,
-                                                   " CUDA devices here; use cpu or auto"));
-  }
-  at::globalContext().setAllowTF32CuDNN(false);  // allowed by default, and too coarse for an answer
-  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
 }  // namespace stylex

@@ -69,10 +69,6 @@ absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
 // Every NAME/VERSION under `root`; see models/version_directory.h.
 absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root);
 
-// "auto", "cpu", "cuda" or "cuda:N" -> a device that is there. INVALID_ARGUMENT says what is. A
-// GPU's convolutions are set to float32, which LibTorch would round to TF32.
-absl::StatusOr<torch::Device> ParseDevice(const std::string& device);
-
 }  // namespace stylex
 
 #endif  // STYLEX_SERVER_SERVED_MODEL_H_

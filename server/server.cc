@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "models/device.h"
 #include "server/served_model.h"
 #include "server/transport_security.h"
 

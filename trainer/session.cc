@@ -1,17 +1,14 @@
 #include "trainer/session.h"
 
 #include <ATen/Context.h>
-#include <torch/cuda.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include <algorithm>
 #include <thread>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "models/device.h"
 #include "models/json_message.h"
 #include "models/model_config.h"
 #include "trainer/train_config.h"
@@ -23,25 +20,7 @@ absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int thread
   // machines.
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   torch::set_num_threads(threads > 0 ? threads : std::max(1, cores));
-  if (device == "cpu" || (device == "auto" && !torch::cuda::is_available())) {
-    return torch::Device(torch::kCPU);
-  }
-  absl::string_view number = device;
-  int index = 0;
-  const bool named = absl::ConsumePrefix(&number, "cuda");
-  const bool numbered = absl::ConsumePrefix(&number, ":") && absl::SimpleAtoi(number, &index);
-  if (device != "auto" && !(named && (number.empty() || numbered))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown device \"", device, "\"; expected auto, cpu, cuda or cuda:N"));
-  }
-  const int available =
-      torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
-  if (index < 0 || index >= available) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("device \"", device, "\": there are ", available, " CUDA devices"));
-  }
-  at::globalContext().setAllowTF32CuDNN(false);  // allowed by default
-  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+  return ParseDevice(device);
 }
 
 void PreferSpeed(const torch::Device& device) {

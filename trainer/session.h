@@ -15,9 +15,7 @@
 
 namespace stylex {
 
-// "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N". INVALID_ARGUMENT or
-// FAILED_PRECONDITION (no such device) otherwise. `threads` 0: all cores. Convolutions on a GPU are
-// set to float32, which LibTorch would round to TF32.
+// As ParseDevice (models/device.h), and sets LibTorch's threads; 0: all cores.
 absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads);
 
 // For training only: on a GPU, convolutions and products in TF32.

@@ -1,0 +1,33 @@
+#include "models/device.h"
+
+#include <ATen/Context.h>
+#include <torch/cuda.h>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace stylex {
+
+absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
+  const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  if (device == "cpu" || (device == "auto" && gpus == 0)) {
+    return torch::Device(torch::kCPU);
+  }
+  absl::string_view number = device;
+  int index = 0;
+  if (device != "auto" && device != "cuda" &&
+      !(absl::ConsumePrefix(&number, "cuda:") && absl::SimpleAtoi(number, &index))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--device ", device, ": expected auto, cpu, cuda or cuda:N"));
+  }
+  if (index < 0 || index >= gpus) {
+    return absl::FailedPreconditionError(absl::StrCat("--device ", device, ": LibTorch sees ", gpus,
+                                                      " CUDA devices here; use cpu or auto"));
+  }
+  at::globalContext().setAllowTF32CuDNN(false);
+  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+}
+
+}  // namespace stylex

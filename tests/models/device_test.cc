@@ -1,0 +1,30 @@
+#include "models/device.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace stylex {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(DeviceTest, KnowsItsNames) {
+  EXPECT_TRUE(ParseDevice("cpu").value().is_cpu());
+  EXPECT_TRUE(ParseDevice("auto").ok());
+}
+
+TEST(DeviceTest, SaysWhatWouldBeRight) {
+  for (const std::string name : {"", "gpu", "cuda:", "cuda:x", "cuda1", "auto:0", "cpu:0"}) {
+    const absl::Status status = ParseDevice(name).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("auto, cpu, cuda or cuda:N"));
+  }
+  for (const std::string name : {"cuda:-1", "cuda:99"}) {
+    const absl::Status status = ParseDevice(name).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << name;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(name));
+  }
+}
+
+}  // namespace
+}  // namespace stylex
