@@ -75,8 +75,9 @@ class Runner:
         config_file = folder / "train.json"
         if config_file.exists() and config_file.read_text() != config_text:
             shutil.rmtree(folder)  # of other settings
-        folder.mkdir(parents=True, exist_ok=True)
-        config_file.write_text(config_text)
+        if not config_file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            config_file.write_text(config_text)
         log = folder / "log"
         common = ("--data", data, "--threads", 1, "--seed", seed)
         checkpoint = folder / "models" / "small" / "1"
