@@ -1,12 +1,14 @@
 """Small StylEx trainings by stylex-train, for bench/ablation and bench/ground_truth: one thread each,
 several at a time, and what is done already is not done again."""
 
+import concurrent.futures
 import copy
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESOLUTION = 32
@@ -36,6 +38,22 @@ def small(images, preset, channels=None, image_channels=3, resolution=RESOLUTION
         "stylex": {"images": images, "batchSize": 8,
                    "saveIntervalImages": images, "sampleIntervalImages": images},
     }
+
+
+def run_all(jobs, parallel):
+    """Calls what `jobs` has under each key, `parallel` at a time; (the results, how many failed). What went
+    wrong and how many are through is said on stderr."""
+    results = {}
+    with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
+        keys = {pool.submit(job): key for key, job in jobs.items()}
+        for done, run in enumerate(concurrent.futures.as_completed(keys), 1):
+            if run.exception() is not None:
+                print(run.exception(), file=sys.stderr)
+            else:
+                results[keys[run]] = run.result()
+            print(f"{done} of {len(keys)} runs", file=sys.stderr, flush=True)
+    # In the order of the jobs, not of their ends.
+    return {key: results[key] for key in jobs if key in results}, len(jobs) - len(results)
 
 
 class Runner:

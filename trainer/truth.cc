@@ -92,8 +92,9 @@ struct Measurement {
     const auto logit = [&](const std::vector<Bitmap>& bitmaps) {
       return ClassifyAll(checkpoint.model, bitmaps).select(1, target).mean().item<double>();
     };
-    const double effect = logit(after) - logit(before);
-    return effect > 0 ? std::clamp((logit(after) - logit(undone)) / effect, 0.0, 1.0) : 0;
+    const double moved = logit(after);
+    const double effect = moved - logit(before);
+    return effect > 0 ? std::clamp((moved - logit(undone)) / effect, 0.0, 1.0) : 0;
   }
 
   absl::StatusOr<AttributeTruth> Measure(const v1::Attribute& attribute,
