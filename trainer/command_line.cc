@@ -208,14 +208,21 @@ int TrainMain(int argc, char** argv) {
                        "how good the joint search's counterfactuals are (counterfactuals)")
           ->check(CLI::IsMember({kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol}));
   evaluate
-      ->add_option("--oracle", oracles,
-                   "for counterfactuals: another classifier, to be convinced as well; the work "
-                   "directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+      ->add_option(
+          "--oracle", oracles,
+          "for counterfactuals and heldout: another classifier, to be convinced as well; the work "
+          "directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+      ->needs(protocol_option);
+  bool lists_only = false;
+  evaluate
+      ->add_flag("--lists-only", lists_only,
+                 "for heldout: without what is chosen for the image, whose search takes longest")
       ->needs(protocol_option);
   evaluate->callback([&] {
     run = [&] {
-      return protocol.empty() ? EvaluateCommand(common, evaluate_options)
-                              : ProtocolCommand(common, {protocol, evaluate_options, oracles});
+      return protocol.empty()
+                 ? EvaluateCommand(common, evaluate_options)
+                 : ProtocolCommand(common, {protocol, evaluate_options, oracles, lists_only});
     };
   });
 

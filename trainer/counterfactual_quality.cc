@@ -13,7 +13,6 @@
 #include "explain/style_space.h"
 #include "models/pixels.h"
 #include "trainer/batch_loader.h"
-#include "trainer/classifier_training.h"
 #include "trainer/image_workers.h"
 #include "trainer/session.h"
 #include "trainer/training_state.h"
@@ -118,22 +117,6 @@ absl::StatusOr<ImageQuality> QualityOfImage(const Stylex& model, const StyleRang
 }
 
 }  // namespace
-
-absl::StatusOr<Oracle> OpenOracle(const std::string& path, const v1::ModelConfig& model,
-                                  const torch::Device& device) {
-  Oracle oracle{path, nullptr};
-  if (path.ends_with(".pt")) {
-    STYLEX_ASSIGN_OR_RETURN(oracle.classifier,
-                            LoadTorchScriptClassifier(path, model.image_channels(),
-                                                      model.resolution(), model.labels_size(), 1));
-  } else {
-    STYLEX_ASSIGN_OR_RETURN(const TrainedClassifier trained, LoadTrainedClassifier(path));
-    STYLEX_RETURN_IF_ERROR(CheckSameTask(path, trained.config, model));
-    oracle.classifier = MakeMobileNetClassifier(trained.network, 1);
-  }
-  oracle.classifier->To(device);
-  return oracle;
-}
 
 absl::StatusOr<QualityFigures> EvaluateQuality(const Checkpoint& checkpoint, const Dataset& dataset,
                                                const std::vector<Oracle>& oracles,

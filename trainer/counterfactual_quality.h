@@ -4,28 +4,18 @@
 #define STYLEX_TRAINER_COUNTERFACTUAL_QUALITY_H_
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "models/checkpoint.h"
-#include "models/classifier.h"
 #include "trainer/dataset.h"
 #include "trainer/evaluation.h"
+#include "trainer/oracle.h"
 #include "trainer/run.h"
 
 namespace stylex {
-
-// Another classifier of the same classes, which neither explainer nor search has seen.
-struct Oracle {
-  std::string name;  // its path
-  std::shared_ptr<Classifier> classifier;
-};
-// The work directory of `stylex-train classifier`, or a TorchScript file (.pt). INVALID_ARGUMENT
-// for one of other classes or another size of images than `model` has.
-absl::StatusOr<Oracle> OpenOracle(const std::string& path, const v1::ModelConfig& model,
-                                  const torch::Device& device);
 
 // One found counterfactual x' of a reconstruction r.
 struct CounterfactualFigures {

@@ -54,13 +54,13 @@ std::string RateText(int64_t successes, int64_t trials) {
 
 Report ReportOf(const HeldOutFigures& figures) {
   Report report;
-  report.table = "| moved |";
-  std::string rule = "| --- |";
+  std::string header = "| moved |", rule = "| --- |";
   for (const int64_t count : kCounts) {
-    absl::StrAppend(&report.table, " k = ", count, " |");
+    absl::StrAppend(&header, " k = ", count, " |");
     absl::StrAppend(&rule, " --- |");
   }
-  absl::StrAppend(&report.table, "\n", rule, "\n");
+  absl::StrAppend(&header, "\n", rule, "\n");
+  report.table = header;
   for (const auto& [method, flips] : figures.flips) {
     absl::StrAppend(&report.table, "| ", TitleOf(method), " |");
     for (size_t i = 0; i < kCounts.size(); ++i) {
@@ -76,6 +76,22 @@ Report ReportOf(const HeldOutFigures& figures) {
     report.json["reconstruction_flips"] = *figures.reconstruction_flips;
   }
   report.json["images"] = figures.images;
+  for (const HeldOutOracle& oracle : figures.oracles) {
+    absl::StrAppend(
+        &report.table, "\n", oracle.name, " agrees on ", RateText(oracle.agreeing, figures.images),
+        " of the reconstructions; of the flips above it decides as the target\n\n", header);
+    nlohmann::json of_oracle = {{"name", oracle.name}, {"agreeing", oracle.agreeing}};
+    for (const auto& [method, convinced] : oracle.convinced) {
+      absl::StrAppend(&report.table, "| ", TitleOf(method), " |");
+      for (size_t i = 0; i < kCounts.size(); ++i) {
+        const int64_t flips = figures.flips.at(method)[i];
+        absl::StrAppend(&report.table, " ", flips > 0 ? RateText(convinced[i], flips) : "-", " |");
+        of_oracle["convinced"][NameOf(method)][absl::StrCat(kCounts[i])] = convinced[i];
+      }
+      absl::StrAppend(&report.table, "\n");
+    }
+    report.json["oracles"].push_back(std::move(of_oracle));
+  }
   return report;
 }
 
@@ -152,15 +168,9 @@ Report ReportOf(const QualityFigures& figures) {
 }
 
 absl::StatusOr<Report> Counterfactuals(const Checkpoint& checkpoint, const Dataset& dataset,
-                                       uint64_t seed, const ProtocolCommandOptions& options,
-                                       Run* run) {
-  const Stylex& model = checkpoint.model;
-  std::vector<Oracle> oracles;
-  for (const std::string& path : options.oracles) {
-    STYLEX_ASSIGN_OR_RETURN(Oracle oracle, OpenOracle(path, model.config(), model.device()));
-    oracles.push_back(std::move(oracle));
-  }
-  FlipOptions search = FlipOptionsOf(options.evaluate, seed, model);
+                                       const std::vector<Oracle>& oracles, uint64_t seed,
+                                       const EvaluateOptions& options, Run* run) {
+  FlipOptions search = FlipOptionsOf(options, seed, checkpoint.model);
   search.images = search.images > 0 ? search.images : kCounterfactualImages;
   STYLEX_ASSIGN_OR_RETURN(const QualityFigures figures,
                           EvaluateQuality(checkpoint, dataset, oracles, search, run));
@@ -171,9 +181,14 @@ absl::StatusOr<Report> Counterfactuals(const Checkpoint& checkpoint, const Datas
 
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options) {
   const bool table2 = options.protocol == kTable2Protocol;
-  if (!options.oracles.empty() && options.protocol != kCounterfactualsProtocol) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--oracle is for --protocol ", kCounterfactualsProtocol, ", not ", options.protocol));
+  if (!options.oracles.empty() && table2) {
+    return absl::InvalidArgumentError(absl::StrCat("--oracle is for --protocol ",
+                                                   kCounterfactualsProtocol, " or ",
+                                                   kHeldOutProtocol, ", not ", options.protocol));
+  }
+  if (options.lists_only && options.protocol != kHeldOutProtocol) {
+    return absl::InvalidArgumentError(absl::StrCat("--lists-only is for --protocol ",
+                                                   kHeldOutProtocol, ", not ", options.protocol));
   }
   const bool of_reconstructions = options.protocol == kCounterfactualsProtocol;
   STYLEX_ASSIGN_OR_RETURN(
@@ -182,24 +197,31 @@ absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandO
                      of_reconstructions ? Encoding::kNeeded : Encoding::kOptional));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(checkpoint.model.config(), common.data));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::vector<Oracle> oracles,
+      OpenOracles(options.oracles, checkpoint.model.config(), checkpoint.model.device()));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
                           Run::Open(common.work_directory, "protocol_state", /*resume=*/true));
   ProtocolOptions protocol;
   protocol.seed = common.seed;
   const int64_t asked = options.evaluate.flip_images;
   protocol.images = table2 && asked == 0 ? kTable2Images : asked;
-  protocol.search = FlipOptionsOf(options.evaluate, common.seed, checkpoint.model);
+  if (options.lists_only) {
+    protocol.search.reset();
+  } else {
+    protocol.search = FlipOptionsOf(options.evaluate, common.seed, checkpoint.model);
+  }
   protocol.population = table2 ? kTable2Population : kHeldOutPopulation;
   Report report;
   if (table2) {
     STYLEX_ASSIGN_OR_RETURN(const auto rates, Table2(checkpoint, *dataset, protocol, run.get()));
     report = ReportOf(rates);
   } else if (of_reconstructions) {
-    STYLEX_ASSIGN_OR_RETURN(report,
-                            Counterfactuals(checkpoint, *dataset, common.seed, options, run.get()));
+    STYLEX_ASSIGN_OR_RETURN(report, Counterfactuals(checkpoint, *dataset, oracles, common.seed,
+                                                    options.evaluate, run.get()));
   } else {
     STYLEX_ASSIGN_OR_RETURN(const HeldOutFigures figures,
-                            HeldOut(checkpoint, *dataset, protocol, run.get()));
+                            HeldOut(checkpoint, *dataset, oracles, protocol, run.get()));
     report = ReportOf(figures);
   }
   if (!checkpoint.model.has_encoder()) {

@@ -48,6 +48,37 @@ torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles, Drawing 
   return torch::cat(logits);
 }
 
+// What the explained classifier, and each oracle after it, decides on the images of held-out
+// styles: [N] each, on the CPU.
+std::vector<torch::Tensor> DecisionsOf(const Stylex& model, const std::vector<Oracle>& oracles,
+                                       const StyleVectors& styles) {
+  std::vector<std::vector<torch::Tensor>> parts(oracles.size() + 1);
+  for (int64_t start = 0; start < styles.conv.size(0); start += kDrawBatch) {
+    const torch::Tensor images =
+        model.Synthesize(styles.Narrow(start, std::min(kDrawBatch, styles.conv.size(0) - start)));
+    parts[0].push_back(model.Logits(images).argmax(1).to(torch::kCPU));
+    for (size_t o = 0; o < oracles.size(); ++o) {
+      parts[o + 1].push_back(oracles[o].classifier->Logits(images).argmax(1).to(torch::kCPU));
+    }
+  }
+  std::vector<torch::Tensor> decisions;
+  for (const std::vector<torch::Tensor>& of_one : parts) {
+    decisions.push_back(torch::cat(of_one));
+  }
+  return decisions;
+}
+
+// Counts flips of `decisions`, see DecisionsOf, to `targets` with the first kCounts[i] moved.
+void CountFlips(const std::vector<torch::Tensor>& decisions, const torch::Tensor& targets,
+                Method method, size_t i, HeldOutFigures* figures) {
+  const torch::Tensor flipped = decisions[0].eq(targets);
+  figures->flips[method][i] += flipped.sum().item<int64_t>();
+  for (size_t o = 0; o < figures->oracles.size(); ++o) {
+    figures->oracles[o].convinced[method][i] +=
+        flipped.logical_and(decisions[o + 1].eq(targets)).sum().item<int64_t>();
+  }
+}
+
 // The first `count` of each image's list set to their extremes.
 StyleVectors Moved(const StyleVectors& styles, const StyleRanges& ranges,
                    const std::vector<const std::vector<Coordinate>*>& lists, int64_t count) {
@@ -153,6 +184,41 @@ ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logit
     lists.push_back(list.value_or(std::vector<Coordinate>()));
   }
   return lists;
+}
+
+// kJoint: the search on each image, towards its target.
+absl::Status SearchEach(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+                        const ClassLists& index, const torch::Tensor& targets,
+                        const std::vector<Oracle>& oracles, const FlipOptions& options, Run* run,
+                        HeldOutFigures* figures) {
+  Mutex mutex;
+  figures->flips[Method::kJoint].fill(0);
+  for (HeldOutOracle& oracle : figures->oracles) {
+    oracle.convinced[Method::kJoint].fill(0);
+  }
+  return OnEach(
+      figures->images, options.workers, "joint search", run, [&](int64_t n) -> absl::Status {
+        const StyleVectors of_image = styles.Narrow(n, 1);
+        STYLEX_ASSIGN_OR_RETURN(
+            const CounterfactualResult found,
+            SearchJointly(model, of_image, ranges, index, targets[n].item<int64_t>(), options));
+        if (found.outcome != CounterfactualOutcome::kFlipped) {
+          return absl::OkStatus();
+        }
+        std::vector<Move> moves;
+        for (const AppliedMove& applied : found.applied) {
+          moves.push_back(applied.move);
+        }
+        const std::vector<torch::Tensor> decisions =
+            DecisionsOf(model, oracles, ApplyMoves(of_image, ranges, moves));
+        MutexLock lock(&mutex);
+        for (size_t i = 0; i < kCounts.size(); ++i) {
+          if (static_cast<int64_t>(moves.size()) <= kCounts[i]) {
+            CountFlips(decisions, targets.narrow(0, n, 1), Method::kJoint, i, figures);
+          }
+        }
+        return absl::OkStatus();
+      });
 }
 
 void Finish(RepeatedRate* rate) {
@@ -292,6 +358,7 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
 }
 
 absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Dataset& dataset,
+                                       const std::vector<Oracle>& oracles,
                                        const ProtocolOptions& options, Run* run) {
   torch::NoGradGuard no_grad;
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
@@ -317,33 +384,22 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   if (model.has_encoder()) {
     figures.reconstruction_flips = base.argmax(1).ne(images.logits.argmax(1)).sum().item<int64_t>();
   }
+  const std::vector<torch::Tensor> unmoved = DecisionsOf(model, oracles, images.styles);
+  for (size_t o = 0; o < oracles.size(); ++o) {
+    figures.oracles.push_back(
+        {oracles[o].name, unmoved[o + 1].eq(unmoved[0]).sum().item<int64_t>(), {}});
+  }
   for (const Method method : kListMethods) {
     const auto of_images = ListsOfImages(lists, method, targets);
     for (size_t i = 0; i < kCounts.size(); ++i) {
       const StyleVectors moved = Moved(images.styles, ranges, of_images, kCounts[i]);
-      figures.flips[method][i] = LogitsOf(model, moved, Drawing::kFixedClamped)
-                                     .argmax(1)
-                                     .eq(targets)
-                                     .sum()
-                                     .item<int64_t>();
+      CountFlips(DecisionsOf(model, oracles, moved), targets, method, i, &figures);
     }
   }
-  Mutex mutex;
-  std::array<int64_t, kCounts.size()>& joint = figures.flips[Method::kJoint];
-  joint.fill(0);
-  STYLEX_RETURN_IF_ERROR(OnEach(
-      figures.images, options.search.workers, "joint search", run, [&](int64_t n) -> absl::Status {
-        STYLEX_ASSIGN_OR_RETURN(
-            const CounterfactualResult found,
-            SearchJointly(model, images.styles.Narrow(n, 1), ranges, lists.attfind,
-                          targets[n].item<int64_t>(), options.search));
-        MutexLock lock(&mutex);
-        for (size_t i = 0; i < kCounts.size(); ++i) {
-          joint[i] += found.outcome == CounterfactualOutcome::kFlipped &&
-                      static_cast<int64_t>(found.applied.size()) <= kCounts[i];
-        }
-        return absl::OkStatus();
-      }));
+  if (options.search) {
+    STYLEX_RETURN_IF_ERROR(SearchEach(model, images.styles, ranges, lists.attfind, targets, oracles,
+                                      *options.search, run, &figures));
+  }
   return figures;
 }
 

@@ -16,6 +16,7 @@
 #include "models/checkpoint.h"
 #include "trainer/dataset.h"
 #include "trainer/evaluation.h"
+#include "trainer/oracle.h"
 #include "trainer/run.h"
 
 namespace stylex {
@@ -42,7 +43,8 @@ struct ProtocolOptions {
   int64_t repeats = 10;      // table 2 alone
   int64_t images = 1000;     // a repeat; held out: 0 is all
   int64_t population = 380;  // training images that exemplars are taken from
-  FlipOptions search = {};   // held out alone: the joint search; its `images` is not used
+  // Held out alone: the joint search, its `images` not used; none: without kJoint.
+  std::optional<FlipOptions> search = FlipOptions();
 };
 
 struct RepeatedRate {
@@ -63,6 +65,13 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
 
 inline constexpr std::array<int64_t, 4> kCounts = {1, 3, 5, 10};
 
+struct HeldOutOracle {
+  std::string name;
+  int64_t agreeing = 0;  // reconstructions that it decides as the explained classifier does
+  // Of HeldOutFigures::flips those whose changed image it decides as the target, too.
+  std::map<Method, std::array<int64_t, kCounts.size()>> convinced;
+};
+
 struct HeldOutFigures {
   int64_t images = 0;
   // Decided otherwise than the photograph, nothing moved; none where there are no photographs.
@@ -70,12 +79,14 @@ struct HeldOutFigures {
   // flips[method][i]: images whose decision becomes the runner-up with the first kCounts[i] moved;
   // kJoint: with at most so many, chosen for the image.
   std::map<Method, std::array<int64_t, kCounts.size()>> flips;
+  std::vector<HeldOutOracle> oracles;
 };
 
 // The protocol that we believe in: validation images, the index's extremes (over training images),
 // fixed noise, all images clamped, the decision on the reconstruction as the start. Lists are those
 // of the target class; exemplars come from training images.
 absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Dataset& dataset,
+                                       const std::vector<Oracle>& oracles,
                                        const ProtocolOptions& options, Run* run);
 
 }  // namespace stylex

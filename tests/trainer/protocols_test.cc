@@ -43,6 +43,19 @@ class NoisePictures : public Dataset {
   torch::Tensor pixels_;
 };
 
+class UpsideDown : public Classifier {
+ public:
+  explicit UpsideDown(const Stylex& model) : model_(model) {}
+  torch::Tensor Logits(const torch::Tensor& images) const override {
+    return model_.Logits(images.flip(2));
+  }
+  void To(const torch::Device&) override {}
+  int64_t NumParameters() const override { return 0; }
+
+ private:
+  const Stylex& model_;
+};
+
 // An untrained classifier says much the same of all pictures. This one is not sure of any.
 class Undecided : public Classifier {
  public:
@@ -178,13 +191,17 @@ class ProtocolsTest : public testing::Test {
 };
 
 TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
-  const HeldOutFigures figures =
-      HeldOut(*checkpoint_, pictures_, {.seed = 3, .images = 0, .population = 0}, run()).value();
-  ASSERT_EQ(figures.images, kValidation);
   const Stylex& model = tiny_.stylex;
+  // Another classifier of the classes: one that sees every picture turned upside down.
+  const auto contrary = std::make_shared<UpsideDown>(model);
+  const HeldOutFigures figures = HeldOut(*checkpoint_, pictures_, {{"contrary", contrary}},
+                                         {.seed = 3, .images = 0, .population = 0}, run())
+                                     .value();
+  ASSERT_EQ(figures.images, kValidation);
   torch::NoGradGuard no_grad;
   std::array<int64_t, kCounts.size()> flips{};
-  int64_t reconstruction_flips = 0;
+  std::array<int64_t, kCounts.size()> convinced{};
+  int64_t reconstruction_flips = 0, agreeing = 0;
   for (int64_t n = 0; n < kValidation; ++n) {
     const torch::Tensor x = BitmapToTensor(pictures_.Load(Split::kValidation, n).value());
     const StyleVectors styles = model.StylesOfImages(x);
@@ -192,6 +209,8 @@ TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
     reconstruction_flips +=
         base.argmax().item<int64_t>() != model.Logits(x).argmax().item<int64_t>();
     const int64_t runner_up = base.argsort(0, true)[1].item<int64_t>();
+    agreeing += contrary->Logits(model.Synthesize(styles)).argmax().item<int64_t>() ==
+                base.argmax().item<int64_t>();
     for (size_t i = 0; i < kCounts.size(); ++i) {
       std::vector<Move> moves;
       const auto& list = checkpoint_->attributes->classes(static_cast<int>(runner_up));
@@ -200,12 +219,19 @@ TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
             {{list.attributes(a).index(), DirectionFromProto(list.attributes(a).direction())}, 1});
       }
       const StyleVectors moved = ApplyMoves(styles, tiny_.ranges, moves);
-      flips[i] += model.Logits(model.Synthesize(moved)).argmax().item<int64_t>() == runner_up;
+      const torch::Tensor image = model.Synthesize(moved);
+      const bool flipped = model.Logits(image).argmax().item<int64_t>() == runner_up;
+      flips[i] += flipped;
+      convinced[i] += flipped && contrary->Logits(image).argmax().item<int64_t>() == runner_up;
     }
   }
   EXPECT_EQ(figures.flips.at(Method::kAttFind), flips);
   EXPECT_GT(flips[3], 0) << "the test sees no flips at all";
   EXPECT_EQ(figures.reconstruction_flips, reconstruction_flips);
+  EXPECT_EQ(figures.oracles.at(0).agreeing, agreeing);
+  EXPECT_EQ(figures.oracles.at(0).convinced.at(Method::kAttFind), convinced);
+  EXPECT_GT(convinced[3], 0) << "the other classifier is never convinced";
+  EXPECT_LT(convinced[3], flips[3]) << "the other classifier is always convinced";
   EXPECT_THAT(figures.flips.at(Method::kNothing), ElementsAre(0, 0, 0, 0));
 }
 
@@ -215,8 +241,8 @@ TEST_F(ProtocolsTest, HeldOutCountsWhatASearchOnEachImageFinds) {
   search.beam = 2;
   search.workers = 2;
   const HeldOutFigures figures =
-      HeldOut(*checkpoint_, pictures_, {.seed = 3, .images = 0, .population = 0, .search = search},
-              run())
+      HeldOut(*checkpoint_, pictures_, {},
+              {.seed = 3, .images = 0, .population = 0, .search = search}, run())
           .value();
   const Stylex& model = tiny_.stylex;
   std::array<int64_t, kCounts.size()> flips{};
@@ -245,7 +271,8 @@ TEST_F(ProtocolsTest, HeldOutCountsWhatASearchOnEachImageFinds) {
 
 TEST_F(ProtocolsTest, TheBaselineMovesWhatExemplarsShare) {
   const HeldOutFigures figures =
-      HeldOut(*checkpoint_, pictures_, {.seed = 3, .images = 0, .population = 0}, run()).value();
+      HeldOut(*checkpoint_, pictures_, {}, {.seed = 3, .images = 0, .population = 0}, run())
+          .value();
   const Stylex& model = tiny_.stylex;
   torch::NoGradGuard no_grad;
   std::vector<Bitmap> training;
@@ -355,7 +382,8 @@ TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
     EXPECT_GT((other.styles.conv - images.styles.conv).abs().amax(1).min().item<float>(), 1e-3);
   }
 
-  const HeldOutFigures figures = HeldOut(plain, pictures_, {.seed = 3, .images = 0}, run()).value();
+  const HeldOutFigures figures =
+      HeldOut(plain, pictures_, {}, {.seed = 3, .images = 0}, run()).value();
   EXPECT_EQ(figures.images, kValidation);
   EXPECT_FALSE(figures.reconstruction_flips.has_value());
   const ClassLists lists = IndexLists(*plain.attributes, kTinyClasses);
@@ -378,7 +406,7 @@ TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
 
 TEST_F(ProtocolsTest, NeedsAnIndex) {
   checkpoint_->attributes.reset();
-  EXPECT_THAT(std::string(HeldOut(*checkpoint_, pictures_, {}, run()).status().message()),
+  EXPECT_THAT(std::string(HeldOut(*checkpoint_, pictures_, {}, {}, run()).status().message()),
               HasSubstr("stylex-train attributes"));
   EXPECT_THAT(std::string(Table2(*checkpoint_, pictures_, {}, run()).status().message()),
               HasSubstr("stylex-train attributes"));

@@ -263,8 +263,18 @@ TEST_F(StudyCommandsTest, CounterfactualsAreMeasuredAndShownToOthers) {
     EXPECT_GT(figures.at("gain").at("mean"), 0);
     EXPECT_LE(figures.at("changed_area").at("mean"), 1);
   }
-  EXPECT_EQ(Run(OnModel("evaluate", "quality", {"--protocol", "heldout", "--oracle", "x"})), 1);
-  EXPECT_THAT(said_, HasSubstr("counterfactuals"));
+  ASSERT_EQ(Run(OnModel("evaluate", "quality",
+                        {"--protocol", "heldout", "--lists-only", "--oracle", Path("classifier")})),
+            0)
+      << said_;
+  const auto held_out = nlohmann::json::parse(Bytes("quality/heldout.json"));
+  EXPECT_EQ(held_out.at("oracles").at(0).at("agreeing"), held_out.at("images"));
+  EXPECT_EQ(held_out.at("oracles").at(0).at("convinced"), held_out.at("flips"));
+  EXPECT_FALSE(held_out.at("flips").contains("joint"));
+  EXPECT_EQ(Run(OnModel("evaluate", "quality", {"--protocol", "table2", "--oracle", "x"})), 1);
+  EXPECT_THAT(said_, HasSubstr("counterfactuals or heldout"));
+  EXPECT_EQ(Run(OnModel("evaluate", "quality", {"--protocol", "table2", "--lists-only"})), 1);
+  EXPECT_THAT(said_, HasSubstr("--lists-only is for --protocol heldout"));
   EXPECT_EQ(Run(OnModel("evaluate", "quality",
                         {"--protocol", "counterfactuals", "--oracle", Path("nowhere")})),
             1);
