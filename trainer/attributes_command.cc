@@ -247,6 +247,16 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
   return std::move(found.attributes);
 }
 
+void DropWeak(double least_effect, std::vector<SelectedAttribute>* selected) {
+  double strongest = 0;
+  for (const SelectedAttribute& attribute : *selected) {
+    strongest = std::max(strongest, attribute.mean_effect);
+  }
+  std::erase_if(*selected, [&](const SelectedAttribute& attribute) {
+    return attribute.mean_effect < least_effect * strongest;
+  });
+}
+
 v1::ClassAttributes ToClass(const std::vector<SelectedAttribute>& selected, int64_t target,
                             const torch::Tensor& base, const StyleLayout& layout) {
   v1::ClassAttributes result;
@@ -297,10 +307,11 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   index.set_range_images(static_cast<int>(ranges.images));
   for (int64_t target = 0; target < model.num_classes(); ++target) {
     STYLEX_ASSIGN_OR_RETURN(
-        const std::vector<SelectedAttribute> selected,
+        std::vector<SelectedAttribute> selected,
         options.screened
             ? SelectScreened(model, styles, ranges, base, target, common, options, run.get())
             : SelectFrom(state.effects(), model, styles, ranges, target, options));
+    DropWeak(options.least_effect, &selected);
     *index.add_classes() = ToClass(selected, target, base, model.layout());
   }
   v1::ModelConfig config = model.config();

@@ -67,6 +67,13 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
       ->add_option("--explained-at", options->explained_at,
                    "logits after which an image counts as explained; 0: never")
       ->capture_default_str();
+  command
+      ->add_option(
+          "--least-effect", options->least_effect,
+          "attributes that raise their class by less than this share of what its strongest "
+          "does are left out; 0: none are")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   CLI::Option* subset =
       command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
   command

@@ -52,6 +52,8 @@ struct AttributesOptions {
   double explained_at = 2.5;
   bool subset = false;    // joint greedy instead of independent
   bool screened = false;  // only moves that gradients do not rule out; not with `subset`
+  // Attributes of less than this share of the strongest one's mean effect are left out.
+  double least_effect = 0;
 };
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
 

@@ -247,6 +247,35 @@ TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
   EXPECT_EQ(nlohmann::json::parse(Bytes(Path("whole/evaluation.json"))).at("images"), 8);
 }
 
+TEST_F(ResumeTest, WeakAttributesAreLeftOutWhereThatIsAsked) {
+  const std::string checkpoint = Path("models/whole/1");
+  // Of the class that most of the images are not decided as.
+  const auto effects_with = [&](const std::string& least_effect) {
+    EXPECT_EQ(Run(With(Common("attributes", "weak"),
+                       {"--checkpoint", checkpoint, "--images", "8", "--explained-at", "0",
+                        "--least-effect", least_effect})),
+              0)
+        << said_;
+    std::vector<double> longest;
+    const auto index = nlohmann::json::parse(Bytes(checkpoint + "/attributes.json"));
+    for (const nlohmann::json& of_class : index.at("classes")) {
+      std::vector<double> effects;
+      // An effect of 0 is not written.
+      for (const auto& attribute : of_class.value("attributes", nlohmann::json::array())) {
+        effects.push_back(attribute.value("meanEffect", 0.0));
+      }
+      longest = effects.size() > longest.size() ? effects : longest;
+    }
+    return longest;
+  };
+  const std::vector<double> all = effects_with("0");
+  ASSERT_GT(all.size(), 2);
+  std::vector<double> strong = all;
+  std::erase_if(strong, [&](double effect) { return effect < 0.7 * all[0]; });
+  ASSERT_LT(strong.size(), all.size());
+  EXPECT_EQ(effects_with("0.7"), strong);
+}
+
 // That both searches find the same is tested in tests/explain; this network's effects are noise.
 TEST_F(ResumeTest, ScreenedAttributesGoIntoTheCheckpointToo) {
   const std::string checkpoint = Path("models/whole/1");
