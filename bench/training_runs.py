@@ -86,9 +86,10 @@ class Runner:
                      "--work-dir", folder, "--threads", 1, "--seed", seed, "--resume")
         return folder
 
-    def explainer(self, folder, data, config, classifier, seed, search_images, start_from=None):
-        """A checkpoint in `folder`, with attributes of `search_images` images if that is not 0; (its
-        path, the options of every command)."""
+    def explainer(self, folder, data, config, classifier, seed, search_images, start_from=None,
+                  least_effect=0):
+        """A checkpoint in `folder`, with attributes of `search_images` images if that is not 0, those
+        left out that do less than `least_effect` of the strongest; (its path, the options of every command)."""
         config_text = json.dumps(config, indent=2)
         config_file = folder / "train.json"
         if config_file.exists() and config_file.read_text() != config_text:
@@ -105,6 +106,6 @@ class Runner:
                      "--name", "small", "--resume",
                      *(("--start-from", start_from) if start_from else ()))
         if search_images and not (checkpoint / "attributes.json").exists():
-            self.run(log, "attributes", *common, "--images", search_images, "--work-dir",
-                     folder / "attributes", "--checkpoint", checkpoint, "--resume")
+            self.run(log, "attributes", *common, "--images", search_images,
+                     "--least-effect", least_effect, "--work-dir", folder / "attributes", "--checkpoint", checkpoint, "--resume")
         return checkpoint, common

@@ -1,0 +1,38 @@
+"""bench/ground_truth at its smallest: its tables have what was asked for, and nothing is done twice."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def tables_of(trainer, work, *arguments):
+    return subprocess.run([sys.executable, ROOT / "bench/ground_truth", "--work-dir", work, "--build",
+                           trainer.parents[1], "--seeds", "1", "--train", "64", "--val", "12",
+                           "--search-images", "4",
+                           *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main():
+    trainer = pathlib.Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        faces = ("--only", "faces", "--rules", "1", "--base-images", "32", "--face-images", "32")
+        table = tables_of(trainer, work, *faces)
+        assert table.count("| 1 of 10 |") == 2, table  # a seed, and the mean
+        before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
+        assert tables_of(trainer, work, *faces) == table
+        for path, time in before.items():
+            assert path.name == "ground_truth.json" or path.stat().st_mtime_ns == time, path
+
+        table = tables_of(trainer, work, "--only", "null", "--null-images", "32")
+        # A coin's labels, and a classifier that has learned nothing: that is what must be said.
+        assert table.count("| yes |") == 2 and "| NO |" not in table, table
+        found = json.loads((work / "ground_truth.json").read_text())["null"]
+        assert {run["setting"] for run in found} == {"shuffled", "untrained"}, found
+
+
+main()
