@@ -25,14 +25,14 @@ def merged(base, *changes):
     return result
 
 
-def small(images, preset, channels=None, image_channels=3, resolution=RESOLUTION):
+def small(images, preset, channels=None, image_channels=3):
     """A config of small networks, which a core trains in minutes."""
     networks = {name: {"channels": list(channels or CHANNELS)}
                 for name in ("generator", "encoder", "discriminator")}
     networks["generator"]["latentSize"] = 64
     return {
         "preset": preset,
-        "model": {"resolution": resolution, "imageChannels": image_channels,
+        "model": {"resolution": RESOLUTION, "imageChannels": image_channels,
                   "classifier": {"widthMultiplier": 0.5}, **networks},
         "classifier": {"epochs": 12, "learningRate": 0.003, "labelSmoothing": 0.1},
         "stylex": {"images": images, "batchSize": 8,

@@ -107,7 +107,9 @@ Interval WilsonInterval(int64_t successes, int64_t trials) {
   const double denominator = 1 + kZ * kZ / n;
   const double centre = (rate + kZ * kZ / (2 * n)) / denominator;
   const double half = kZ * std::sqrt(rate * (1 - rate) / n + kZ * kZ / (4 * n * n)) / denominator;
-  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+  // Rounding must not take 0 and 1 from those to whom they belong.
+  return {successes == 0 ? 0 : std::max(0.0, centre - half),
+          successes == trials ? 1 : std::min(1.0, centre + half)};
 }
 
 std::optional<double> Spearman(const std::vector<double>& a, const std::vector<double>& b) {

@@ -133,6 +133,10 @@ TEST(WilsonIntervalTest, HasKnownValues) {
   expect(10, 10, 0.7225, 1.0000);
   expect(81, 263, 0.2553, 0.3662);
   expect(0, 0, 0, 1);
+  for (int64_t trials = 1; trials < 2000; ++trials) {
+    ASSERT_EQ(WilsonInterval(0, trials).low, 0) << trials;
+    ASSERT_EQ(WilsonInterval(trials, trials).high, 1) << trials;
+  }
 }
 
 }  // namespace
