@@ -1,4 +1,5 @@
-"""bench/ground_truth at its smallest: its tables have what was asked for, and nothing is done twice."""
+"""bench/ground_truth at its smallest, and bench/stability on what it trains: their tables have what was asked
+for, and nothing is done twice."""
 
 import json
 import pathlib
@@ -27,6 +28,15 @@ def main():
         assert tables_of(trainer, work, *faces) == table
         for path, time in before.items():
             assert path.name == "ground_truth.json" or path.stat().st_mtime_ns == time, path
+
+        # On what it has trained: does a search of other images find the same?
+        run = work / "faces-1-1"
+        rows = subprocess.run([sys.executable, ROOT / "bench/stability",
+                               run / "explainer/models/small/1", "--data", run / "world", "--build",
+                               trainer.parents[1], "--seeds", "2", "--images", "8"], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        assert [row.split("|")[1].strip() for row in rows[2:]] == ["no", "yes", "all"], rows
+        assert all(0 <= float(row.split("|")[3]) <= 1 for row in rows[2:]), rows
 
         table = tables_of(trainer, work, "--only", "null", "--null-images", "32")
         # A coin's labels, and a classifier that has learned nothing: that is what must be said.
