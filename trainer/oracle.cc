@@ -6,6 +6,7 @@
 #include "trainer/classifier_training.h"
 
 namespace stylex {
+namespace {
 
 absl::StatusOr<Oracle> OpenOracle(const std::string& path, const v1::ModelConfig& model,
                                   const torch::Device& device) {
@@ -22,6 +23,8 @@ absl::StatusOr<Oracle> OpenOracle(const std::string& path, const v1::ModelConfig
   oracle.classifier->To(device);
   return oracle;
 }
+
+}  // namespace
 
 absl::StatusOr<std::vector<Oracle>> OpenOracles(const std::vector<std::string>& paths,
                                                 const v1::ModelConfig& model,

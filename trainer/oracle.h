@@ -18,11 +18,9 @@ struct Oracle {
   std::string name;  // its path
   std::shared_ptr<Classifier> classifier;
 };
-// The work directory of `stylex-train classifier`, or a TorchScript file (.pt). INVALID_ARGUMENT
-// for one of other classes or another size of images than `model` has.
-absl::StatusOr<Oracle> OpenOracle(const std::string& path, const v1::ModelConfig& model,
-                                  const torch::Device& device);
-// Those of all `paths`, in their order.
+
+// Each path the work directory of `stylex-train classifier`, or a TorchScript file (.pt).
+// INVALID_ARGUMENT for one of other classes or another size of images than `model` has.
 absl::StatusOr<std::vector<Oracle>> OpenOracles(const std::vector<std::string>& paths,
                                                 const v1::ModelConfig& model,
                                                 const torch::Device& device);

@@ -46,10 +46,27 @@ Report ReportOf(const std::map<Method, RepeatedRate>& rates) {
 }
 
 std::string RateText(int64_t successes, int64_t trials) {
+  if (trials == 0) {
+    return "-";
+  }
   const Interval interval = WilsonInterval(successes, trials);
   return absl::StrFormat("%.3f [%.3f, %.3f]",
                          static_cast<double>(successes) / static_cast<double>(trials), interval.low,
                          interval.high);
+}
+
+// A row a method of counts of `of(method, i)`, and the same as JSON.
+void AddCounts(const std::map<Method, std::array<int64_t, kCounts.size()>>& counts,
+               const std::function<int64_t(Method method, size_t i)>& of, std::string* table,
+               nlohmann::json* json) {
+  for (const auto& [method, row] : counts) {
+    absl::StrAppend(table, "| ", TitleOf(method), " |");
+    for (size_t i = 0; i < kCounts.size(); ++i) {
+      absl::StrAppend(table, " ", RateText(row[i], of(method, i)), " |");
+      (*json)[NameOf(method)][absl::StrCat(kCounts[i])] = row[i];
+    }
+    absl::StrAppend(table, "\n");
+  }
 }
 
 Report ReportOf(const HeldOutFigures& figures) {
@@ -61,14 +78,9 @@ Report ReportOf(const HeldOutFigures& figures) {
   }
   absl::StrAppend(&header, "\n", rule, "\n");
   report.table = header;
-  for (const auto& [method, flips] : figures.flips) {
-    absl::StrAppend(&report.table, "| ", TitleOf(method), " |");
-    for (size_t i = 0; i < kCounts.size(); ++i) {
-      absl::StrAppend(&report.table, " ", RateText(flips[i], figures.images), " |");
-      report.json["flips"][NameOf(method)][absl::StrCat(kCounts[i])] = flips[i];
-    }
-    absl::StrAppend(&report.table, "\n");
-  }
+  AddCounts(
+      figures.flips, [&](Method, size_t) { return figures.images; }, &report.table,
+      &report.json["flips"]);
   if (figures.reconstruction_flips) {
     absl::StrAppend(&report.table, "\nreconstructions decided otherwise than the photograph: ",
                     RateText(*figures.reconstruction_flips, figures.images), " of ", figures.images,
@@ -81,15 +93,9 @@ Report ReportOf(const HeldOutFigures& figures) {
         &report.table, "\n", oracle.name, " agrees on ", RateText(oracle.agreeing, figures.images),
         " of the reconstructions; of the flips above it decides as the target\n\n", header);
     nlohmann::json of_oracle = {{"name", oracle.name}, {"agreeing", oracle.agreeing}};
-    for (const auto& [method, convinced] : oracle.convinced) {
-      absl::StrAppend(&report.table, "| ", TitleOf(method), " |");
-      for (size_t i = 0; i < kCounts.size(); ++i) {
-        const int64_t flips = figures.flips.at(method)[i];
-        absl::StrAppend(&report.table, " ", flips > 0 ? RateText(convinced[i], flips) : "-", " |");
-        of_oracle["convinced"][NameOf(method)][absl::StrCat(kCounts[i])] = convinced[i];
-      }
-      absl::StrAppend(&report.table, "\n");
-    }
+    AddCounts(
+        oracle.convinced, [&](Method method, size_t i) { return figures.flips.at(method)[i]; },
+        &report.table, &of_oracle["convinced"]);
     report.json["oracles"].push_back(std::move(of_oracle));
   }
   return report;
@@ -155,10 +161,9 @@ Report ReportOf(const QualityFigures& figures) {
                     "as the target | the reconstruction already |\n| --- | --- | --- | --- |\n");
   }
   for (const OracleFigures& oracle : figures.oracles) {
-    absl::StrAppend(&report.table, "| ", oracle.name, " | ",
-                    RateText(oracle.agreeing, figures.images), " | ",
-                    found > 0 ? RateText(oracle.convinced, found) : "-", " | ",
-                    found > 0 ? RateText(oracle.by_the_image, found) : "-", " |\n");
+    absl::StrAppend(
+        &report.table, "| ", oracle.name, " | ", RateText(oracle.agreeing, figures.images), " | ",
+        RateText(oracle.convinced, found), " | ", RateText(oracle.by_the_image, found), " |\n");
     report.json["oracles"].push_back({{"name", oracle.name},
                                       {"agreeing", oracle.agreeing},
                                       {"convinced", oracle.convinced},

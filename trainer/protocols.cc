@@ -384,10 +384,12 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   if (model.has_encoder()) {
     figures.reconstruction_flips = base.argmax(1).ne(images.logits.argmax(1)).sum().item<int64_t>();
   }
-  const std::vector<torch::Tensor> unmoved = DecisionsOf(model, oracles, images.styles);
-  for (size_t o = 0; o < oracles.size(); ++o) {
-    figures.oracles.push_back(
-        {oracles[o].name, unmoved[o + 1].eq(unmoved[0]).sum().item<int64_t>(), {}});
+  if (!oracles.empty()) {
+    const std::vector<torch::Tensor> unmoved = DecisionsOf(model, oracles, images.styles);
+    for (size_t o = 0; o < oracles.size(); ++o) {
+      figures.oracles.push_back(
+          {oracles[o].name, unmoved[o + 1].eq(unmoved[0]).sum().item<int64_t>(), {}});
+    }
   }
   for (const Method method : kListMethods) {
     const auto of_images = ListsOfImages(lists, method, targets);

@@ -66,7 +66,7 @@ inline constexpr char kCounterfactualsProtocol[] = "counterfactuals";
 struct ProtocolCommandOptions {
   std::string protocol;
   EvaluateOptions evaluate;          // flip_images 0: the protocol's own number
-  std::vector<std::string> oracles;  // see OpenOracle; for counterfactuals and heldout
+  std::vector<std::string> oracles;  // see OpenOracles; for counterfactuals and heldout
   bool lists_only = false;           // heldout without the search on each image
 };
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options);
