@@ -3,11 +3,31 @@
 #include <ATen/Parallel.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "base/mutex.h"
 
 namespace stylex {
+namespace {
+
+// How often a thread that rests looks whether it should work again; a piece takes longer.
+constexpr std::chrono::milliseconds kLookUp(1);
+
+// Until when one core is left to others, in nanoseconds of absl's clock.
+std::atomic<int64_t> core_left_until = 0;
+
+bool CoreIsLeft() {
+  return absl::GetCurrentTimeNanos() < core_left_until.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void LeaveACoreFor(absl::Duration time) {
+  core_left_until.store(absl::GetCurrentTimeNanos() + absl::ToInt64Nanoseconds(time),
+                        std::memory_order_relaxed);
+}
 
 absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled,
                         const std::function<absl::Status(int64_t i, const Cancelled& stop)>& work) {
@@ -30,8 +50,21 @@ absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled
   std::atomic<int64_t> next = 0;
   Mutex mutex;
   absl::Status first_failure;
+  // The last thread is the one that rests; the caller, who asks, is the first.
+  const auto rest = [&] {
+    if (at::get_thread_num() == 0 || at::get_thread_num() < at::get_num_threads() - 1) {
+      return;
+    }
+    while (CoreIsLeft() && next < count) {
+      std::this_thread::sleep_for(kLookUp);
+    }
+  };
   const auto run = [&] {
-    for (int64_t i = next++; i < count; i = next++) {
+    for (rest(); next < count; rest()) {
+      const int64_t i = next++;
+      if (i >= count) {
+        break;
+      }
       const absl::Status status =
           stop() ? absl::CancelledError("the search was cancelled") : work(i, stop);
       if (!status.ok()) {

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "explain/style_space.h"
 
 namespace stylex {
@@ -17,6 +18,10 @@ namespace stylex {
 // `stop` is the same question for the middle of a piece; any thread may ask it.
 absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled,
                         const std::function<absl::Status(int64_t i, const Cancelled& stop)>& work);
+
+// Asks all SideBySide of this process to leave one core, where they have several, to others for so
+// long from now: somebody waits for an answer, and the threads that carry it need a core at once.
+void LeaveACoreFor(absl::Duration time);
 
 // Calls work() on the caller's thread while no operator in it uses others: for passes of one image,
 // which LibTorch's threads, that meet after every operator, would slow down.

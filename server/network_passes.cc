@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "explain/side_by_side.h"
 
 namespace stylex {
 namespace {
@@ -50,6 +51,11 @@ torch::Tensor OnCpu(const torch::Tensor& tensor) { return tensor.to(torch::kCPU)
 // Waking threads for a few small images takes longer than they save: measured on two cores, eight
 // images of 32x32 encode a sixth faster on one thread, and one image in 0.57 of the time.
 constexpr int64_t kPixelsPerThread = int64_t{1} << 14;
+
+// After a request for a single pass, searches leave one core for so long to what brings the answer
+// and the next request: those threads, too, wait for a core that a search has until it has done its
+// piece. Measured on two cores, docs/operating.md.
+constexpr absl::Duration kInteractiveSpell = absl::Milliseconds(50);
 
 // A pass through one model, without gradients and on as many threads as its images are worth.
 class NetworkPass : public BatchedPass {
@@ -167,6 +173,7 @@ NetworkPasses::NetworkPasses(const Stylex* model)
 NetworkPasses::~NetworkPasses() = default;
 
 absl::Status SharedNetworks::Compute(BatchedPass* pass, void* item) {
+  LeaveACoreFor(kInteractiveSpell);
   return device_.Compute(pass, item, [this] { return !cancellation_.stopped(); });
 }
 

@@ -68,6 +68,10 @@ void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       static_cast<int>(std::min(options.default_stream_deadline_s + 10, 86'400.0) * 1000));
 }
 
+// One client sends its next request within this time, once it has its answer. Measured on two cores
+// of a virtual machine: p50 of its Encode falls by a sixth, throughput stays.
+constexpr absl::Duration kStayAwake = absl::Microseconds(1500);
+
 // Measured: a CPU gains no more from larger batches, only latency.
 constexpr int kCpuBatch = 8;
 constexpr int kGpuBatch = 32;
@@ -107,7 +111,8 @@ Server::Server(const ServerOptions& options, Parts parts)
                                                       : absl::InfiniteDuration()),
       interactive_pool_({.workers = options.workers,
                          .max_queue = static_cast<size_t>(options.max_queue),
-                         .on_start = ComputeOnOneThread}),
+                         .on_start = ComputeOnOneThread,
+                         .stay_awake = kStayAwake}),
       bulk_pool_({.workers = options.search_workers,
                   .max_queue = static_cast<size_t>(options.max_search_queue)}),
       runner_(RunnerOptions(), {.interactive = &interactive_pool_, .bulk = &bulk_pool_},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <thread>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -100,6 +101,16 @@ size_t WorkerPool::running() const {
 void WorkerPool::Sleep() {
   Sleeper self;
   sleepers_.push_back(&self);
+  if (options_.stay_awake > absl::ZeroDuration() && !somebody_awake_) {
+    somebody_awake_ = true;
+    mutex_.Unlock();
+    const absl::Time until = absl::Now() + options_.stay_awake;
+    while (!self.called && absl::Now() < until) {
+      std::this_thread::yield();
+    }
+    mutex_.Lock();
+    somebody_awake_ = false;
+  }
   while (!self.called) {
     self.wake.Wait(&mutex_);
   }

@@ -8,6 +8,7 @@
 #ifndef STYLEX_SERVER_WORKER_POOL_H_
 #define STYLEX_SERVER_WORKER_POOL_H_
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -34,7 +35,11 @@ class WorkerPool {
     int workers = 1;
     size_t max_queue = 64;                     // jobs that wait; those that run do not count
     std::function<void()> on_start = nullptr;  // on each thread, first; may be empty
-    const Clock* clock = &Clock::Real();       // measures what jobs take; must outlive the pool
+    // For so long one thread that has nothing left to do looks for the next job without sleeping,
+    // letting any other thread have its core. Waking it then takes no time, nor does a core that
+    // stops when nothing runs on it have to start again, which a virtual machine's does slowly.
+    absl::Duration stay_awake = absl::ZeroDuration();
+    const Clock* clock = &Clock::Real();  // measures what jobs take; must outlive the pool
   };
 
   explicit WorkerPool(const Options& options);
@@ -62,7 +67,7 @@ class WorkerPool {
   // A thread that waits for a job.
   struct Sleeper {
     CondVar wake;
-    bool called = false;
+    std::atomic<bool> called = false;  // set under the pool's mutex
   };
 
   void Work();
@@ -76,6 +81,7 @@ class WorkerPool {
   mutable Mutex mutex_;
   std::vector<Sleeper*> sleepers_ ABSL_GUARDED_BY(mutex_);  // the last one to sleep last
   CondVar all_through_;                                     // no job waits or runs
+  bool somebody_awake_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
   // What jobs take, the last ones weighing most; zero until the first is through.

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <ctime>
 #include <future>
 #include <map>
 #include <thread>
@@ -218,6 +220,48 @@ TEST(WorkerPoolTest, ManyThreadsSubmitAndEveryJobHasOneEnd) {
     }
   }
   EXPECT_EQ(ran + dropped + refused, 2000);
+}
+
+// What the process has computed so far.
+absl::Duration CpuTime() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
+
+TEST(WorkerPoolTest, AThreadThatStaysAwakeDoesTheNextJob) {
+  WorkerPool pool({.workers = 2, .max_queue = 8, .stay_awake = absl::Minutes(1)});
+  for (int i = 0; i < 200; ++i) {
+    std::promise<void> done;
+    ASSERT_TRUE(pool.Submit({.run = [&done] { done.set_value(); },
+                             .wanted = [] { return true; },
+                             .drop = [] { ADD_FAILURE() << "dropped"; }}));
+    ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  }
+}
+
+TEST(WorkerPoolTest, OneThreadAtMostStaysAwake) {
+  WorkerPool pool({.workers = 4, .stay_awake = absl::Minutes(1)});
+  absl::SleepFor(absl::Milliseconds(20));  // all threads have found nothing to do
+  const absl::Duration before = CpuTime();
+  absl::SleepFor(absl::Milliseconds(200));
+  const absl::Duration used = CpuTime() - before;
+  EXPECT_GT(used, absl::Milliseconds(20));
+  EXPECT_LT(used, absl::Milliseconds(250));
+}
+
+TEST(WorkerPoolTest, SleepsWhenNothingComesInTime) {
+  WorkerPool pool({.workers = 1, .stay_awake = absl::Milliseconds(20)});
+  absl::SleepFor(absl::Milliseconds(200));
+  const absl::Duration before = CpuTime();
+  absl::SleepFor(absl::Milliseconds(200));
+  EXPECT_LT(CpuTime() - before, absl::Milliseconds(20));
+}
+
+TEST(WorkerPoolTest, EndsWhileAThreadStaysAwake) {
+  const absl::Time start = absl::Now();
+  { const WorkerPool pool({.workers = 2, .stay_awake = absl::Minutes(1)}); }
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
 }
 
 }  // namespace
