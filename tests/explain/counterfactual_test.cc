@@ -154,7 +154,8 @@ TEST_P(CounterfactualSeeds, DoesNotDependOnTheBatch) {
     ASSERT_EQ(result.applied.size(), whole.applied.size());
     for (size_t k = 0; k < whole.applied.size(); ++k) {
       EXPECT_EQ(result.applied[k].move.coordinate, whole.applied[k].move.coordinate);
-      EXPECT_EQ(result.applied[k].move.shift, whole.applied[k].move.shift);
+      // Computed from logits, which differ in the last bits.
+      EXPECT_NEAR(result.applied[k].move.shift, whole.applied[k].move.shift, 1e-4);
       EXPECT_TRUE(result.applied[k].logits.allclose(whole.applied[k].logits, 1e-4, 1e-4));
     }
   }
