@@ -1,7 +1,6 @@
 // stylex-server: see --help.
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -18,13 +17,11 @@ namespace {
 
 // Threads of a network pass that wait for each other by spinning lose a whole time slice, thousands
 // of times a pass, as soon as anything else wants a core: passes take 30 times as long. OpenMP
-// reads its environment before main, so the program starts itself again with the setting.
-void WaitWithoutSpinning(char** argv) {
-  if (getenv("OMP_WAIT_POLICY") == nullptr) {
-    setenv("OMP_WAIT_POLICY", "passive", 1);
-    execv("/proc/self/exe", argv);  // if that fails, slowly is better than not at all
-  }
-}
+// reads its environment as its library is set up, which is before main; what stands in the
+// program's preinit array runs before any library's.
+void WaitWithoutSpinning() { setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0); }
+[[gnu::section(".preinit_array"),
+  gnu::used]] void (*const before_libraries)() = WaitWithoutSpinning;
 
 int Run(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
@@ -61,7 +58,6 @@ int Run(const ServerOptions& options) {
 
 int main(int argc, char** argv) {
   stylex::KeepFreedMemory();
-  stylex::WaitWithoutSpinning(argv);
   stylex::BlockStopSignals();
   const stylex::ParsedOptions parsed = stylex::ParseOptions(argc, argv);
   if (parsed.exit) {
