@@ -50,21 +50,17 @@ absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled
   std::atomic<int64_t> next = 0;
   Mutex mutex;
   absl::Status first_failure;
-  // The last thread is the one that rests; the caller, who asks, is the first.
-  const auto rest = [&] {
-    if (at::get_thread_num() == 0 || at::get_thread_num() < at::get_num_threads() - 1) {
-      return;
-    }
-    while (CoreIsLeft() && next < count) {
+  // The next piece. The last thread rests before it takes one; the caller, who asks, is the first.
+  const auto take = [&] {
+    const int thread = at::get_thread_num();
+    const bool rests = thread > 0 && thread == at::get_num_threads() - 1;
+    while (rests && CoreIsLeft() && next < count) {
       std::this_thread::sleep_for(kLookUp);
     }
+    return next++;
   };
   const auto run = [&] {
-    for (rest(); next < count; rest()) {
-      const int64_t i = next++;
-      if (i >= count) {
-        break;
-      }
+    for (int64_t i = take(); i < count; i = take()) {
       const absl::Status status =
           stop() ? absl::CancelledError("the search was cancelled") : work(i, stop);
       if (!status.ok()) {
