@@ -68,8 +68,7 @@ void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       static_cast<int>(std::min(options.default_stream_deadline_s + 10, 86'400.0) * 1000));
 }
 
-// One client sends its next request within this time, once it has its answer. Measured on two cores
-// of a virtual machine: p50 of its Encode falls by a sixth, throughput stays.
+// One client sends its next request within this time, once it has its answer (docs/operating.md).
 constexpr absl::Duration kStayAwake = absl::Microseconds(1500);
 
 // Measured: a CPU gains no more from larger batches, only latency.
