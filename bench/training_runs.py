@@ -105,7 +105,21 @@ class Runner:
                      folder / "stylex", "--classifier", classifier, "--output", folder / "models",
                      "--name", "small", "--resume",
                      *(("--start-from", start_from) if start_from else ()))
-        if search_images and not (checkpoint / "attributes.json").exists():
-            self.run(log, "attributes", *common, "--images", search_images,
-                     "--least-effect", least_effect, "--work-dir", folder / "attributes", "--checkpoint", checkpoint, "--resume")
+        if search_images:
+            self.attributes(folder, checkpoint, common, search_images, least_effect)
         return checkpoint, common
+
+    def attributes(self, folder, checkpoint, common, search_images, least_effect):
+        if not (checkpoint / "attributes.json").exists():
+            self.run(folder / "log", "attributes", *common, "--images", search_images,
+                     "--least-effect", least_effect, "--work-dir", folder / "attributes",
+                     "--checkpoint", checkpoint, "--resume")
+
+    def components(self, folder, checkpoint, common, search_images, least_effect):
+        """The same explainer with the latent's independent components for coordinates, with attributes."""
+        turned = folder / "models" / "components" / "1"
+        if not turned.exists():
+            self.run(folder / "log", "components", *common, "--work-dir", folder / "components",
+                     "--checkpoint", checkpoint, "--output", folder / "models", "--name", "components")
+        self.attributes(folder, turned, common, search_images, least_effect)
+        return turned

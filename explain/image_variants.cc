@@ -32,7 +32,7 @@ ImageVariants::ImageVariants(const Stylex& model, const StyleRanges& ranges,
   TORCH_CHECK(options_.batch_size > 0, "batch size ", options_.batch_size);
   values_ = styles.conv[0].to(torch::kCPU, torch::kFloat32).contiguous();
   if (model.device().is_cpu()) {
-    OnOneCore([&] { singles_.emplace(model.Plan(), styles); });
+    OnOneCore([&] { singles_.emplace(model.Plan(), model.ChannelStyles(styles)); });
   }
 }
 
@@ -157,7 +157,7 @@ std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(std::span<const Mov
   };
   std::vector<Key> keys;
   for (const MoveSet& moves : variants) {
-    const bool single = singles_ && moves.size() == 1;
+    const bool single = singles_ && !model_.has_components() && moves.size() == 1;
     keys.push_back({!single, FirstLayer(moves), single ? moves[0].coordinate.index : 0});
   }
   std::stable_sort(order->begin(), order->end(),

@@ -83,6 +83,14 @@ GeneratorImpl::GeneratorImpl(const v1::GeneratorConfig& config, int64_t w_size, 
     AddConv(config.channels(level), config.channels(level), side, /*up=*/false, w_size);
     AddToRgb(config.channels(level), image_channels, w_size);
   }
+  if (config.components() > 0) {
+    TORCH_CHECK(config.components() <= w_size, config.components(), " components of a latent of ",
+                w_size);
+    latent_basis_ = {register_buffer("components_mean", torch::zeros({w_size})),
+                     register_buffer("components_basis", torch::eye(w_size)),
+                     register_buffer("components_readout", torch::eye(w_size))};
+    component_layout_ = {{config.components()}, {w_size - config.components()}};
+  }
 }
 
 void GeneratorImpl::AddConv(int64_t in, int64_t out, int64_t resolution, bool up, int64_t w_size) {
@@ -95,7 +103,7 @@ void GeneratorImpl::AddConv(int64_t in, int64_t out, int64_t resolution, bool up
   conv.affine = register_module(prefix + "_affine", EqualLinear(w_size, in, /*bias_init=*/1));
   conv.up = up;
   convs_.push_back(std::move(conv));
-  layout_.conv.push_back(in);
+  channels_.conv.push_back(in);
 }
 
 void GeneratorImpl::AddToRgb(int64_t in, int64_t image_channels, int64_t w_size) {
@@ -105,11 +113,30 @@ void GeneratorImpl::AddToRgb(int64_t in, int64_t image_channels, int64_t w_size)
   to_rgb.bias = register_parameter(prefix + "_bias", torch::zeros({image_channels}));
   to_rgb.affine = register_module(prefix + "_affine", EqualLinear(w_size, in, /*bias_init=*/1));
   to_rgbs_.push_back(std::move(to_rgb));
-  layout_.rgb.push_back(in);
+  channels_.rgb.push_back(in);
 }
 
 StyleVectors GeneratorImpl::styles(const torch::Tensor& w) {
   TORCH_CHECK(w.size(-1) == w_size_, "latent of length ", w.size(-1), ", expected ", w_size_);
+  if (!has_components()) {
+    return AffineStyles(w);
+  }
+  TORCH_CHECK(w.dim() == 2, "a latent a layer has no components");
+  const std::vector<torch::Tensor> parts =
+      torch::matmul(w - latent_basis_.mean, latent_basis_.readout)
+          .split_with_sizes({component_layout_.num_conv(), component_layout_.num_rgb()}, 1);
+  return {parts[0].contiguous(), parts[1].contiguous()};
+}
+
+StyleVectors GeneratorImpl::ChannelStyles(const StyleVectors& styles) {
+  if (!has_components()) {
+    return styles;
+  }
+  const torch::Tensor coordinates = torch::cat({styles.conv, styles.rgb}, 1);
+  return AffineStyles(latent_basis_.mean + torch::matmul(coordinates, latent_basis_.basis));
+}
+
+StyleVectors GeneratorImpl::AffineStyles(const torch::Tensor& w) const {
   // As in StyleGAN2, convolution l takes latent l and to_rgb layer j takes latent 2j + 1.
   const auto latent = [&](size_t i) {
     return w.dim() == 3 ? w.select(1, static_cast<int64_t>(i)) : w;
@@ -157,8 +184,8 @@ torch::Tensor GeneratorImpl::ApplyToRgb(const ToRgb& to_rgb, const torch::Tensor
 torch::Tensor GeneratorImpl::Run(int64_t first, torch::Tensor x, torch::Tensor image,
                                  const StyleVectors& styles, Noise noise,
                                  SynthesisTrace* trace) const {
-  const std::vector<torch::Tensor> conv_styles = styles.conv.split_with_sizes(layout_.conv, 1);
-  const std::vector<torch::Tensor> rgb_styles = styles.rgb.split_with_sizes(layout_.rgb, 1);
+  const std::vector<torch::Tensor> conv_styles = styles.conv.split_with_sizes(channels_.conv, 1);
+  const std::vector<torch::Tensor> rgb_styles = styles.rgb.split_with_sizes(channels_.rgb, 1);
   for (int64_t l = first; l < static_cast<int64_t>(convs_.size()); ++l) {
     if (trace != nullptr) {
       trace->conv_input.push_back(x);
@@ -177,25 +204,27 @@ torch::Tensor GeneratorImpl::Run(int64_t first, torch::Tensor x, torch::Tensor i
 torch::Tensor GeneratorImpl::synthesize(const StyleVectors& styles, Noise noise) {
   const torch::Tensor x = const_.expand({styles.conv.size(0), -1, -1, -1})
                               .contiguous(torch::MemoryFormat::ChannelsLast);
-  return Run(0, x, {}, styles, noise, nullptr);
+  return Run(0, x, {}, ChannelStyles(styles), noise, nullptr);
 }
 
 SynthesisTrace GeneratorImpl::Trace(const StyleVectors& styles) {
   SynthesisTrace trace;
   const torch::Tensor x = const_.expand({styles.conv.size(0), -1, -1, -1})
                               .contiguous(torch::MemoryFormat::ChannelsLast);
-  trace.image = Run(0, x, {}, styles, Noise::kFixed, &trace);
+  trace.image = Run(0, x, {}, ChannelStyles(styles), Noise::kFixed, &trace);
   return trace;
 }
 
 torch::Tensor GeneratorImpl::SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                             const StyleVectors& styles) {
   const int64_t n = styles.conv.size(0);
+  TORCH_CHECK(layer == 0 || !has_components(), "components reach every layer, not only from ",
+              layer);
   const torch::Tensor x = trace.conv_input[layer].expand({n, -1, -1, -1});
   const int64_t images_done = (layer + 1) / 2;
   const torch::Tensor image =
       images_done == 0 ? torch::Tensor() : trace.rgb[images_done - 1].expand({n, -1, -1, -1});
-  return Run(layer, x, image, styles, Noise::kFixed, nullptr);
+  return Run(layer, x, image, ChannelStyles(styles), Noise::kFixed, nullptr);
 }
 
 }  // namespace stylex

@@ -2,6 +2,10 @@
 // affine layers turn a latent w into styles, `synthesize` turns styles into images, and whoever
 // wants a counterfactual edits the styles in between.
 //
+// A generator with components has another pair of styles: `conv` are coordinates along independent
+// directions of w, `rgb` is what else w consists of (explain/components.h); both together are w in
+// another basis, and its channels' styles are made of them on the way to the image.
+//
 // Skip architecture: at each resolution 4, 8, 16, ... a to_rgb layer adds to the image of the
 // resolution below, doubled in size. Convolution 0 works at 4x4; after it each resolution has an
 // upsampling convolution and a plain one. Forward passes are thread-safe; modules are not modified
@@ -34,7 +38,7 @@ struct StyleVectors {
   StyleVectors Expand(int64_t n) const;
 };
 
-// Where each style coordinate lives.
+// Where each style coordinate lives. With components, one layer of each kind.
 struct StyleLayout {
   std::vector<int64_t> conv;  // coordinates of each convolution
   std::vector<int64_t> rgb;   // styles of each to_rgb layer
@@ -51,6 +55,13 @@ struct StyleLayout {
 enum class Noise {
   kFixed,   // the checkpoint's own noise images: whenever nothing is being trained
   kRandom,  // fresh N(0, 1) from LibTorch's default generator: in training
+};
+
+// w in another basis: w = mean + c basis, c = (w - mean) readout, c the coordinates.
+struct LatentBasis {
+  torch::Tensor mean;     // [W]
+  torch::Tensor basis;    // [W, W], a direction a row; those that are searched come first
+  torch::Tensor readout;  // [W, W], its inverse
 };
 
 // Activations of one pass, from which a later pass can start in the middle.
@@ -80,8 +91,11 @@ class GeneratorImpl : public torch::nn::Module {
   GeneratorImpl(const v1::GeneratorConfig& config, int64_t w_size, int64_t resolution,
                 int64_t image_channels);
 
-  // w: [N, w_size], or [N, num_latents(), w_size] with one latent a layer (path length, mixing).
+  // w: [N, w_size], or without components [N, num_latents(), w_size] with one latent a layer (path
+  // length, mixing).
   StyleVectors styles(const torch::Tensor& w);
+  // The styles of every layer's channels that `styles` stand for; without components `styles`.
+  StyleVectors ChannelStyles(const StyleVectors& styles);
   // -> [N, image_channels, R, R], not clamped (the networks see raw values in training).
   torch::Tensor synthesize(const StyleVectors& styles, Noise noise);
 
@@ -92,9 +106,13 @@ class GeneratorImpl : public torch::nn::Module {
   torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                const StyleVectors& styles);
 
-  const StyleLayout& layout() const { return layout_; }
+  const StyleLayout& layout() const { return has_components() ? component_layout_ : channels_; }
+  const StyleLayout& channel_layout() const { return channels_; }
+  bool has_components() const { return latent_basis_.mean.defined(); }
+  // Its tensors may be written to; undefined without components.
+  const LatentBasis& latent_basis() const { return latent_basis_; }
   // Latents that w may have: 2 log2(R) - 2.
-  int64_t num_latents() const { return static_cast<int64_t>(layout_.conv.size()) + 1; }
+  int64_t num_latents() const { return static_cast<int64_t>(channels_.conv.size()) + 1; }
   int64_t w_size() const { return w_size_; }
 
   const torch::Tensor& constant() const { return const_; }
@@ -112,8 +130,13 @@ class GeneratorImpl : public torch::nn::Module {
   torch::Tensor Run(int64_t first, torch::Tensor x, torch::Tensor image, const StyleVectors& styles,
                     Noise noise, SynthesisTrace* trace) const;
 
+  // The styles of w, before any change of basis.
+  StyleVectors AffineStyles(const torch::Tensor& w) const;
+
   int64_t w_size_;
-  StyleLayout layout_;
+  StyleLayout channels_;
+  StyleLayout component_layout_;
+  LatentBasis latent_basis_;
   torch::Tensor const_;   // [1, C, 4, 4]
   torch::Tensor kernel_;  // FIR, [4, 4]
   std::vector<Conv> convs_;

@@ -27,6 +27,9 @@ void CheckGenerator(const v1::GeneratorConfig& generator, absl::string_view pref
   };
   faults->Check(generator.latent_size() >= 1 && generator.latent_size() <= 2048, name("latentSize"),
                 generator.latent_size(), "1 to 2048");
+  faults->Check(generator.components() >= 0 && generator.components() <= generator.latent_size(),
+                name("components"), generator.components(),
+                absl::StrCat("0 (none) to the latent size, ", generator.latent_size()));
   faults->Check(v1::Conditioning_IsValid(generator.conditioning()), name("conditioning"),
                 static_cast<int>(generator.conditioning()), "a known conditioning");
   const double scale = generator.condition_scale();

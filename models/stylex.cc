@@ -78,7 +78,8 @@ void Networks::To(const torch::Device& device) {
 void Networks::SetTrainable(bool trainable) {
   for (auto& [name, tensor] : NamedTensors()) {
     if (tensor.is_leaf() && tensor.is_floating_point()) {
-      const bool is_buffer = name.ends_with("_noise") || name.ends_with("fir_kernel");
+      const bool is_buffer = name.ends_with("_noise") || name.ends_with("fir_kernel") ||
+                             name.starts_with("generator.components_");
       tensor.requires_grad_(trainable && !is_buffer);
     }
   }

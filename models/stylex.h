@@ -60,6 +60,8 @@ class Stylex {
 
   const v1::ModelConfig& config() const { return config_; }
   const StyleLayout& layout() const { return networks_.generator.ptr()->layout(); }
+  // Style coordinates are directions of w, each of which reaches every layer, not channels.
+  bool has_components() const { return networks_.generator.ptr()->has_components(); }
   const Networks& networks() const { return networks_; }
   const Classifier& classifier() const { return *classifier_; }
   int64_t num_classes() const { return config_.labels_size(); }
@@ -76,6 +78,10 @@ class Stylex {
   // without a condition, as it is without an encoder.
   torch::Tensor Map(const torch::Tensor& z) const;
   StyleVectors Styles(const torch::Tensor& w) const { return networks_.generator.ptr()->styles(w); }
+  // The channels' styles that `styles` stand for, which Plan()'s variants are made of.
+  StyleVectors ChannelStyles(const StyleVectors& styles) const {
+    return networks_.generator.ptr()->ChannelStyles(styles);
+  }
   // Of the reconstructions of images [N, C, R, R], on any device.
   StyleVectors StylesOfImages(const torch::Tensor& images) const {
     const torch::Tensor x = images.to(device_);

@@ -52,7 +52,7 @@ void CopyPlane(const torch::Tensor& x, int64_t channel, float* plane) {
 
 }  // namespace
 
-SynthesisPlan::SynthesisPlan(const GeneratorImpl& generator) : layout_(generator.layout()) {
+SynthesisPlan::SynthesisPlan(const GeneratorImpl& generator) : layout_(generator.channel_layout()) {
   torch::NoGradGuard no_grad;
   constant_ = generator.constant().detach()[0].permute({1, 2, 0}).contiguous().clone();
   TORCH_CHECK(constant_.is_cpu() && constant_.scalar_type() == torch::kFloat32,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/heap.h"
+#include "explain/components.h"
 #include "trainer/commands.h"
 #include "trainer/study_commands.h"
 
@@ -81,6 +82,23 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
                  "evaluate only the moves that gradients do not rule out, some 20 times fewer; a "
                  "killed search begins anew")
       ->excludes(subset);
+}
+
+void AddComponents(CLI::App* command, ComponentsOptions* options) {
+  command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  command->add_option("--images", options->images, "training images; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  CLI::Option* count =
+      command->add_option("--components", options->count, "how many; default: as --variance says")
+          ->check(CLI::Range(int64_t{1}, kMaxComponents));
+  command
+      ->add_option("--variance", options->variance,
+                   "share of the latents' variance that the components have together")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0))
+      ->excludes(count);
 }
 
 int ExitCode(const absl::Status& status) {
@@ -163,6 +181,17 @@ int TrainMain(int argc, char** argv) {
   AddAttributes(attributes, &attributes_options);
   attributes->callback(
       [&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
+
+  ComponentsOptions components_options;
+  CLI::App* components = app.add_subcommand(
+      "components",
+      "make independent directions of the latent the style coordinates of a new checkpoint, "
+      "instead of the convolutions' channels");
+  AddCommonOptions(components, &common);
+  AddComponents(components, &components_options);
+  AddOutput(components, &output);
+  components->callback(
+      [&] { run = [&] { return ComponentsCommand(common, components_options, output); }; });
 
   NameOptions name_options;
   CLI::App* name = app.add_subcommand(

@@ -57,6 +57,17 @@ struct AttributesOptions {
 };
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
 
+struct ComponentsOptions {
+  std::string checkpoint;  // version directory, which stays as it is
+  int64_t images = 0;      // training images; 0: all
+  int64_t count = 0;       // see ComponentOptions (explain/components.h)
+  double variance = 0.99;
+};
+// Writes a version whose style coordinates are independent directions of the latent. Without
+// attributes: `attributes` is to be run on it.
+absl::Status ComponentsCommand(const CommonOptions& common, const ComponentsOptions& options,
+                               const OutputOptions& output);
+
 struct NameOptions {
   std::string checkpoint;
   std::vector<std::string> names;  // INDEX:min=NAME or INDEX:max=NAME; an empty name takes it away

@@ -73,6 +73,11 @@ torch::Tensor KlLoss(const torch::Tensor& real_logits, const torch::Tensor& fake
   return (p.exp() * (p - q)).sum(1).mean();
 }
 
+torch::Tensor LatentKl(const torch::Tensor& means, const torch::Tensor& log_deviations) {
+  const torch::Tensor energy = means.square().mean(0);  // [D]
+  return 0.5 * (energy + (2 * log_deviations).exp() - 2 * log_deviations - 1).sum();
+}
+
 torch::Tensor MoveSparsity(const torch::Tensor& changes) {
   return (changes.square().mean(0) + kLeastSquaredMove).sqrt().mean();
 }

@@ -36,6 +36,10 @@ torch::Tensor PerceptualLoss(const std::vector<torch::Tensor>& real,
 // KL(softmax(real_logits) || softmax(fake_logits)): sum over classes, mean over images.
 torch::Tensor KlLoss(const torch::Tensor& real_logits, const torch::Tensor& fake_logits);
 
+// KL(N(means, exp(log_deviations)^2) || N(0, 1)) in nats: sum over dimensions, mean over images.
+// means [N, D], log_deviations [D] (Kingma and Welling 2014, with one variance for all images).
+torch::Tensor LatentKl(const torch::Tensor& means, const torch::Tensor& log_deviations);
+
 // Mean over style coordinates of the root mean square, over images, of how far each was moved.
 // changes [N, S]. A group lasso: a coordinate whose moves do little comes to rest altogether, and
 // what it did is left to fewer, stronger ones.

@@ -52,7 +52,12 @@ std::string Architecture(const v1::ModelConfig& config) {
           : "",
       " |\n| generator | StyleGAN2, channels ", ChannelList(config.generator().channels()),
       ", latent ", config.generator().latent_size(),
-      ", condition: ", ConditioningText(config.generator()), " |\n| encoder | ",
+      ", condition: ", ConditioningText(config.generator()), " |\n",
+      config.generator().components() > 0
+          ? absl::StrCat("| style coordinates | ", config.generator().components(),
+                         " independent directions of the latent |\n")
+          : "",
+      "| encoder | ",
       HasEncoder(config) ? absl::StrCat("channels ", ChannelList(config.encoder().channels()))
                          : absl::StrCat("none; mapping network of ",
                                         config.generator().mapping_layers(), " layers"),

@@ -31,6 +31,8 @@ constexpr uint64_t kStepNoise = 2;
 
 // Share of a plain StyleGAN2's images whose layers take two z's (StyleGAN §3.1).
 constexpr double kStyleMixing = 0.9;
+// The latents' noise at first: 0.1, little beside latents that vary by 1.
+constexpr double kFirstLogLatentNoise = -2.3;
 
 // Lazy regularisation (StyleGAN2 §3.1): an optimiser that also takes a regularisation step every
 // `interval` steps has its rates scaled by interval / (interval + 1).
@@ -138,7 +140,14 @@ StylexTraining::StylexTraining(const v1::TrainConfig& config,
   generator_optimizer_ = MakeAdam(std::move(generator_parameters), stylex.generator_lr(),
                                   stylex.beta1(), stylex.beta2(), g_ratio);
   if (HasEncoder(model)) {
-    encoder_optimizer_ = MakeAdam(networks_.encoder->parameters(), stylex.encoder_lr(),
+    std::vector<torch::Tensor> encoder_parameters = networks_.encoder->parameters();
+    if (stylex.weights().latent_kl() > 0) {
+      log_latent_noise_ = torch::full({model.generator().latent_size()}, kFirstLogLatentNoise,
+                                      torch::TensorOptions(device))
+                              .requires_grad_(true);
+      encoder_parameters.push_back(log_latent_noise_);
+    }
+    encoder_optimizer_ = MakeAdam(std::move(encoder_parameters), stylex.encoder_lr(),
                                   stylex.encoder_beta1(), stylex.encoder_beta2(), 1);
   }
   discriminator_optimizer_ =
@@ -289,8 +298,12 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
     // an explanation can move (field §4.2).
     condition = condition * (torch::rand({n, 1}, condition.options()) >= dropout);
   }
+  torch::Tensor latent = drawn.latent;
+  if (noisy_latents() && drawn.source != Source::kMapping) {
+    latent = latent + torch::randn_like(latent) * log_latent_noise_.exp();
+  }
   const auto styles_with = [&](const torch::Tensor& of_class) {
-    return networks_.generator->styles(torch::cat({drawn.latent, of_class}, 1));
+    return networks_.generator->styles(torch::cat({latent, of_class}, 1));
   };
   const StyleVectors styles = styles_with(condition);
   if (drawn.source == Source::kSwapped) {
@@ -392,6 +405,11 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
       loss = loss + latent * (weights.latent() * static_cast<double>(interval));
       Record(metrics, "loss_latent", latent);
     }
+  }
+  if (noisy_latents() && drawn.source != Source::kMapping) {
+    const torch::Tensor kl = LatentKl(drawn.latent, log_latent_noise_);
+    loss = loss + kl * weights.latent_kl();
+    Record(metrics, "latent_kl" + suffix, kl);
   }
   ClearGradients(generator_optimizer_.get());
   if (encoder_optimizer_ != nullptr) {
@@ -509,6 +527,9 @@ TrainingState StylexTraining::State() {
     state.tensors["discriminator." + item.key()] = item.value();
   }
   state.tensors["mean_path_length"] = mean_path_length_;
+  if (noisy_latents()) {
+    state.tensors["log_latent_noise"] = log_latent_noise_;
+  }
   state.optimizers = {{"generator", generator_optimizer_.get()},
                       {"discriminator", discriminator_optimizer_.get()}};
   if (encoder_optimizer_ != nullptr) {

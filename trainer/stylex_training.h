@@ -79,7 +79,8 @@ class StylexTraining {
   };
   struct Drawn {
     Source source = Source::kMapping;
-    torch::Tensor latent;  // E(x) or mapping(z), [B, latent_size]; undefined without an encoder
+    // E(x) or mapping(z), [B, latent_size], without noise; undefined without an encoder.
+    torch::Tensor latent;
     torch::Tensor images;
     torch::Tensor logits;  // the decision that they were drawn for; undefined without an encoder
     torch::Tensor moved;   // where the condition is another image's: what that moves, [B, S]
@@ -93,6 +94,8 @@ class StylexTraining {
   torch::Tensor MixedLatents(int64_t n);
   Source SourceOfStep() const;
   double ConditionDropout() const;
+  // See LossWeights.latent_kl.
+  bool noisy_latents() const { return log_latent_noise_.defined(); }
   double LearningRateScale() const;
   Drawn Draw(const RealBatch& real);
   void UpdateDiscriminator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
@@ -119,6 +122,7 @@ class StylexTraining {
   std::unique_ptr<torch::optim::Adam> encoder_optimizer_;    // null without an encoder
   std::unique_ptr<torch::optim::Adam> discriminator_optimizer_;
   torch::Tensor mean_path_length_;
+  torch::Tensor log_latent_noise_;  // [latent_size]; undefined where latents have no noise
   int64_t step_ = 0;
   std::string started_from_;  // SHA-256 of the weights, see StartFrom
 };

@@ -65,6 +65,7 @@ v1::TrainConfig DefaultPreset() {
   stylex.mutable_weights()->set_l1_swap(0);
   stylex.mutable_weights()->set_swap_sparsity(0);
   stylex.mutable_weights()->set_l1_differences(0);
+  stylex.mutable_weights()->set_latent_kl(0);
   stylex.set_r1_gamma(0.1);
   stylex.set_r1_interval(16);
   stylex.set_path_length_interval(4);
@@ -119,6 +120,9 @@ void CheckModel(const v1::ModelConfig& model, ConfigFaults* faults) {
     CheckChannels(model.discriminator().channels(), "model.discriminator", model.resolution(),
                   faults);
   }
+  faults->Check(model.generator().components() == 0, "model.generator.components",
+                model.generator().components(),
+                "0: `stylex-train components` makes them once the networks are trained");
   const int group = model.discriminator().minibatch_stddev_group();
   faults->Check(group >= 0, "model.discriminator.minibatchStddevGroup", group,
                 "0 (none) or greater");
@@ -180,6 +184,7 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.l1Swap", stylex.weights().l1_swap());
   weight("weights.swapSparsity", stylex.weights().swap_sparsity());
   weight("weights.l1Differences", stylex.weights().l1_differences());
+  weight("weights.latentKl", stylex.weights().latent_kl());
   faults->Check(stylex.r1_interval() >= 1, "stylex.r1Interval", stylex.r1_interval(),
                 "1 or greater");
   faults->Check(stylex.latent_interval() >= 1, "stylex.latentInterval", stylex.latent_interval(),

@@ -45,6 +45,29 @@ TEST(ComputeEffectsTest, AgreesWithTheLiteralSearchWhateverTheBatch) {
   }
 }
 
+TEST(ComputeEffectsTest, ComponentsAreCoordinatesLikeChannels) {
+  constexpr int kComponents = 5;
+  const TinyModel tiny = MakeTinyModel(6, /*images=*/2, kComponents);
+  ASSERT_EQ(tiny.styles.conv.size(1), kComponents);
+  for (const int64_t batch_size : {1, 3, 64}) {
+    const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges,
+                                        {.shift = 0.7, .batch_size = batch_size});
+    ASSERT_TRUE(effects.ok()) << effects.status();
+    ASSERT_EQ(effects->effect.size(2), kComponents);
+    for (int64_t n = 0; n < 2; ++n) {
+      const torch::Tensor base = LiteralLogits(tiny, n, {});
+      EXPECT_LT(GreatestDifference(effects->base[n], base), kTolerance);
+      for (const Coordinate& coordinate : AllMoves(kComponents)) {
+        const torch::Tensor expected = LiteralLogits(tiny, n, {{coordinate, 0.7}}) - base;
+        EXPECT_GT(expected.abs().max().item<double>(), 10 * kTolerance);
+        EXPECT_LT(GreatestDifference(effects->effect[n][coordinate.direction][coordinate.index],
+                                     expected),
+                  kTolerance);
+      }
+    }
+  }
+}
+
 TEST(ComputeEffectsTest, ReportsProgressUpToTheTotal) {
   const TinyModel tiny = MakeTinyModel(2, /*images=*/2);
   std::vector<int64_t> seen;

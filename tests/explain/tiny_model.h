@@ -61,7 +61,8 @@ struct TinyModel {
   StyleRanges ranges;   // over 64 other ones
 };
 
-inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1) {
+// `components`: so many; 0: coordinates are channels.
+inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1, int components = 0) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(seed);
   v1::ModelConfig config;
@@ -76,7 +77,14 @@ inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1) {
   }
   config.mutable_generator()->set_latent_size(8);
   config.mutable_generator()->set_conditioning(v1::CONDITIONING_NONE);
+  config.mutable_generator()->set_components(components);
   Networks networks = Networks::Make(config);
+  if (components > 0) {
+    const LatentBasis& basis = networks.generator->latent_basis();
+    basis.mean.normal_();
+    basis.basis.normal_();
+    basis.readout.copy_(torch::linalg_inv(basis.basis));
+  }
   for (auto& [name, tensor] : networks.NamedTensors()) {
     if (name.ends_with("_noise_strength") || (name.ends_with("_bias") && tensor.dim() == 1)) {
       tensor.normal_(0, 0.1);  // zero at the start of a training, which would hide mistakes

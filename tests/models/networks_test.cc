@@ -239,6 +239,57 @@ TEST_P(SynthesizeFromTest, EveryLayerGivesTheWholePassesImage) {
   }
 }
 
+TEST(ComponentsTest, AreWInAnotherBasis) {
+  torch::NoGradGuard no_grad;
+  torch::manual_seed(6);
+  v1::GeneratorConfig config;
+  for (int i = 0; i < 3; ++i) {
+    config.add_channels(6);
+  }
+  constexpr int64_t kW = 7;
+  Generator plain(config, kW, 16, 3);
+  config.set_components(4);
+  Generator generator(config, kW, 16, 3);
+  const auto source = plain->named_parameters();
+  for (auto& item : generator->named_parameters()) {
+    item.value().copy_(source[item.key()]);
+  }
+  const auto buffers = plain->named_buffers();
+  const LatentBasis& basis = generator->latent_basis();
+  for (auto& item : generator->named_buffers()) {
+    if (buffers.contains(item.key())) {
+      item.value().copy_(buffers[item.key()]);
+    }
+  }
+  basis.mean.normal_();
+  basis.basis.normal_();
+  basis.readout.copy_(torch::linalg_inv(basis.basis));
+
+  EXPECT_EQ(generator->layout().conv, std::vector<int64_t>{4});
+  EXPECT_EQ(generator->layout().rgb, std::vector<int64_t>{3});
+  EXPECT_EQ(generator->channel_layout().conv, plain->layout().conv);
+  EXPECT_EQ(generator->num_latents(), plain->num_latents());
+  const torch::Tensor w = torch::randn({2, kW});
+  const StyleVectors styles = generator->styles(w);
+  const auto image_of = [&](const torch::Tensor& latents) {
+    return plain->synthesize(plain->styles(latents), Noise::kFixed);
+  };
+  const torch::Tensor image = image_of(w);
+  const double tolerance = 1e-4 * image.abs().max().item<double>();
+  EXPECT_LT(GreatestDifference(generator->synthesize(styles, Noise::kFixed), image), tolerance);
+  // A step along a coordinate is a step along its direction, in every layer.
+  StyleVectors moved = styles;
+  moved.conv = styles.conv.clone();
+  moved.conv.select(1, 2) += 1.5;
+  const torch::Tensor expected = image_of(w + 1.5 * basis.basis[2]);
+  EXPECT_GT(GreatestDifference(expected, image), 100 * tolerance) << "nothing has moved";
+  EXPECT_LT(GreatestDifference(generator->synthesize(moved, Noise::kFixed), expected), tolerance);
+  const SynthesisTrace trace = generator->Trace(styles);
+  EXPECT_LT(GreatestDifference(generator->SynthesizeFrom(0, trace, moved), expected), tolerance);
+  EXPECT_THROW(generator->SynthesizeFrom(1, trace, moved), c10::Error);
+  EXPECT_THROW(generator->styles(torch::randn({1, generator->num_latents(), kW})), c10::Error);
+}
+
 TEST(NoiseTest, FixedNoiseIsTheSameForEveryImageAndPass) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(3);

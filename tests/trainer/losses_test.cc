@@ -85,6 +85,12 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.Write("changes", changes);
   folder.Write("move_sparsity", MoveSparsity(changes));
 
+  const torch::Tensor means = torch::randn({5, 7});
+  const torch::Tensor log_deviations = torch::randn({7});
+  folder.Write("means", means);
+  folder.Write("log_deviations", log_deviations);
+  folder.Write("latent_kl", LatentKl(means, log_deviations));
+
   const torch::Tensor images = x.clone().requires_grad_(true);
   const torch::Tensor a = torch::randn({24, 5}) * 0.3;
   const torch::Tensor b = torch::randn({5});

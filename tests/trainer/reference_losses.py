@@ -60,6 +60,13 @@ def path_length(t, mean):
     return ((lengths - mean) ** 2).mean(), mean
 
 
+def latent_kl(t):
+    normal = torch.distributions.Normal
+    means, deviations = torch.tensor(t["means"]), torch.tensor(t["log_deviations"]).exp()
+    divergence = torch.distributions.kl_divergence(normal(means, deviations), normal(0.0, 1.0))
+    return divergence.sum(1).mean().item()
+
+
 def main():
     t = reference_folder.load(sys.argv[1])
     comparison = reference_folder.Comparison(TOLERANCE)
@@ -76,6 +83,7 @@ def main():
         "kl": kl(t),
         "perceptual": perceptual(t),
         "r1": r1(t),
+        "latent_kl": latent_kl(t),
         "move_sparsity": numpy.sqrt((t["changes"] ** 2).mean(axis=0)).mean(),
         "path_first": first,
         "path_first_mean": first_mean,

@@ -37,7 +37,7 @@ constexpr char kConfig[] = R"({
   "classifier": {"epochs": 3, "batchSize": 8},
   "stylex": {"images": 240, "batchSize": 4, "r1Interval": 3, "pathLengthInterval": 2,
              "conditionDropoutEnd": 0.5, "lrDecayShare": 0.5, "saveIntervalImages": 16,
-             "sampleIntervalImages": 96}
+             "sampleIntervalImages": 96, "weights": {"latentKl": 0.01}}
 })";
 
 std::string Bytes(const std::string& path) {

@@ -172,6 +172,30 @@ TEST(StartFromTest, SwappedConditionsComeToMoveLittleWhereThatIsAskedFor) {
   EXPECT_LT(MovedByCondition(10), 0.5 * MovedByCondition(0));
 }
 
+// How far, on average, images differ in a dimension of the latent after some steps.
+double SpreadOfLatents(double latent_kl) {
+  v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
+  config.mutable_stylex()->set_encoder_lr(0.02);
+  config.mutable_stylex()->mutable_weights()->set_latent_kl(latent_kl);
+  StylexTraining training(config, std::make_shared<Brightness>(), nullptr, 1, torch::kCPU);
+  const auto images = [](int64_t step) {
+    torch::manual_seed(static_cast<uint64_t>(step));
+    return torch::rand({4, 3, 16, 16}) * 2 - 1;
+  };
+  for (int64_t step = 0; step < 60; ++step) {
+    EXPECT_EQ(training.Step(images(step), true).contains("latent_kl"), latent_kl > 0) << step;
+  }
+  EXPECT_EQ(training.State().tensors.contains("log_latent_noise"), latent_kl > 0);
+  const torch::NoGradGuard no_grad;
+  const Stylex model = training.Averaged();
+  const torch::Tensor x = images(100);
+  return model.Encode(x, model.Logits(x)).narrow(1, 0, 8).std(0).mean().item<double>();
+}
+
+TEST(StartFromTest, LatentsTellLittleWhereThatIsDear) {
+  EXPECT_LT(SpreadOfLatents(10), 0.2 * SpreadOfLatents(0));
+}
+
 TEST(StartFromTest, ResumingNeedsTheSameStart) {
   v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
   const StylexTraining plain = Training(config, 1);

@@ -26,16 +26,17 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Enough training that attributes do something on any CPU, not only by the rounding of one.
+// Enough training, and weight on it, that images of both classes are drawn as their own, on any
+// CPU, not only by the rounding of one.
 constexpr char kConfig[] = R"({
   "model": {"resolution": 16,
             "generator": {"channels": [8, 8, 8], "latentSize": 8, "mappingLayers": 1},
             "encoder": {"channels": [8, 8, 8]},
             "discriminator": {"channels": [8, 8, 8]},
             "classifier": {"widthMultiplier": 0.25}},
-  "classifier": {"epochs": 25, "batchSize": 8},
-  "stylex": {"images": 160, "batchSize": 4, "generatorLr": 0.006, "encoderLr": 0.006,
-             "discriminatorLr": 0.003}
+  "classifier": {"epochs": 30, "batchSize": 16, "learningRate": 0.005},
+  "stylex": {"images": 1200, "batchSize": 4, "generatorLr": 0.006, "encoderLr": 0.006,
+             "discriminatorLr": 0.003, "weights": {"adversarial": 0.1, "l1": 5, "kl": 3}}
 })";
 
 class StudyCommandsTest : public testing::Test {
@@ -44,8 +45,8 @@ class StudyCommandsTest : public testing::Test {
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
     WriteBytes(Path("config.json"), kConfig);
-    ASSERT_EQ(Run({"world", "--output", Path("world"), "--resolution", "16", "--train", "64",
-                   "--val", "24", "--rule", "background"}),
+    ASSERT_EQ(Run({"world", "--output", Path("world"), "--resolution", "16", "--train", "128",
+                   "--val", "32", "--rule", "background"}),
               0)
         << said_;
     ASSERT_EQ(Run(With(Common("classifier", "classifier"), {"--config", Path("config.json")})), 0)
@@ -235,7 +236,7 @@ TEST_F(StudyCommandsTest, AnAttributesTilesAreItsMoves) {
 TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
   ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "heldout"})), 0) << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("| Wu et al. |"), HasSubstr("| AttFind |"),
-                           HasSubstr("of 24 images")));
+                           HasSubstr("of 32 images")));
   const auto held_out = nlohmann::json::parse(Bytes("protocols/heldout.json"));
   EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
   ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "table2"})), 0) << said_;
@@ -282,6 +283,39 @@ TEST_F(StudyCommandsTest, CounterfactualsAreMeasuredAndShownToOthers) {
                         {"--protocol", "counterfactuals", "--oracle", Path("nowhere")})),
             1);
   EXPECT_THAT(said_, HasSubstr(Path("nowhere")));
+}
+
+TEST_F(StudyCommandsTest, ComponentsOfTheLatentAreSearchedInsteadOfChannels) {
+  ASSERT_EQ(Run(OnModel("components", "components",
+                        {"--components", "4", "--output", Path("models"), "--name", "turned"})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("4 components"), HasSubstr("excess kurtosis")));
+  const auto plain = LoadCheckpoint(Path("models/tiny/1"));
+  const auto turned = LoadCheckpoint(Path("models/turned/1"));
+  ASSERT_TRUE(plain.ok() && turned.ok()) << turned.status();
+  EXPECT_FALSE(turned->attributes.has_value());
+  EXPECT_EQ(turned->model.layout().num_conv(), 4);
+  // The reconstructions are the same, whatever the coordinates.
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor images = torch::rand({3, 3, 16, 16}) * 2 - 1;
+  const torch::Tensor before = plain->model.Synthesize(plain->model.StylesOfImages(images));
+  const torch::Tensor after = turned->model.Synthesize(turned->model.StylesOfImages(images));
+  EXPECT_LT((after - before).abs().max().item<double>(), 1e-3);
+
+  const auto on_turned = [&](const std::string& command, const std::vector<std::string>& more) {
+    return Run(
+        With(With(Common(command, "turned-" + command), {"--checkpoint", Path("models/turned/1")}),
+             more));
+  };
+  ASSERT_EQ(on_turned("attributes", {"--images", "16"}), 0) << said_;
+  ASSERT_EQ(on_turned("evaluate", {"--flip-images", "8"}), 0) << said_;
+  ASSERT_EQ(on_turned("truth", {"--images", "8"}), 0) << said_;
+  EXPECT_THAT(Bytes("models/turned/1/README.md"), HasSubstr("4 independent directions"));
+  EXPECT_NE(Run(OnModel("components", "components",
+                        {"--components", "9", "--output", Path("models"), "--name", "turned"})),
+            0);
+  EXPECT_THAT(said_, HasSubstr("vary along"));
 }
 
 TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
@@ -333,7 +367,7 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   ASSERT_EQ(Run(on_plain("attributes", "on_plain", {"--images", "16"})), 0) << said_;
   const auto index = nlohmann::json::parse(Bytes("models/plain/1/attributes.json"));
   EXPECT_EQ(index.at("searchImages"), 16);
-  EXPECT_EQ(index.at("rangeImages"), 64) << "as many as the training split has";
+  EXPECT_EQ(index.at("rangeImages"), 128) << "as many as the training split has";
 
   ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout", "--flip-images", "12"})),
             0)
