@@ -25,7 +25,7 @@ inline constexpr int64_t kMaxComponents = 64;
 struct ComponentOptions {
   // How many; 0: as many principal components as it takes for `variance` of the whole variance.
   int64_t count = 0;
-  double variance = 0.99;
+  double variance = 0.97;
 };
 
 struct Components {

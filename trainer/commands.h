@@ -61,7 +61,7 @@ struct ComponentsOptions {
   std::string checkpoint;  // version directory, which stays as it is
   int64_t images = 0;      // training images; 0: all
   int64_t count = 0;       // see ComponentOptions (explain/components.h)
-  double variance = 0.99;
+  double variance = 0.97;
 };
 // Writes a version whose style coordinates are independent directions of the latent. Without
 // attributes: `attributes` is to be run on it.
