@@ -29,6 +29,7 @@ class AnswersTest : public ::testing::Test {
     WriteTinyCheckpoint(
         models_->path(),
         {.name = "grey", .image_channels = 1, .with_index = false, .built_in_classifier = true});
+    WriteTinyCheckpoint(models_->path(), {.name = "turned", .components = 6});
     server_ = new ServerProcess(models_->path());
     server_->AwaitLoaded();
   }
@@ -122,7 +123,7 @@ TEST_F(AnswersTest, ListModelsInPages) {
     }
     token = response.next_page_token();
   } while (!token.empty() && ids.size() < 10);
-  EXPECT_THAT(ids, ::testing::ElementsAre("grey/1", "tiny/2", "tiny/1"));
+  EXPECT_THAT(ids, ::testing::ElementsAre("grey/1", "tiny/2", "tiny/1", "turned/1"));
 }
 
 TEST_F(AnswersTest, GetModelTellsTheArchitecture) {
@@ -192,6 +193,43 @@ TEST_F(AnswersTest, LatentStylesAndImageGiveOneReconstruction) {
   EXPECT_GT(of_image.quality().l1(), 0);
   EXPECT_GT(of_image.quality().psnr(), 0);
   EXPECT_EQ(of_image.quality().same_class(), of_image.reconstruction().label() == "dark");
+}
+
+TEST_F(AnswersTest, ComponentsAreEncodedMovedAndFoundLikeChannels) {
+  const std::string file = PngPicture(16, 16, 3, 60);
+  const v1::EncodeResponse encoded = Encode("turned", file);
+  EXPECT_EQ(encoded.latent().values_size(), 11);
+  EXPECT_EQ(encoded.styles().values_size(), 6);
+  EXPECT_EQ(encoded.styles().to_rgb_size(), 5);  // the rest of the latent
+  v1::ReconstructRequest request;
+  request.set_model("turned");
+  *request.mutable_latent() = encoded.latent();
+  const v1::ReconstructResponse of_latent = Reconstruct(request);
+  *request.mutable_styles() = encoded.styles();
+  EXPECT_EQ(Reconstruct(request).image().data(), of_latent.image().data());
+  v1::StyleEdit* edit = request.add_edits();
+  edit->set_index(5);
+  edit->set_shift(1);
+  edit->set_direction(v1::DIRECTION_TO_MIN);
+  EXPECT_NE(Reconstruct(request).image().data(), of_latent.image().data());
+
+  v1::FindAttributesRequest search;
+  search.set_model("turned");
+  search.mutable_target_class()->set_label("dark");
+  for (const int brightness : {220, 250}) {
+    search.add_images()->set_data(PngPicture(16, 16, 3, brightness));
+  }
+  for (const v1::Search how : {v1::SEARCH_EXHAUSTIVE, v1::SEARCH_SCREENED}) {
+    search.set_search(how);
+    const auto responses = FindAttributes(search);
+    ASSERT_FALSE(responses.empty());
+    ASSERT_GE(responses.back().result().attributes_size(), 1);
+    for (const v1::Attribute& attribute : responses.back().result().attributes()) {
+      EXPECT_LT(attribute.index(), 6);
+      EXPECT_EQ(attribute.layer(), 0);
+      EXPECT_EQ(attribute.channel(), attribute.index());
+    }
+  }
 }
 
 TEST_F(AnswersTest, DrawnPngsAreMarkedAsSynthetic) {

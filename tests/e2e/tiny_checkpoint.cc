@@ -53,6 +53,7 @@ v1::ModelConfig MakeConfig(const TinyCheckpoint& tiny) {
   }
   config.mutable_generator()->set_latent_size(8);
   config.mutable_generator()->set_conditioning(v1::CONDITIONING_SOFTMAX);
+  config.mutable_generator()->set_components(tiny.components);
   if (!tiny.with_encoder) {
     config.clear_encoder();
     config.mutable_generator()->set_conditioning(v1::CONDITIONING_NONE);
@@ -85,7 +86,7 @@ v1::AttributeIndex MakeIndex(const Networks& networks) {
     of_class->set_images(64);
     for (int i = 0; i < kStoredAttributes; ++i) {
       v1::Attribute* attribute = of_class->add_attributes();
-      const int64_t coordinate = kStoredAttributes * k + i;
+      const int64_t coordinate = (kStoredAttributes * k + i) % layout.num_conv();
       attribute->set_index(static_cast<int32_t>(coordinate));
       attribute->set_layer(static_cast<int32_t>(layout.LayerOf(coordinate)));
       attribute->set_channel(static_cast<int32_t>(layout.ChannelOf(coordinate)));
@@ -106,6 +107,11 @@ std::string WriteTinyCheckpoint(const std::string& root, const TinyCheckpoint& t
   CheckpointToWrite checkpoint;
   checkpoint.config = MakeConfig(tiny);
   checkpoint.networks = Networks::Make(checkpoint.config);
+  if (tiny.components > 0) {
+    const LatentBasis& basis = checkpoint.networks.generator->latent_basis();
+    basis.basis.normal_();
+    basis.readout.copy_(torch::linalg_inv(basis.basis));
+  }
   const TemporaryFolder scratch;
   if (tiny.built_in_classifier) {
     checkpoint.classifier = MobileNetV2(tiny.image_channels, kClasses, 0.25);

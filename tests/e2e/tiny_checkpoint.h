@@ -14,9 +14,10 @@ struct TinyCheckpoint {
   std::string name = "tiny";
   int64_t version = 1;
   uint64_t seed = 1;
-  int channels = 8;                  // feature maps at every resolution; more make it slower
-  int image_channels = 3;            // 1 or 3
-  bool with_index = true;            // attribute index for every class
+  int channels = 8;        // feature maps at every resolution; more make it slower
+  int image_channels = 3;  // 1 or 3
+  int components = 0;      // random directions of the latent as style coordinates; 0: channels
+  bool with_index = true;  // attribute index for every class
   bool built_in_classifier = false;  // a random MobileNetV2 instead of the brightness one
   bool with_encoder = true;          // false: a plain StyleGAN2
   bool stalls = false;               // its classifier never ends on very dark images
