@@ -29,7 +29,8 @@ def main():
         for path, time in before.items():
             assert path.name == "ground_truth.json" or path.stat().st_mtime_ns == time, path
 
-        channels = tables_of(trainer, work / "channels", "--coordinates", "channels", *faces)
+        channels = tables_of(trainer, work / "channels", "--coordinates", "channels", "--training",
+                             "swapped", *faces)
         assert channels.count("| 1 of 10 |") == 2 and channels != table, channels
 
         # On what it has trained: does a search of other images find the same?
