@@ -3,6 +3,7 @@ several at a time, and what is done already is not done again."""
 
 import concurrent.futures
 import copy
+import itertools
 import json
 import os
 import pathlib
@@ -38,6 +39,11 @@ def small(images, preset, channels=None, image_channels=3):
         "stylex": {"images": images, "batchSize": 8,
                    "saveIntervalImages": images, "sampleIntervalImages": images},
     }
+
+
+def jaccard_of_pairs(sets):
+    """The Jaccard index of every two sets; 1 where both are empty."""
+    return [len(a & b) / len(a | b) if a | b else 1.0 for a, b in itertools.combinations(sets, 2)]
 
 
 def run_all(jobs, parallel):
@@ -86,10 +92,9 @@ class Runner:
                      "--work-dir", folder, "--threads", 1, "--seed", seed, "--resume")
         return folder
 
-    def explainer(self, folder, data, config, classifier, seed, search_images, start_from=None,
-                  least_effect=0):
-        """A checkpoint in `folder`, with attributes of `search_images` images if that is not 0, those
-        left out that do less than `least_effect` of the strongest; (its path, the options of every command)."""
+    def explainer(self, folder, data, config, classifier, seed, search_images, start_from=None):
+        """A checkpoint in `folder`, with attributes of `search_images` images if that is not 0; (its path, the
+        options of every command)."""
         config_text = json.dumps(config, indent=2)
         config_file = folder / "train.json"
         if config_file.exists() and config_file.read_text() != config_text:
@@ -106,20 +111,20 @@ class Runner:
                      "--name", "small", "--resume",
                      *(("--start-from", start_from) if start_from else ()))
         if search_images:
-            self.attributes(folder, checkpoint, common, search_images, least_effect)
+            self.attributes(folder, checkpoint, common, search_images)
         return checkpoint, common
 
-    def attributes(self, folder, checkpoint, common, search_images, least_effect):
+    def attributes(self, folder, checkpoint, common, search_images, least_effect=0):
+        """Gives a checkpoint attributes, but those that do less than `least_effect` of the strongest."""
         if not (checkpoint / "attributes.json").exists():
             self.run(folder / "log", "attributes", *common, "--images", search_images,
                      "--least-effect", least_effect, "--work-dir", folder / "attributes",
                      "--checkpoint", checkpoint, "--resume")
 
-    def components(self, folder, checkpoint, common, search_images, least_effect):
-        """The same explainer with the latent's independent components for coordinates, with attributes."""
+    def components(self, folder, checkpoint, common):
+        """The same explainer with the latent's independent components for coordinates."""
         turned = folder / "models" / "components" / "1"
         if not turned.exists():
             self.run(folder / "log", "components", *common, "--work-dir", folder / "components",
                      "--checkpoint", checkpoint, "--output", folder / "models", "--name", "components")
-        self.attributes(folder, turned, common, search_images, least_effect)
         return turned

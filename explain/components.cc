@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 #include <vector>
@@ -75,8 +76,7 @@ int64_t CountFor(const torch::Tensor& variance, double share) {
 }
 
 absl::Status CheckCount(int64_t count, int64_t images, const torch::Tensor& variance) {
-  const int64_t varying = variance.gt(variance[0] * kLeastVariance).sum().item<int64_t>() *
-                          (variance[0] > 0).item<bool>();
+  const int64_t varying = variance.gt(variance[0] * kLeastVariance).sum().item<int64_t>();
   if (count < 1 || count > std::min(varying, kMaxComponents)) {
     return absl::InvalidArgumentError(
         absl::StrCat(count, " components asked for; the latents of these images vary along ",

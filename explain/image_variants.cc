@@ -69,7 +69,9 @@ int64_t ImageVariants::BatchFor(int64_t layer) const {
 torch::Tensor ImageVariants::Draw(const Batch& batch, std::span<const MoveSet> variants,
                                   std::span<const int64_t> chosen) const {
   if (!batch.single) {
-    return model_.SynthesizeFrom(batch.layer, *trace_, StylesOf(variants, chosen));
+    const StyleVectors styles = StylesOf(variants, chosen);
+    return batch.layer == 0 ? model_.Synthesize(styles)
+                            : model_.SynthesizeFrom(batch.layer, *trace_, styles);
   }
   const StyleLayout& layout = model_.layout();
   std::vector<StyleChange> changes;
@@ -117,7 +119,8 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   std::vector<int64_t> order(count);
   std::iota(order.begin(), order.end(), 0);
   const std::vector<Batch> batches = MakeBatches(variants, &order);
-  if (std::any_of(batches.begin(), batches.end(), [](const Batch& b) { return !b.single; })) {
+  if (std::any_of(batches.begin(), batches.end(),
+                  [](const Batch& b) { return !b.single && b.layer > 0; })) {
     Trace();
   }
   torch::Tensor logits = torch::empty({count, model_.num_classes()});

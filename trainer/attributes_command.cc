@@ -54,19 +54,9 @@ absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Datase
     return RangesOverSamples(model, limit > 0 ? limit : dataset.size(Split::kTrain), seed, run);
   }
   StyleRangeAccumulator accumulator;
-  const int64_t total =
-      limit > 0 ? std::min(limit, dataset.size(Split::kTrain)) : dataset.size(Split::kTrain);
-  int64_t done = 0;
-  run->StartProgress("style ranges", 0, total);
-  STYLEX_RETURN_IF_ERROR(ForEachBatch(
-      dataset, Split::kTrain, kEncodeBatch, limit,
-      [run](const std::string& text) { run->Warn(text); },
-      [&](const Batch& batch) {
-        accumulator.Add(model.StylesOfImages(batch.images).conv);
-        run->Progress(done += batch.images.size(0), "");
-        return absl::OkStatus();
-      }));
-  run->EndProgress();
+  STYLEX_RETURN_IF_ERROR(ForEachTrainingLatent(
+      model, dataset, limit, "style ranges", run,
+      [&](const torch::Tensor& w) { accumulator.Add(model.Styles(w).conv); }));
   return accumulator.Finish();
 }
 

@@ -1,13 +1,13 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <cstdio>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
@@ -16,8 +16,8 @@
 #include "models/checkpoint.h"
 #include "models/safetensors.h"
 #include "models/version_directory.h"
-#include "trainer/batch_loader.h"
 #include "trainer/commands.h"
+#include "trainer/encoded_images.h"
 #include "trainer/model_card.h"
 #include "trainer/run.h"
 #include "trainer/session.h"
@@ -25,28 +25,17 @@
 namespace stylex {
 namespace {
 
-constexpr int64_t kLatentBatch = 128;
 constexpr char kNoState[] = "components_state";  // never written: it takes a minute
 
 // The encoder's latents of training images, without the condition, [N, L] on the CPU.
 absl::StatusOr<torch::Tensor> LatentsOfTraining(const Stylex& model, const Dataset& dataset,
                                                 int64_t limit, Run* run) {
   const int64_t length = model.config().generator().latent_size();
-  const int64_t all = dataset.size(Split::kTrain);
   std::vector<torch::Tensor> latents;
-  int64_t done = 0;
-  run->StartProgress("latents", 0, limit > 0 ? std::min(limit, all) : all);
-  STYLEX_RETURN_IF_ERROR(ForEachBatch(
-      dataset, Split::kTrain, kLatentBatch, limit,
-      [run](const std::string& text) { run->Warn(text); },
-      [&](const Batch& batch) {
-        const torch::Tensor images = batch.images.to(model.device());
-        const torch::Tensor w = model.Encode(images, model.Logits(images));
+  STYLEX_RETURN_IF_ERROR(
+      ForEachTrainingLatent(model, dataset, limit, "latents", run, [&](const torch::Tensor& w) {
         latents.push_back(w.narrow(1, 0, length).to(torch::kCPU).contiguous());
-        run->Progress(done += batch.images.size(0), "");
-        return absl::OkStatus();
       }));
-  run->EndProgress();
   return torch::cat(latents);
 }
 

@@ -47,6 +47,25 @@ StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed) {
   return model.Styles(model.Map(z.to(model.device())));
 }
 
+absl::Status ForEachTrainingLatent(const Stylex& model, const Dataset& dataset, int64_t limit,
+                                   const std::string& title, Run* run,
+                                   const std::function<void(const torch::Tensor& w)>& visit) {
+  const int64_t all = dataset.size(Split::kTrain);
+  int64_t done = 0;
+  run->StartProgress(title, 0, limit > 0 ? std::min(limit, all) : all);
+  STYLEX_RETURN_IF_ERROR(ForEachBatch(
+      dataset, Split::kTrain, kEncodingBatch, limit,
+      [run](const std::string& text) { run->Warn(text); },
+      [&](const Batch& batch) {
+        const torch::Tensor images = batch.images.to(model.device());
+        visit(model.Encode(images, model.Logits(images)));
+        run->Progress(done += batch.images.size(0), "");
+        return absl::OkStatus();
+      }));
+  run->EndProgress();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
                                            int64_t count, uint64_t seed, Run* run) {
   torch::NoGradGuard no_grad;

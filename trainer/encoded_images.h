@@ -6,6 +6,8 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "models/stylex.h"
@@ -29,6 +31,13 @@ torch::Tensor LogitsOfEach(const Stylex& model, const StyleVectors& styles);
 // Styles of `count` images G(f(z)) that a model without encoder draws; the z are a function of the
 // seed alone.
 StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed);
+
+// Calls `visit` with w, [N, w_size()] on the model's device, of consecutive batches of the training
+// split, at most `limit` images of it (0: all), and shows progress under `title`. The model must
+// have an encoder.
+absl::Status ForEachTrainingLatent(const Stylex& model, const Dataset& dataset, int64_t limit,
+                                   const std::string& title, Run* run,
+                                   const std::function<void(const torch::Tensor& w)>& visit);
 
 // `count` images drawn with the seed without repetition (0 or more than there are: all, in the
 // seed's order). Unreadable ones are named in warnings and left out; NOT_FOUND when none is left.
