@@ -253,6 +253,9 @@ bool DeviceScheduler::Turn::Yield() {
   if (!active_) {
     return false;
   }
+  // A thread that carries a request may have been woken onto this core, where it would wait for the
+  // kernel's next tick, although another core has become idle (docs/operating.md).
+  std::this_thread::yield();
   MutexLock lock(&scheduler_->mutex_);
   if (scheduler_->queue_.DueAt() > scheduler_->clock_->Now() && scheduler_->turns_.empty()) {
     scheduler_->heard_of_ = scheduler_->clock_->Now();
