@@ -52,6 +52,10 @@ torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b) {
   return (a - b).abs().mean();
 }
 
+torch::Tensor L2Loss(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a - b).square().mean();
+}
+
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b) {
   const torch::Tensor error = a - b;
   return error.diff(1, 2).abs().mean() + error.diff(1, 3).abs().mean();

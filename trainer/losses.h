@@ -25,7 +25,10 @@ torch::Tensor PathLengthPenalty(const torch::Tensor& images, const torch::Tensor
 // Mean absolute difference.
 torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b);
 
-// The same of the differences between neighbours: horizontal ones plus vertical ones. [N, C, H, W].
+// Mean squared difference.
+torch::Tensor L2Loss(const torch::Tensor& a, const torch::Tensor& b);
+
+// L1Loss of the differences between neighbours: horizontal ones plus vertical ones. [N, C, H, W].
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b);
 
 // Mean over depths of the L1 between classifier activations, each position's channel vector scaled

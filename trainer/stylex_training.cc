@@ -351,13 +351,18 @@ torch::Tensor StylexTraining::Perceptual(const RealBatch& real, const Drawn& dra
 
 torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& drawn,
                                         const std::string& suffix, StepMetrics* metrics) const {
-  const double weight = config_.stylex().weights().l1_differences();
+  const v1::LossWeights& weights = config_.stylex().weights();
   torch::Tensor loss = L1Loss(drawn.images, real.images);
   Record(metrics, "loss_l1" + suffix, loss);
-  if (weight > 0) {
+  if (weights.l1_differences() > 0) {
     const torch::Tensor differences = DifferencesLoss(drawn.images, real.images);
     Record(metrics, "loss_differences" + suffix, differences);
-    loss = loss + differences * weight;
+    loss = loss + differences * weights.l1_differences();
+  }
+  if (weights.l2() > 0) {
+    const torch::Tensor squared = L2Loss(drawn.images, real.images);
+    Record(metrics, "loss_l2" + suffix, squared);
+    loss = loss + squared * weights.l2();
   }
   return loss;
 }

@@ -102,7 +102,8 @@ class StylexTraining {
   void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
   void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
   void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
-  // L1 of pixels and, as the weights have it, of their differences; recorded with `suffix`.
+  // L1 of pixels and, as the weights have it, of neighbours' differences, and L2; recorded with
+  // `suffix`.
   torch::Tensor PixelLoss(const RealBatch& real, const Drawn& drawn, const std::string& suffix,
                           StepMetrics* metrics) const;
   torch::Tensor Perceptual(const RealBatch& real, const Drawn& drawn,

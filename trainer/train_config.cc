@@ -185,6 +185,7 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.swapSparsity", stylex.weights().swap_sparsity());
   weight("weights.l1Differences", stylex.weights().l1_differences());
   weight("weights.latentKl", stylex.weights().latent_kl());
+  weight("weights.l2", stylex.weights().l2());
   faults->Check(stylex.r1_interval() >= 1, "stylex.r1Interval", stylex.r1_interval(),
                 "1 or greater");
   faults->Check(stylex.latent_interval() >= 1, "stylex.latentInterval", stylex.latent_interval(),

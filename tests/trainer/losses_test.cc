@@ -61,6 +61,7 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.Write("x", x);
   folder.Write("y", y);
   folder.Write("l1", L1Loss(x, y));
+  folder.Write("l2", L2Loss(x, y));
   folder.Write("differences", DifferencesLoss(x, y));
 
   const torch::Tensor real_logits = torch::randn({5, 4}) * 6;

@@ -77,6 +77,7 @@ def main():
         "discriminator": discriminator,
         "generator": generator,
         "l1": numpy.abs(t["x"] - t["y"]).mean(),
+        "l2": numpy.square(t["x"] - t["y"]).mean(),
         "differences": sum(
             numpy.abs(numpy.diff(t["x"] - t["y"], axis=axis)).mean() for axis in (2, 3)
         ),

@@ -196,6 +196,36 @@ TEST(StartFromTest, LatentsTellLittleWhereThatIsDear) {
   EXPECT_LT(SpreadOfLatents(10), 0.2 * SpreadOfLatents(0));
 }
 
+// The mean error of reconstructions where images that are alike otherwise have a mark or not.
+double ErrorInMark(double l2) {
+  v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
+  config.mutable_stylex()->set_generator_lr(0.01);
+  config.mutable_stylex()->set_encoder_lr(0.01);
+  config.mutable_stylex()->mutable_weights()->set_l2(l2);
+  StylexTraining training(config, std::make_shared<Brightness>(), nullptr, 1, torch::kCPU);
+  const auto mark_of = [](const torch::Tensor& images) {
+    return images.slice(2, 12, 15).slice(3, 12, 15);
+  };
+  const auto images = [&](int64_t step) {
+    torch::manual_seed(static_cast<uint64_t>(step));
+    torch::Tensor drawn = torch::rand({4, 1, 1, 1}).repeat({1, 3, 16, 16}) - 1;
+    mark_of(drawn).copy_(torch::randint(2, {4, 1, 1, 1}) * 2 - 1);
+    return drawn;
+  };
+  for (int64_t step = 0; step < 400; ++step) {
+    EXPECT_EQ(training.Step(images(step), true).contains("loss_l2"), l2 > 0);
+  }
+  const torch::NoGradGuard no_grad;
+  const Stylex model = training.Averaged();
+  const torch::Tensor x = images(1000);
+  const torch::Tensor drawn = model.Synthesize(model.Styles(model.Encode(x, model.Logits(x))));
+  return mark_of(drawn - x).abs().mean().item<double>();
+}
+
+TEST(StartFromTest, SmallThingsAreDrawnWhereLargeErrorsAreDear) {
+  EXPECT_LT(ErrorInMark(20), 0.6 * ErrorInMark(0));
+}
+
 TEST(StartFromTest, ResumingNeedsTheSameStart) {
   v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
   const StylexTraining plain = Training(config, 1);
