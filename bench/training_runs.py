@@ -100,9 +100,10 @@ class Runner:
                      "--work-dir", folder, "--threads", 1, "--seed", seed, "--resume")
         return folder
 
-    def explainer(self, folder, data, config, classifier, seed, search_images, start_from=None):
+    def explainer(self, folder, data, config, classifier, seed, search_images, start_from=None,
+                  system="stylex"):
         """A checkpoint in `folder`, with attributes of `search_images` images if that is not 0; (its path, the
-        options of every command)."""
+        options of every command). `system` is the command that trains it."""
         config_text = json.dumps(config, indent=2)
         config_file = folder / "train.json"
         if config_file.exists() and config_file.read_text() != config_text:
@@ -114,8 +115,8 @@ class Runner:
         common = ("--data", data, "--threads", 1, "--seed", seed)
         checkpoint = folder / "models" / "small" / "1"
         if not checkpoint.exists():
-            self.run(log, "stylex", *common, "--config", config_file, "--work-dir",
-                     folder / "stylex", "--classifier", classifier, "--output", folder / "models",
+            self.run(log, system, *common, "--config", config_file, "--work-dir",
+                     folder / system, "--classifier", classifier, "--output", folder / "models",
                      "--name", "small", "--resume",
                      *(("--start-from", start_from) if start_from else ()))
         if search_images:

@@ -21,7 +21,8 @@ def main():
                         "64", "--val", "24"], check=True, stdout=subprocess.DEVNULL)
         command = [sys.executable, ROOT / "bench/ablation", "--work-dir", work / "runs", "--build",
                    trainer.parents[1], "--data", f"faces={work / 'faces'}", "--images", "32",
-                   "--seeds", "1", "--search-images", "2", "--flip-images", "8", "--only", "constant to_rgb"]
+                   "--seeds", "1", "--search-images", "2", "--flip-images", "8",
+                   "--only", "constant to_rgb$|StyleGAN2"]
         tables = []
         for attempt in range(2):
             before = files_of(work / "runs") if attempt else {}
@@ -30,8 +31,8 @@ def main():
             for path, time in before.items():
                 assert path.name == "ablation.json" or path.stat().st_mtime_ns == time, path
         assert tables[0] == tables[1]
-        rows = [row for row in tables[0].splitlines() if row.startswith("| `default`")]
-        assert len(rows) == 2 and all(row.count("|") == 11 for row in rows), tables[0]
+        rows = [row for row in tables[0].splitlines() if row.startswith(("| `default`", "| StyleGAN2"))]
+        assert len(rows) == 2 and rows[1].startswith("| StyleGAN2 without encoder | - |") and all(row.count("|") == 11 for row in rows), tables[0]
         counts = json.loads((work / "runs" / "ablation.json").read_text())["faces"]
         for results in counts.values():
             assert results[0]["images"] == 8 and set(results[0]["flips"]["joint"]) > {"1", "10"}
