@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def tables_of(trainer, work, *arguments):
     return subprocess.run([sys.executable, ROOT / "bench/ground_truth", "--work-dir", work, "--build",
                            trainer.parents[1], "--seeds", "1", "--train", "64", "--val", "12",
-                           "--search-images", "4",
+                           "--base-train", "64", "--search-images", "4",
                            *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
