@@ -22,7 +22,7 @@ def main():
         command = [sys.executable, ROOT / "bench/ablation", "--work-dir", work / "runs", "--build",
                    trainer.parents[1], "--data", f"faces={work / 'faces'}", "--images", "32",
                    "--seeds", "1", "--search-images", "2", "--flip-images", "8",
-                   "--table2-images", "4", "--only", "constant to_rgb$|StyleGAN2"]
+                   "--table2-images", "4", "--only", "base$|base, averaged|StyleGAN2"]
         tables = []
         for attempt in range(2):
             before = files_of(work / "runs") if attempt else {}
@@ -31,12 +31,18 @@ def main():
             for path, time in before.items():
                 assert path.name == "ablation.json" or path.stat().st_mtime_ns == time, path
         assert tables[0] == tables[1]
-        rows = [row for row in tables[0].splitlines() if row.startswith(("| `default`", "| StyleGAN2"))]
-        assert [row.count("|") for row in rows] == [11, 11, 6], tables[0]
-        assert rows[1].startswith("| StyleGAN2 without encoder | - |"), rows
+        rows = [row for row in tables[0].splitlines() if row.startswith("|")]
+        assert [row.count("|") for row in rows] == 5 * [11] + 3 * [6] + 3 * [7], tables[0]
+        assert rows[4].startswith("| StyleGAN2 without encoder | - |"), rows
         counts = json.loads((work / "runs" / "ablation.json").read_text())["faces"]
         for results in counts.values():
-            assert results[0]["images"] == 8 and set(results[0]["flips"]["joint"]) > {"1", "10"}
+            assert results["1"]["images"] == 8 and set(results["1"]["flips"]["joint"]) > {"1", "10"}
+        # The one pair's difference, by hand.
+        base, averaged = (results["1"]["flips"]["attfind"]["3"] / 8
+                          for title, results in counts.items() if "base" in title)
+        cells = [cell.strip() for cell in rows[-1].split("|")]
+        assert cells[1:3] == ["averaged encoder", "1"], cells
+        assert float(cells[3].split()[0]) == averaged - base, (cells, averaged, base)
 
 
 main()
