@@ -32,7 +32,7 @@ def main():
                 assert path.name == "ablation.json" or path.stat().st_mtime_ns == time, path
         assert tables[0] == tables[1]
         rows = [row for row in tables[0].splitlines() if row.startswith("|")]
-        assert [row.count("|") for row in rows] == 5 * [11] + 3 * [6] + 3 * [7], tables[0]
+        assert [row.count("|") for row in rows] == 5 * [11] + 3 * [6] + 3 * [8], tables[0]
         assert rows[4].startswith("| StyleGAN2 without encoder | - |"), rows
         counts = json.loads((work / "runs" / "ablation.json").read_text())["faces"]
         for results in counts.values():
@@ -42,7 +42,7 @@ def main():
                           for title, results in counts.items() if "base" in title)
         cells = [cell.strip() for cell in rows[-1].split("|")]
         assert cells[1:3] == ["averaged encoder", "1"], cells
-        assert float(cells[3].split()[0]) == averaged - base, (cells, averaged, base)
+        assert float(cells[4].split()[0]) == averaged - base, (cells, averaged, base)
 
 
 main()
