@@ -65,6 +65,7 @@ TEST(TrainConfigTest, SeedPresetIsTheReplicationStudys) {
   EXPECT_EQ(stylex.path_length_interval(), 1);
   EXPECT_EQ(stylex.path_length_batch_shrink(), 1);
   EXPECT_EQ(stylex.mapping_interval(), 0);
+  EXPECT_FALSE(stylex.constant_to_rgb());
   EXPECT_DOUBLE_EQ(stylex.lr_decay_share(), 0);
   EXPECT_FALSE(config.data().horizontal_flip());
   // The averaged generator decays by 0.5^(32 / 10000) a step; the encoder is not averaged.
