@@ -136,7 +136,7 @@ TEST(TrainConfigTest, ZeroAndFalseCanBeSaid) {
               "generator": {"mappingLayers": 0}},
     "classifier": {"weightDecay": 0, "shiftPixels": 0},
     "stylex": {"r1Gamma": 0, "emaHalfLifeImages": 0, "emaRamp": 0, "saveIntervalImages": 0,
-               "mappingInterval": 0, "lrDecayShare": 0}})"));
+               "mappingInterval": 0, "lrDecayShare": 0, "constantToRgb": false}})"));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_FALSE(config->model().discriminator().conditional());
   EXPECT_EQ(config->model().discriminator().minibatch_stddev_group(), 0);
@@ -147,6 +147,8 @@ TEST(TrainConfigTest, ZeroAndFalseCanBeSaid) {
   EXPECT_EQ(config->stylex().ema_half_life_images(), 0);
   EXPECT_EQ(config->stylex().ema_ramp(), 0);
   EXPECT_EQ(config->stylex().save_interval_images(), 0);
+  EXPECT_TRUE(PresetConfig("default").value().stylex().constant_to_rgb());
+  EXPECT_FALSE(config->stylex().constant_to_rgb());
 }
 
 struct Fault {
