@@ -82,7 +82,8 @@ class Runner:
 
     def world(self, path, *arguments):
         """A data set that `stylex-train world` draws."""
-        if not path.exists():
+        if not (path / "world.json").exists():  # which is written last
+            shutil.rmtree(path, ignore_errors=True)
             self.run(path.parent / f"{path.name}.log", "world", "--output", path, *arguments)
         return path
 

@@ -22,6 +22,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         faces = ("--only", "faces", "--rules", "1", "--base-images", "32", "--face-images", "32")
+        # What a run has left that was stopped while it drew.
+        (work / "faces-base/world/train/yes").mkdir(parents=True)
         table = tables_of(trainer, work, *faces)
         assert table.count("| 1 of 10 |") == 2, table  # a seed, and the mean
         before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
