@@ -23,9 +23,9 @@
 #include "explain/image_variants.h"
 #include "explain/screening.h"
 #include "models/checkpoint.h"
-#include "models/folded_mobilenet.h"
-#include "models/layers.h"
-#include "trainer/session.h"
+#include "models/cpu/folded_mobilenet.h"
+#include "models/networks/layers.h"
+#include "trainer/commands/opening.h"
 
 namespace stylex {
 namespace {

@@ -7,8 +7,8 @@
 #include <array>
 #include <vector>
 
-#include "models/layers.h"
-#include "models/synthesis_kernels.h"
+#include "models/cpu/synthesis_kernels.h"
+#include "models/networks/layers.h"
 
 namespace stylex {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/status_macros.h"
-#include "trainer/batch_loader.h"
-#include "trainer/session.h"
+#include "trainer/commands/opening.h"
+#include "trainer/data/batch_loader.h"
 
 namespace stylex {
 

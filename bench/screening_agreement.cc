@@ -21,7 +21,7 @@
 #include "explain/move_table.h"
 #include "explain/screening.h"
 #include "models/checkpoint.h"
-#include "trainer/session.h"
+#include "trainer/commands/opening.h"
 
 namespace stylex {
 namespace {

@@ -16,7 +16,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "models/generator.h"
+#include "models/networks/generator.h"
 
 namespace stylex {
 

@@ -3,8 +3,8 @@
 //
 // Everything below the lowest moved coordinate's layer is the image's own and comes from one trace;
 // above it, variants of the same layer share a batch. Single moves on the CPU take the shorter way
-// of models/variant_synthesis.h, unless coordinates are components, which reach every layer. Exact
-// up to rounding, whatever the batch size. Not thread-safe; make one a thread.
+// of models/cpu/variant_synthesis.h, unless coordinates are components, which reach every layer.
+// Exact up to rounding, whatever the batch size. Not thread-safe; make one a thread.
 #ifndef STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 #define STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "models/generator.h"
+#include "models/networks/generator.h"
 #include "stylex/v1/attribute_index.pb.h"
 
 namespace stylex {

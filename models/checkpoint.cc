@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "image/codec.h"
-#include "models/json_message.h"
-#include "models/safetensors.h"
-#include "models/version_directory.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/safetensors.h"
+#include "models/checkpoint/version_directory.h"
 
 namespace stylex {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "models/mobilenet_v2.h"
+#include "models/networks/mobilenet_v2.h"
 #include "models/stylex.h"
 #include "stylex/v1/attribute_index.pb.h"
 

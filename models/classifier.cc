@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "models/folded_mobilenet.h"
+#include "models/cpu/folded_mobilenet.h"
 
 namespace stylex {
 namespace {

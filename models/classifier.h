@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/mobilenet_v2.h"
+#include "models/networks/mobilenet_v2.h"
 #include "stylex/v1/model_config.pb.h"
 
 namespace stylex {

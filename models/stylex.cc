@@ -4,7 +4,7 @@
 #include <torch/types.h>
 
 #include "absl/strings/str_cat.h"
-#include "models/model_config.h"
+#include "models/checkpoint/model_config.h"
 
 namespace stylex {
 namespace {

@@ -22,9 +22,9 @@
 #include <string>
 
 #include "models/classifier.h"
-#include "models/discriminator.h"
-#include "models/generator.h"
-#include "models/variant_synthesis.h"
+#include "models/cpu/variant_synthesis.h"
+#include "models/networks/discriminator.h"
+#include "models/networks/generator.h"
 #include "stylex/v1/model_config.pb.h"
 
 namespace stylex {
@@ -101,7 +101,7 @@ class Stylex {
   torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                const StyleVectors& styles) const;
 
-  // The generator's weights as the variants of an image want them (models/variant_synthesis.h),
+  // The generator's weights as the variants of an image want them (models/cpu/variant_synthesis.h),
   // copied at the first call; only for models on the CPU.
   std::shared_ptr<const SynthesisPlan> Plan() const;
 

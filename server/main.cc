@@ -8,9 +8,9 @@
 
 #include "base/heap.h"
 #include "server/options.h"
-#include "server/request_log.h"
 #include "server/server.h"
 #include "server/signals.h"
+#include "server/telemetry/request_log.h"
 
 namespace stylex {
 namespace {

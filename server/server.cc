@@ -18,8 +18,8 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "models/device.h"
-#include "server/served_model.h"
-#include "server/transport_security.h"
+#include "server/repository/served_model.h"
+#include "server/rpc/transport_security.h"
 
 namespace stylex {
 namespace {

@@ -13,16 +13,16 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/call_runner.h"
-#include "server/device_scheduler.h"
-#include "server/health.h"
-#include "server/metrics.h"
-#include "server/model_repository.h"
 #include "server/options.h"
-#include "server/request_log.h"
+#include "server/repository/model_repository.h"
+#include "server/rpc/call_runner.h"
+#include "server/scheduling/device_scheduler.h"
+#include "server/scheduling/stall_watchdog.h"
+#include "server/scheduling/worker_pool.h"
 #include "server/service.h"
-#include "server/stall_watchdog.h"
-#include "server/worker_pool.h"
+#include "server/telemetry/health.h"
+#include "server/telemetry/metrics.h"
+#include "server/telemetry/request_log.h"
 
 namespace stylex {
 

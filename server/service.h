@@ -3,8 +3,8 @@
 #ifndef STYLEX_SERVER_SERVICE_H_
 #define STYLEX_SERVER_SERVICE_H_
 
-#include "server/call_runner.h"
-#include "server/handlers.h"
+#include "server/handlers/handlers.h"
+#include "server/rpc/call_runner.h"
 #include "stylex/v1/explanation.grpc.pb.h"
 
 namespace stylex {

@@ -210,7 +210,7 @@ def main():
         check_around(objects, flags)
         print(f"{name}: {len(objects)} objects agree with the server")
     check_overlays(rendered)
-    source = (ROOT / "server/metrics.cc").read_text()
+    source = (ROOT / "server/telemetry/metrics.cc").read_text()
     check_scaler(rendered, source)
     check_behaviour(server, *check_pod("base", rendered["base"], usage))
     check_dashboard(source)

@@ -11,7 +11,7 @@
 #include "tests/e2e/odd_images.h"
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/tiny_checkpoint.h"
-#include "tests/server/error_details.h"
+#include "tests/server/rpc/error_details.h"
 
 namespace stylex {
 namespace {

@@ -22,7 +22,7 @@
 #include "tests/e2e/odd_images.h"
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/tiny_checkpoint.h"
-#include "tests/server/http_metrics.h"
+#include "tests/server/telemetry/http_metrics.h"
 
 namespace stylex {
 namespace {

@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "models/json_message.h"
-#include "models/model_config.h"
-#include "models/safetensors.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/model_config.h"
+#include "models/checkpoint/safetensors.h"
 #include "stylex/v1/attribute_index.pb.h"
 
 namespace stylex {

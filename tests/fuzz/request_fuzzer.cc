@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <future>
 
-#include "server/errors.h"
-#include "server/handlers.h"
-#include "server/served_model.h"
+#include "server/handlers/handlers.h"
+#include "server/repository/served_model.h"
+#include "server/rpc/errors.h"
 #include "tests/e2e/tiny_checkpoint.h"
 
 namespace stylex {

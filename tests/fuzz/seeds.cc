@@ -8,12 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "image/codec.h"
-#include "models/json_message.h"
-#include "models/safetensors.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/safetensors.h"
 #include "stylex/v1/attribute_index.pb.h"
 #include "stylex/v1/explanation.pb.h"
 #include "tests/e2e/odd_images.h"
-#include "tests/models/valid_config.h"
+#include "tests/models/checkpoint/valid_config.h"
 
 namespace stylex {
 namespace {

@@ -10,11 +10,11 @@
 #include <functional>
 #include <limits>
 
-#include "models/json_message.h"
-#include "models/safetensors.h"
-#include "models/version_directory.h"
-#include "tests/models/test_files.h"
-#include "tests/models/valid_config.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/safetensors.h"
+#include "models/checkpoint/version_directory.h"
+#include "tests/models/checkpoint/test_files.h"
+#include "tests/models/checkpoint/valid_config.h"
 
 namespace stylex {
 namespace {

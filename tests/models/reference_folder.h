@@ -4,7 +4,7 @@
 //   ReferenceFolder folder;
 //   folder.Write("input", x);
 //   folder.Write("output", Network(x));
-//   folder.CompareWith("tests/models/reference_networks.py");
+//   folder.CompareWith("tests/models/networks/reference_networks.py");
 #ifndef STYLEX_TESTS_MODELS_REFERENCE_FOLDER_H_
 #define STYLEX_TESTS_MODELS_REFERENCE_FOLDER_H_
 

@@ -1,0 +1,44 @@
+#include "models/checkpoint/json_message.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "image/codec.h"
+
+namespace stylex {
+
+absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  std::string json;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (!status.ok()) {
+    return absl::InternalError(std::string(status.message()));
+  }
+  return json;
+}
+
+absl::Status FromJson(const std::string& json, const std::string& origin,
+                      google::protobuf::Message* message) {
+  message->Clear();
+  const auto status = google::protobuf::util::JsonStringToMessage(json, message);
+  if (!status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(origin, ": not a valid ",
+                                                   message->GetDescriptor()->name(), ": ",
+                                                   std::string(status.message())));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadJsonMessage(const std::string& path, google::protobuf::Message* message) {
+  STYLEX_ASSIGN_OR_RETURN(const std::string json, ReadFile(path, kMaxJsonBytes));
+  return FromJson(json, path, message);
+}
+
+absl::Status WriteJsonMessage(const google::protobuf::Message& message, const std::string& path) {
+  STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(message));
+  return WriteFileAtomic(path, json);
+}
+
+}  // namespace stylex

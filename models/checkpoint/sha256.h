@@ -1,0 +1,19 @@
+// SHA-256 of checkpoint files.
+#ifndef STYLEX_MODELS_CHECKPOINT_SHA256_H_
+#define STYLEX_MODELS_CHECKPOINT_SHA256_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace stylex {
+
+// 64 lower-case hexadecimal digits.
+std::string Sha256(std::string_view bytes);
+// Of a whole file, read in pieces; the error names the path.
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_CHECKPOINT_SHA256_H_

@@ -1,0 +1,314 @@
+#include "models/checkpoint/version_directory.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "image/codec.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/model_config.h"
+#include "models/checkpoint/safetensors.h"
+#include "models/checkpoint/sha256.h"
+
+namespace stylex {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Files that carry no hash: the one that holds the hashes, and the card, which people may edit.
+bool IsHashed(const std::string& name) { return name != kModelFile && name != kCardFile; }
+
+// Plain names of visible files: nothing may be written to, or verified in, another folder.
+bool IsFileName(const std::string& name) {
+  return !name.empty() && !name.starts_with('.') && name.find('/') == std::string::npos;
+}
+
+// The greatest number is left out, so that there is always a next one.
+bool ParseVersion(const std::string& text, int64_t* version) {
+  return absl::SimpleAtoi(text, version) && *version > 0 &&
+         *version < std::numeric_limits<int64_t>::max() && absl::StrCat(*version) == text;
+}
+
+absl::Status SyncFolder(const fs::path& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(folder.string(), ": cannot be flushed"));
+  }
+  fsync(fd);  // best effort: the files themselves have been flushed
+  close(fd);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<fs::path> MakeTemporaryFolder(const fs::path& parent) {
+  std::error_code error;
+  fs::create_directories(parent, error);
+  std::string pattern = (parent / ".tmp-XXXXXX").string();
+  if (error || mkdtemp(pattern.data()) == nullptr) {
+    return absl::ErrnoToStatus(error ? error.value() : errno,
+                               absl::StrCat(parent.string(), ": no folder can be created there"));
+  }
+  fs::permissions(pattern, fs::perms(0755), error);
+  return fs::path(pattern);
+}
+
+absl::Status CheckContent(const v1::ModelConfig& config,
+                          const std::map<std::string, std::string>& files, const fs::path& target) {
+  for (const auto& [name, bytes] : files) {
+    if (!IsFileName(name) || name == kModelFile) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(target.string(), ": cannot hold a file named \"", name, "\""));
+    }
+  }
+  if (!files.contains(kWeightsFile)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(target.string(), ": would have no ", kWeightsFile));
+  }
+  return ValidateModelConfig(config, (target / kModelFile).string());
+}
+
+absl::Status WriteFiles(v1::ModelConfig config, const std::map<std::string, std::string>& files,
+                        const fs::path& folder) {
+  config.clear_files();
+  for (const auto& [name, bytes] : files) {
+    STYLEX_RETURN_IF_ERROR(WriteFileAtomic((folder / name).string(), bytes));
+    if (IsHashed(name)) {
+      v1::FileHash& hash = *config.add_files();
+      hash.set_name(name);
+      hash.set_sha256(Sha256(bytes));
+      hash.set_size(static_cast<int64_t>(bytes.size()));
+    }
+  }
+  return WriteJsonMessage(config, (folder / kModelFile).string());
+}
+
+// Puts `from` in the place of `to` in one step; what stood there is then under `from`.
+absl::Status Exchange(const fs::path& from, const fs::path& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
+    return absl::OkStatus();
+  }
+  int error = errno;
+  if (error == EINVAL || error == ENOSYS || error == EOPNOTSUPP) {
+    // A file system that cannot exchange: for an instant there is no version, never a mixed one.
+    const std::string aside = from.string() + "-old";
+    if (rename(to.c_str(), aside.c_str()) == 0) {
+      if (rename(from.c_str(), to.c_str()) == 0) {
+        error = rename(aside.c_str(), from.c_str()) == 0 ? 0 : errno;
+      } else {
+        error = errno;
+        rename(aside.c_str(), to.c_str());  // back to what was there
+      }
+    } else {
+      error = errno;
+    }
+  }
+  return error == 0 ? absl::OkStatus()
+                    : absl::ErrnoToStatus(error, absl::StrCat(to.string(), ": cannot be replaced"));
+}
+
+absl::Status AlreadyThere(const fs::path& target) {
+  return absl::AlreadyExistsError(absl::StrCat(target.string(), ": there already"));
+}
+
+// Gives a finished folder its number: `version`, or where that is 0 the next free one, also when
+// another program takes that at the same moment. Returns the path.
+absl::StatusOr<fs::path> Publish(const fs::path& temporary, int64_t version, bool replace) {
+  const fs::path model = temporary.parent_path();
+  int64_t number = version;
+  if (version == 0) {
+    number = NewestVersion(model.parent_path().string(), model.filename().string()) + 1;
+  }
+  while (true) {
+    const fs::path target = model / absl::StrCat(number);
+    if (rename(temporary.c_str(), target.c_str()) == 0) {
+      return target;
+    }
+    if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
+      return absl::ErrnoToStatus(errno, absl::StrCat(target.string(), ": cannot be created"));
+    }
+    if (version != 0) {
+      STYLEX_RETURN_IF_ERROR(replace ? Exchange(temporary, target) : AlreadyThere(target));
+      return target;
+    }
+    ++number;
+  }
+}
+
+absl::Status CheckFile(const fs::path& folder, const v1::FileHash& hash) {
+  const fs::path path = folder / hash.name();
+  if (!IsFileName(hash.name()) || !IsHashed(hash.name())) {
+    return absl::InvalidArgumentError(absl::StrCat((folder / kModelFile).string(),
+                                                   ": lists a file \"", hash.name(),
+                                                   "\", which cannot be part of a version"));
+  }
+  std::error_code error;
+  const uintmax_t size = fs::file_size(path, error);
+  if (error) {
+    return absl::NotFoundError(
+        absl::StrCat(path.string(), ": missing, although ", kModelFile, " lists it"));
+  }
+  if (static_cast<int64_t>(size) != hash.size()) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": has ", size, " bytes, ", kModelFile, " says ", hash.size()));
+  }
+  STYLEX_ASSIGN_OR_RETURN(const std::string actual, Sha256OfFile(path.string()));
+  if (actual != hash.sha256()) {
+    return absl::DataLossError(absl::StrCat(path.string(), ": SHA-256 is ", actual, ", ",
+                                            kModelFile, " says ", hash.sha256()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::ModelConfig> Verify(const fs::path& folder, const std::string& json) {
+  const std::string model_file = (folder / kModelFile).string();
+  v1::ModelConfig config;
+  STYLEX_RETURN_IF_ERROR(FromJson(json, model_file, &config));
+  STYLEX_RETURN_IF_ERROR(ValidateModelConfig(config, model_file));
+  std::set<std::string> listed;
+  for (const v1::FileHash& hash : config.files()) {
+    STYLEX_RETURN_IF_ERROR(CheckFile(folder, hash));
+    listed.insert(hash.name());
+  }
+  for (const std::string name : {kWeightsFile, kClassifierFile, kAttributesFile}) {
+    std::error_code ignored;
+    if (!listed.contains(name) && (fs::exists(folder / name, ignored) || name == kWeightsFile)) {
+      return absl::DataLossError(
+          absl::StrCat((folder / name).string(), ": ", kModelFile, " carries no hash of it"));
+    }
+  }
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root) {
+  std::error_code error;
+  fs::directory_iterator model(root, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(),
+                               absl::StrCat("\"", root, "\": no folder that can be listed"));
+  }
+  // What cannot be looked into, or vanishes meanwhile, is passed over.
+  std::error_code ignored;
+  std::vector<ModelVersion> versions;
+  for (; model != fs::directory_iterator(); model.increment(error)) {
+    const std::string name = model->path().filename().string();
+    if (name.starts_with(".") || !model->is_directory(ignored)) {
+      continue;
+    }
+    fs::directory_iterator entry(model->path(), ignored);
+    for (; entry != fs::directory_iterator(); entry.increment(ignored)) {
+      int64_t version = 0;
+      if (ParseVersion(entry->path().filename().string(), &version) &&
+          entry->is_directory(ignored)) {
+        versions.push_back({name, version, entry->path().string()});
+      }
+    }
+  }
+  std::sort(versions.begin(), versions.end(), [](const ModelVersion& a, const ModelVersion& b) {
+    return a.name != b.name ? a.name < b.name : a.version > b.version;
+  });
+  return versions;
+}
+
+int64_t NewestVersion(const std::string& root, const std::string& name) {
+  const absl::StatusOr<std::vector<ModelVersion>> versions = ListVersions(root);
+  if (versions.ok()) {
+    for (const ModelVersion& version : *versions) {
+      if (version.name == name) {
+        return version.version;
+      }
+    }
+  }
+  return 0;
+}
+
+absl::StatusOr<std::string> WriteVersion(v1::ModelConfig config,
+                                         const std::map<std::string, std::string>& files,
+                                         const std::string& root, const std::string& name,
+                                         int64_t version, bool replace) {
+  if (!IsFileName(name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", name, "\" cannot be a model's name: it names a folder"));
+  }
+  if (version < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version ", version, ", expected a whole number from 1, or 0 for the next"));
+  }
+  const fs::path model = fs::path(root) / name;
+  const fs::path target = model / (version == 0 ? std::string("NEXT") : absl::StrCat(version));
+  STYLEX_RETURN_IF_ERROR(CheckContent(config, files, target));
+  std::error_code ignored;
+  if (version != 0 && !replace && fs::exists(target, ignored)) {
+    return AlreadyThere(target);
+  }
+  STYLEX_ASSIGN_OR_RETURN(const fs::path temporary, MakeTemporaryFolder(model));
+  const absl::Cleanup remove_temporary = [&temporary, &ignored] {
+    fs::remove_all(temporary, ignored);
+  };
+  STYLEX_RETURN_IF_ERROR(WriteFiles(std::move(config), files, temporary));
+  STYLEX_ASSIGN_OR_RETURN(const fs::path written, Publish(temporary, version, replace));
+  STYLEX_RETURN_IF_ERROR(SyncFolder(model));
+  return written.string();
+}
+
+absl::Status UpdateVersion(const std::string& version_directory, const v1::ModelConfig& config,
+                           const std::map<std::string, std::string>& changed) {
+  std::error_code error;
+  const fs::path folder = fs::canonical(version_directory, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), version_directory);
+  }
+  int64_t version = 0;
+  if (!ParseVersion(folder.filename().string(), &version)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder.string(), ": not a version folder (NAME/VERSION)"));
+  }
+  // Damaged files must not be given fresh hashes.
+  STYLEX_RETURN_IF_ERROR(ReadVersion(folder.string()).status());
+  std::map<std::string, std::string> files = changed;
+  fs::directory_iterator entry(folder, error);
+  for (; entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name == kModelFile || files.contains(name)) {
+      continue;
+    }
+    if (!IsFileName(name) || !entry->is_regular_file(error)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          entry->path().string(), ": does not belong in a version folder and would be lost"));
+    }
+    STYLEX_ASSIGN_OR_RETURN(files[name], ReadFile(entry->path().string(), kMaxFileBytes));
+  }
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), folder.string());
+  }
+  return WriteVersion(config, files, folder.parent_path().parent_path().string(),
+                      folder.parent_path().filename().string(), version, /*replace=*/true)
+      .status();
+}
+
+absl::StatusOr<v1::ModelConfig> ReadVersion(const std::string& version_directory) {
+  const fs::path folder = version_directory;
+  const std::string model_file = (folder / kModelFile).string();
+  STYLEX_ASSIGN_OR_RETURN(std::string json, ReadFile(model_file, kMaxJsonBytes));
+  while (true) {
+    absl::StatusOr<v1::ModelConfig> config = Verify(folder, json);
+    absl::StatusOr<std::string> now = ReadFile(model_file, kMaxJsonBytes);
+    if (!now.ok() || *now == json) {
+      return config;
+    }
+    json = *std::move(now);  // UpdateVersion came in between: what was seen may be of two versions
+  }
+}
+
+}  // namespace stylex

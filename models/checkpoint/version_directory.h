@@ -1,0 +1,59 @@
+// The folders of a model repository: ROOT/NAME/VERSION, each written whole or not at all, each with
+// a model.json that carries the hashes of its other files.
+#ifndef STYLEX_MODELS_CHECKPOINT_VERSION_DIRECTORY_H_
+#define STYLEX_MODELS_CHECKPOINT_VERSION_DIRECTORY_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "stylex/v1/model_config.pb.h"
+
+namespace stylex {
+
+inline constexpr char kModelFile[] = "model.json";
+inline constexpr char kWeightsFile[] = "weights.safetensors";
+inline constexpr char kClassifierFile[] = "classifier.pt";
+inline constexpr char kAttributesFile[] = "attributes.json";
+inline constexpr char kCardFile[] = "README.md";
+
+struct ModelVersion {
+  std::string name;
+  int64_t version = 0;
+  std::string path;
+};
+
+// Every ROOT/NAME/VERSION there is, by name, newest version first; temporary and other folders are
+// passed over. NOT_FOUND (or PERMISSION_DENIED) when ROOT is no folder that can be listed.
+absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root);
+
+// The greatest version of a name, or 0.
+int64_t NewestVersion(const std::string& root, const std::string& name);
+
+// Writes a version from the contents of its files (file name -> bytes); model.json is made of
+// `config`, whose `files` are filled in. version 0: the next free one. With `replace` an existing
+// version is exchanged in one step. ALREADY_EXISTS without it, INVALID_ARGUMENT for a config that
+// ValidateModelConfig refuses or without weights, RESOURCE_EXHAUSTED when the disk is full. Returns
+// the version's path. A killed program leaves at most a ROOT/NAME/.tmp-* that nobody lists.
+absl::StatusOr<std::string> WriteVersion(v1::ModelConfig config,
+                                         const std::map<std::string, std::string>& files,
+                                         const std::string& root, const std::string& name,
+                                         int64_t version, bool replace);
+
+// Exchanges an existing version for one with `config` and with `changed` files over its own. The
+// files that stay must still match their hashes (else as ReadVersion); a subfolder, which would be
+// lost, is FAILED_PRECONDITION.
+absl::Status UpdateVersion(const std::string& version_directory, const v1::ModelConfig& config,
+                           const std::map<std::string, std::string>& changed);
+
+// Reads model.json and checks the config, and that every file it lists is there with the right size
+// and hash, and that no checkpoint file is unlisted. DATA_LOSS names the file and both hashes. May
+// run beside UpdateVersion: it sees one version or the other, never a mixture.
+absl::StatusOr<v1::ModelConfig> ReadVersion(const std::string& version_directory);
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_CHECKPOINT_VERSION_DIRECTORY_H_

@@ -1,0 +1,17 @@
+// Debian's packages, and so we, are compiled for the oldest processors of an architecture.
+// Functions marked STYLEX_FOR_EACH_CPU are compiled for newer ones as well, and the loader picks.
+#ifndef STYLEX_MODELS_CPU_EACH_CPU_H_
+#define STYLEX_MODELS_CPU_EACH_CPU_H_
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define STYLEX_FOR_EACH_CPU \
+  __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define STYLEX_FOR_EACH_CPU
+#endif
+
+// A part of such functions: it has to be inlined to be compiled for the same processor.
+#define STYLEX_INLINE [[gnu::always_inline]] inline
+
+#endif  // STYLEX_MODELS_CPU_EACH_CPU_H_

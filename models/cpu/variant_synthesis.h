@@ -1,0 +1,109 @@
+// Many variants of one image that differ from it in one style coordinate each: AttFind's work, done
+// with far fewer operations than a pass of the whole generator for each (algorithms §5, field §5).
+//
+//   - The image's own activations are kept; a variant is computed from the moved layer on.
+//   - In the moved layer the output is linear in the style before demodulation, so that the variant
+//     is the image's output plus one input channel's convolution, of which both directions share
+//     one, and demodulation follows from the squared weights.
+//   - Above the moved layer all variants share their styles, which are folded into the weights:
+//   plain
+//     convolutions with shared weights, in channels-last order.
+//
+// On the CPU, float32. Equal to the generator's own pass up to rounding (1e-5 of the images'
+// range).
+#ifndef STYLEX_MODELS_CPU_VARIANT_SYNTHESIS_H_
+#define STYLEX_MODELS_CPU_VARIANT_SYNTHESIS_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "models/networks/generator.h"
+
+namespace stylex {
+
+// What does not depend on the image: weights in the order that the kernels want. Immutable.
+class SynthesisPlan {
+ public:
+  // Copies the weights as they are now. The generator must be on the CPU.
+  explicit SynthesisPlan(const GeneratorImpl& generator);
+
+  struct Conv {
+    int64_t in = 0, out = 0;
+    int64_t in_side = 0, out_side = 0;
+    bool up = false;
+    torch::Tensor taps;    // [in, 9, out]: scaled weights, tap by tap
+    torch::Tensor weight;  // the same as [out, 3, 3, in], or up: [9, out, in]
+    torch::Tensor energy;  // [out, in]: sum of the squared scaled weights
+    torch::Tensor shift;   // [P, out]: sqrt(2) (fixed noise x strength + bias)
+  };
+  struct ToRgb {
+    torch::Tensor weight;  // [planes, in], scaled
+    torch::Tensor bias;    // [planes]
+  };
+
+  const std::vector<Conv>& convs() const { return convs_; }
+  const std::vector<ToRgb>& to_rgbs() const { return to_rgbs_; }
+  const torch::Tensor& constant() const { return constant_; }  // [4, 4, C]
+  int64_t planes() const { return to_rgbs_[0].weight.size(0); }
+  int64_t resolution() const { return convs_.back().out_side; }
+  const StyleLayout& layout() const { return layout_; }
+
+ private:
+  StyleLayout layout_;
+  torch::Tensor constant_;
+  std::vector<Conv> convs_;
+  std::vector<ToRgb> to_rgbs_;
+};
+
+// A new value of one channel's style in some convolution.
+struct StyleChange {
+  int64_t layer = 0;
+  int64_t channel = 0;
+  float value = 0;
+};
+
+class VariantSynthesis {
+ public:
+  // styles: one image, [1, ...], on the CPU. Draws the image itself.
+  VariantSynthesis(std::shared_ptr<const SynthesisPlan> plan, const StyleVectors& styles);
+
+  // The image itself, [1, planes, R, R], not clamped.
+  torch::Tensor image() const { return ToImages(rgb_.back()); }
+  // One image for each change, [M, planes, R, R], not clamped. Layers must not decrease from change
+  // to change; all variants run through the layers together, each from its own on. Changes of the
+  // same channel next to one another share work. Thread-safe; uses one thread, because many batches
+  // side by side are faster than each of them on all cores.
+  torch::Tensor Draw(std::span<const StyleChange> changes) const;
+  // Bytes of the largest activation of one variant from `layer` on, to choose a batch by.
+  int64_t BytesPerVariant(int64_t layer) const;
+
+ private:
+  struct Folded {
+    torch::Tensor style;   // [in]
+    torch::Tensor energy;  // [out], float64: sum of style^2 energy
+    torch::Tensor weight;  // [out, in, 3, 3] channels last, or up: [9 out, in, 1, 1]
+    torch::Tensor input;   // [in_side, in_side, in]: the image's own
+    torch::Tensor output;  // [P, out] before shift and activation
+  };
+
+  torch::Tensor ToImages(const torch::Tensor& rgb) const;
+  // x: [M, in_side, in_side, in] -> [M, out_side, out_side, out] before shift and activation.
+  torch::Tensor Convolve(int64_t layer, const torch::Tensor& x, bool activate) const;
+  torch::Tensor DrawRgb(int64_t level, const torch::Tensor& x, const torch::Tensor& below) const;
+  // The moved layer's outputs of changes that are all of the same layer: [M, side, side, out].
+  torch::Tensor MoveChannels(std::span<const StyleChange> changes) const;
+  void Demodulate(const StyleChange& change, float* gain, float* slope) const;
+
+  std::shared_ptr<const SynthesisPlan> plan_;
+  std::vector<Folded> folded_;
+  std::vector<torch::Tensor> rgb_weights_;  // [planes, in], styles folded in
+  std::vector<torch::Tensor> rgb_;          // [1, side, side, planes] after each to_rgb layer
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_CPU_VARIANT_SYNTHESIS_H_

@@ -1,0 +1,83 @@
+// The StyleGAN2 residual discriminator and the encoder, which is the same body with a latent as its
+// output (StylEx §3.1; Lang et al. 2021).
+#ifndef STYLEX_MODELS_NETWORKS_DISCRIMINATOR_H_
+#define STYLEX_MODELS_NETWORKS_DISCRIMINATOR_H_
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <torch/types.h>
+
+#include <vector>
+
+#include "models/networks/layers.h"
+#include "stylex/v1/model_config.pb.h"
+
+namespace stylex {
+
+// From an image to a vector: from_rgb, one residual block a resolution down to 4x4, a convolution,
+// two fully connected layers.
+class ResidualBodyImpl : public torch::nn::Module {
+ public:
+  // channels: at 4, 8, 16, ... pixels. stddev_group 0: no minibatch-stddev channel.
+  ResidualBodyImpl(const std::vector<int64_t>& channels, int64_t image_channels,
+                   int64_t stddev_group, int64_t outputs);
+  // x: [N, image_channels, R, R] -> [N, outputs].
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  struct Block {
+    EqualConv2d conv1{nullptr};
+    EqualConv2d conv2{nullptr};
+    EqualConv2d skip{nullptr};
+  };
+
+  int64_t stddev_group_;
+  torch::Tensor kernel_;
+  EqualConv2d from_rgb_{nullptr};
+  std::vector<Block> blocks_;
+  EqualConv2d final_conv_{nullptr};
+  EqualLinear final_linear_{nullptr};
+  EqualLinear output_{nullptr};
+};
+TORCH_MODULE(ResidualBody);
+
+class DiscriminatorImpl : public torch::nn::Module {
+ public:
+  DiscriminatorImpl(const v1::DiscriminatorConfig& config, int64_t image_channels,
+                    int64_t num_classes);
+  // x: [N, C, R, R]; probabilities: [N, K], not read by an unconditional discriminator. -> [N]
+  // scores, higher is more real: sum_k p_k D_k(x).
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& probabilities);
+
+ private:
+  bool conditional_;
+  ResidualBody body_{nullptr};
+};
+TORCH_MODULE(Discriminator);
+
+class EncoderImpl : public torch::nn::Module {
+ public:
+  EncoderImpl(const v1::EncoderConfig& config, int64_t image_channels, int64_t latent_size);
+  // x: [N, C, R, R] in [-1, 1] -> [N, latent_size].
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  ResidualBody body_{nullptr};
+};
+TORCH_MODULE(Encoder);
+
+// z -> w: pixel norm and fully connected layers with a small learning-rate multiplier.
+class MappingImpl : public torch::nn::Module {
+ public:
+  MappingImpl(int64_t latent_size, int64_t layers, double lr_multiplier);
+  // [N, latent_size] -> [N, latent_size].
+  torch::Tensor forward(const torch::Tensor& z);
+
+ private:
+  std::vector<EqualLinear> layers_;
+};
+TORCH_MODULE(Mapping);
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_NETWORKS_DISCRIMINATOR_H_

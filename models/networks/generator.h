@@ -1,0 +1,149 @@
+// The StyleGAN2 generator with its styles as first-class values (StyleSpace, Wu et al. 2021):
+// affine layers turn a latent w into styles, `synthesize` turns styles into images, and whoever
+// wants a counterfactual edits the styles in between.
+//
+// A generator with components has another pair of styles: `conv` are coordinates along independent
+// directions of w, `rgb` is what else w consists of (explain/components.h); both together are w in
+// another basis, and its channels' styles are made of them on the way to the image.
+//
+// Skip architecture: at each resolution 4, 8, 16, ... a to_rgb layer adds to the image of the
+// resolution below, doubled in size. Convolution 0 works at 4x4; after it each resolution has an
+// upsampling convolution and a plain one. Forward passes are thread-safe; modules are not modified
+// by them.
+#ifndef STYLEX_MODELS_NETWORKS_GENERATOR_H_
+#define STYLEX_MODELS_NETWORKS_GENERATOR_H_
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <torch/types.h>
+
+#include <vector>
+
+#include "models/networks/layers.h"
+#include "stylex/v1/model_config.pb.h"
+
+namespace stylex {
+
+// Styles of N images. Coordinates that AttFind searches are the columns of `conv`.
+struct StyleVectors {
+  torch::Tensor conv;  // [N, S]: layer after layer, channel-major within a layer
+  torch::Tensor rgb;   // [N, R]
+
+  // The same images in the given order: what index_select does. `index` is int64 [M].
+  StyleVectors Select(const torch::Tensor& index) const;
+  StyleVectors Narrow(int64_t start, int64_t length) const;
+  // Those of all parts, one after another; at least one part.
+  static StyleVectors Concatenate(const std::vector<StyleVectors>& parts);
+  // One image's styles (N = 1) repeated, without copying.
+  StyleVectors Expand(int64_t n) const;
+};
+
+// Where each style coordinate lives. With components, one layer of each kind.
+struct StyleLayout {
+  std::vector<int64_t> conv;  // coordinates of each convolution
+  std::vector<int64_t> rgb;   // styles of each to_rgb layer
+
+  int64_t num_conv() const;
+  int64_t num_rgb() const;
+  // 0 <= index < num_conv().
+  int64_t LayerOf(int64_t index) const;
+  int64_t ChannelOf(int64_t index) const;
+  // First coordinate of a layer.
+  int64_t Offset(int64_t layer) const;
+};
+
+enum class Noise {
+  kFixed,   // the checkpoint's own noise images: whenever nothing is being trained
+  kRandom,  // fresh N(0, 1) from LibTorch's default generator: in training
+};
+
+// w in another basis: w = mean + c basis, c = (w - mean) readout, c the coordinates.
+struct LatentBasis {
+  torch::Tensor mean;     // [W]
+  torch::Tensor basis;    // [W, W], a direction a row; those that are searched come first
+  torch::Tensor readout;  // [W, W], its inverse
+};
+
+// Activations of one pass, from which a later pass can start in the middle.
+struct SynthesisTrace {
+  std::vector<torch::Tensor> conv_input;  // input of convolution l: [N, C, H, W]
+  std::vector<torch::Tensor> rgb;         // image after to_rgb layer j: [N, channels, H, W]
+  torch::Tensor image;                    // [N, channels, R, R], not clamped
+};
+
+class GeneratorImpl : public torch::nn::Module {
+ public:
+  struct Conv {
+    torch::Tensor weight;          // [out, in, 3, 3]
+    torch::Tensor bias;            // [out]
+    torch::Tensor noise_strength;  // []
+    torch::Tensor noise;           // [1, 1, H, W], the fixed noise
+    EqualLinear affine{nullptr};
+    bool up = false;
+  };
+  struct ToRgb {
+    torch::Tensor weight;  // [image_channels, in, 1, 1]
+    torch::Tensor bias;    // [image_channels]
+    EqualLinear affine{nullptr};
+  };
+
+  // `w_size`: latent and condition together.
+  GeneratorImpl(const v1::GeneratorConfig& config, int64_t w_size, int64_t resolution,
+                int64_t image_channels);
+
+  // w: [N, w_size], or without components [N, num_latents(), w_size] with one latent a layer (path
+  // length, mixing).
+  StyleVectors styles(const torch::Tensor& w);
+  // The styles of every layer's channels that `styles` stand for; without components `styles`.
+  StyleVectors ChannelStyles(const StyleVectors& styles);
+  // -> [N, image_channels, R, R], not clamped (the networks see raw values in training).
+  torch::Tensor synthesize(const StyleVectors& styles, Noise noise);
+
+  // As synthesize, with fixed noise, keeping what SynthesizeFrom needs.
+  SynthesisTrace Trace(const StyleVectors& styles);
+  // Images for `styles` [M], reusing the trace of an image (N = 1 or N = M) whose styles are the
+  // same below convolution `layer`. Exact: only what can differ is computed again.
+  torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
+                               const StyleVectors& styles);
+
+  const StyleLayout& layout() const { return has_components() ? component_layout_ : channels_; }
+  const StyleLayout& channel_layout() const { return channels_; }
+  bool has_components() const { return latent_basis_.mean.defined(); }
+  // Its tensors may be written to; undefined without components.
+  const LatentBasis& latent_basis() const { return latent_basis_; }
+  // Latents that w may have: 2 log2(R) - 2.
+  int64_t num_latents() const { return static_cast<int64_t>(channels_.conv.size()) + 1; }
+  int64_t w_size() const { return w_size_; }
+
+  const torch::Tensor& constant() const { return const_; }
+  const std::vector<Conv>& convs() const { return convs_; }
+  const std::vector<ToRgb>& to_rgbs() const { return to_rgbs_; }
+
+ private:
+  void AddConv(int64_t in, int64_t out, int64_t resolution, bool up, int64_t w_size);
+  void AddToRgb(int64_t in, int64_t image_channels, int64_t w_size);
+  torch::Tensor ApplyConv(const Conv& conv, const torch::Tensor& x, const torch::Tensor& style,
+                          Noise noise) const;
+  torch::Tensor ApplyToRgb(const ToRgb& to_rgb, const torch::Tensor& x, const torch::Tensor& style,
+                           const torch::Tensor& image) const;
+  // Runs convolutions `first`.. on x, with `image` so far (undefined at the start).
+  torch::Tensor Run(int64_t first, torch::Tensor x, torch::Tensor image, const StyleVectors& styles,
+                    Noise noise, SynthesisTrace* trace) const;
+
+  // The styles of w, before any change of basis.
+  StyleVectors AffineStyles(const torch::Tensor& w) const;
+
+  int64_t w_size_;
+  StyleLayout channels_;
+  StyleLayout component_layout_;
+  LatentBasis latent_basis_;
+  torch::Tensor const_;   // [1, C, 4, 4]
+  torch::Tensor kernel_;  // FIR, [4, 4]
+  std::vector<Conv> convs_;
+  std::vector<ToRgb> to_rgbs_;
+};
+TORCH_MODULE(Generator);
+
+}  // namespace stylex
+
+#endif  // STYLEX_MODELS_NETWORKS_GENERATOR_H_

@@ -1,0 +1,99 @@
+#include "server/handlers/pictures.h"
+
+#include <torch/types.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "explain/metrics.h"
+#include "image/resize.h"
+#include "models/checkpoint/model_config.h"
+#include "models/pixels.h"
+#include "server/rpc/errors.h"
+
+namespace stylex {
+namespace {
+
+// IPTC's word for pictures that a trained network made.
+constexpr char kSyntheticSource[] =
+    "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
+
+constexpr int kDefaultJpegQuality = 90;
+
+}  // namespace
+
+absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
+                                            const DecodeLimits& limits) {
+  STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeImage(image.data(), limits));
+  return BitmapToTensor(PrepareImage(bitmap, PreparationFor(model.model().config())));
+}
+
+absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,
+                                          const ServedModel& model, const DecodeLimits& limits) {
+  absl::StatusOr<torch::Tensor> picture = DecodePicture(image, model, limits);
+  if (!picture.ok()) {
+    const Fault fault = {absl::StrCat(field, ".data"), std::string(picture.status().message())};
+    return absl::IsResourceExhausted(picture.status()) ? TooLargeError(fault)
+                                                       : InvalidRequestError({&fault, 1});
+  }
+  return picture;
+}
+
+absl::Status CheckDrawable(const torch::Tensor& images, const torch::Tensor& logits,
+                           const std::string& field) {
+  if (images.isfinite().all().item<bool>() && logits.isfinite().all().item<bool>()) {
+    return absl::OkStatus();
+  }
+  const Fault fault = {field, "holds values so large that no image can be drawn"};
+  return InvalidRequestError({&fault, 1});
+}
+
+PictureWriter::PictureWriter(const v1::OutputFormat& format, const std::string& model_id)
+    : format_(format), model_id_(model_id) {}
+
+absl::StatusOr<v1::Image> PictureWriter::Write(const torch::Tensor& image) const {
+  const Bitmap bitmap = TensorToBitmap(image);
+  v1::Image out;
+  if (format_.encoding() == v1::OutputFormat::ENCODING_JPEG) {
+    const int quality = format_.quality() == 0 ? kDefaultJpegQuality : format_.quality();
+    STYLEX_ASSIGN_OR_RETURN(*out.mutable_data(), EncodeJpeg(bitmap, quality));
+    return out;
+  }
+  const std::vector<PngText> text = {
+      {"Software", "stylex-server"},
+      {"Comment", absl::StrCat("Synthetic image, drawn by the StylEx model ", model_id_)},
+      {"DigitalSourceType", kSyntheticSource}};
+  STYLEX_ASSIGN_OR_RETURN(*out.mutable_data(), EncodePng(bitmap, text));
+  return out;
+}
+
+v1::Prediction ToPrediction(const torch::Tensor& logits, const ServedModel& model) {
+  const torch::Tensor flat =
+      logits.detach().to(torch::kCPU, torch::kFloat32).flatten().contiguous();
+  const torch::Tensor probabilities = torch::softmax(flat, 0);
+  const int64_t best = flat.argmax().item<int64_t>();
+  v1::Prediction out;
+  out.mutable_logits()->Assign(flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel());
+  out.mutable_probabilities()->Assign(probabilities.data_ptr<float>(),
+                                      probabilities.data_ptr<float>() + flat.numel());
+  out.set_class_id(static_cast<int32_t>(best));
+  out.set_label(model.shape().labels[best]);
+  return out;
+}
+
+v1::ReconstructionQuality CompareImages(const torch::Tensor& given, const torch::Tensor& drawn,
+                                        const torch::Tensor& given_logits,
+                                        const torch::Tensor& drawn_logits) {
+  v1::ReconstructionQuality out;
+  out.set_l1(L1PerImage(given, drawn).item<double>());
+  out.set_psnr(PsnrPerImage(given, drawn).item<double>());
+  out.set_ssim(SsimPerImage(given, drawn).item<double>());
+  out.set_kl(KlPerImage(given_logits, drawn_logits).item<double>());
+  out.set_same_class(given_logits.argmax(1).item<int64_t>() ==
+                     drawn_logits.argmax(1).item<int64_t>());
+  return out;
+}
+
+}  // namespace stylex

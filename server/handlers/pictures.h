@@ -1,0 +1,54 @@
+// Images of requests to tensors, and tensors to images of answers.
+#ifndef STYLEX_SERVER_HANDLERS_PICTURES_H_
+#define STYLEX_SERVER_HANDLERS_PICTURES_H_
+
+#include <torch/types.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "image/codec.h"
+#include "server/repository/served_model.h"
+#include "stylex/v1/explanation.pb.h"
+
+namespace stylex {
+
+// Decodes, orients, crops and resizes: [1, C, R, R] in [-1, 1] on the CPU. Errors are
+// DecodeImage's.
+absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
+                                            const DecodeLimits& limits);
+
+// The same for the image field `field` of a request: INVALID_ARGUMENT or RESOURCE_EXHAUSTED (over
+// the limits), with a violation on `field`.data.
+absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,
+                                          const ServedModel& model, const DecodeLimits& limits);
+
+// INVALID_ARGUMENT on `field`, whose values were finite but so large that the networks' are not.
+absl::Status CheckDrawable(const torch::Tensor& images, const torch::Tensor& logits,
+                           const std::string& field);
+
+// Encodes drawn images in the format that the request wants. PNG files are marked as synthetic,
+// with the model that drew them; JPEG files carry no such mark.
+class PictureWriter {
+ public:
+  PictureWriter(const v1::OutputFormat& format, const std::string& model_id);
+
+  // One image, [C, R, R] or [1, C, R, R], in [-1, 1].
+  absl::StatusOr<v1::Image> Write(const torch::Tensor& image) const;
+
+ private:
+  v1::OutputFormat format_;
+  std::string model_id_;
+};
+
+// logits: [K] or [1, K], on any device.
+v1::Prediction ToPrediction(const torch::Tensor& logits, const ServedModel& model);
+
+// How the drawn image [1, C, R, R] stands for the given one, with the logits [1, K] of both.
+v1::ReconstructionQuality CompareImages(const torch::Tensor& given, const torch::Tensor& drawn,
+                                        const torch::Tensor& given_logits,
+                                        const torch::Tensor& drawn_logits);
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_HANDLERS_PICTURES_H_

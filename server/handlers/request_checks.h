@@ -1,0 +1,92 @@
+// What a request must be before any work is spent on it.
+//
+// Each check adds every fault it finds to a list, so that a caller learns of all of them at once; a
+// check returns a value that is only meaningful when it added none. Cheap: nothing is decoded or
+// computed here. Thread-safe: there is no state.
+#ifndef STYLEX_SERVER_HANDLERS_REQUEST_CHECKS_H_
+#define STYLEX_SERVER_HANDLERS_REQUEST_CHECKS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/rpc/errors.h"
+#include "stylex/v1/explanation.pb.h"
+
+namespace stylex {
+
+inline constexpr int kMaxEdits = 64;
+inline constexpr int kMaxSearchImages = 256;
+inline constexpr double kMaxShift = 4;
+
+// What checks need to know of a model.
+struct ModelShape {
+  std::string id;  // NAME/VERSION
+  std::vector<std::string> labels;
+  int64_t latent_size = 0;  // condition included
+  int64_t num_styles = 0;
+  int64_t num_to_rgb_styles = 0;
+  bool has_ranges = false;  // the extremes of the style coordinates are known
+};
+
+class RequestChecks {
+ public:
+  explicit RequestChecks(const ModelShape& shape) : shape_(shape) {}
+
+  void Add(std::string field, std::string description) {
+    faults_.push_back({std::move(field), std::move(description)});
+  }
+  const std::vector<Fault>& faults() const { return faults_; }
+
+  // There is an image and its first bytes are a JPEG's or a PNG's.
+  void Image(const std::string& field, bool present, const v1::Image& image);
+  // The class's index; nullopt when the selector is absent or wrong.
+  std::optional<int64_t> Class(const std::string& field, bool present,
+                               const v1::ClassSelector& selector);
+  void Latent(const std::string& field, const v1::Latent& latent);
+  void Styles(const std::string& field, const v1::Styles& styles);
+  void Edits(const std::string& field,
+             const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
+  // An attribute that someone wants moved: `index` and `direction`.
+  void Attribute(const std::string& field, const v1::Attribute& attribute);
+  // The same for a list, with no coordinate twice.
+  void Attributes(const std::string& field,
+                  const google::protobuf::RepeatedPtrField<v1::Attribute>& attributes);
+  void OutputFormat(const std::string& field, const v1::OutputFormat& format);
+  // An enum field whose value must be one of the enum's.
+  void Enum(const std::string& field, bool valid, int value);
+  // value, or `if_zero` for 0; a fault unless min <= value <= max.
+  int64_t Count(const std::string& field, int64_t value, int64_t min, int64_t max, int64_t if_zero);
+  // A finite number, min <= value <= max.
+  double Number(const std::string& field, double value, double min, double max);
+  // A search's `shift`: 0 is read as 1, at most kMaxShift.
+  double SearchShift(const std::string& field, double value);
+
+  // INVALID_ARGUMENT with all faults; else FAILED_PRECONDITION when a latent or styles belong to
+  // another model, or ranges are needed that the model lacks; else OK.
+  absl::Status Status() const;
+  // The request needs the extremes of the style coordinates.
+  void NeedsRanges() { needs_ranges_ = true; }
+
+ private:
+  void SameModel(const std::string& field, const std::string& model);
+  void Values(const std::string& field, const google::protobuf::RepeatedField<float>& values,
+              int64_t expected, absl::string_view what);
+  void Index(const std::string& field, int64_t index);
+
+  const ModelShape& shape_;
+  std::vector<Fault> faults_;
+  std::string foreign_model_;
+  bool needs_ranges_ = false;
+  bool class_fault_ = false;
+};
+
+// What FAILED_PRECONDITION says of a model without an attribute index.
+absl::Status NoAttributeIndexError(const std::string& model_id);
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_HANDLERS_REQUEST_CHECKS_H_

@@ -1,0 +1,39 @@
+#include "server/handlers/search_progress.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stylex {
+
+SearchProgressReporter::SearchProgressReporter(const Clock* clock,
+                                               StreamSink<v1::FindAttributesResponse>* sink,
+                                               int64_t expected_total)
+    : clock_(clock), sink_(sink), start_(clock->Now()), expected_total_(expected_total) {
+  Tell();
+}
+
+void SearchProgressReporter::Update(int64_t done, int64_t total) {
+  phase_done_ = done;
+  expected_total_ = std::max(expected_total_, done_before_ + total);
+  if (clock_->Now() - last_told_ >= kInterval) {
+    Tell();
+  }
+}
+
+void SearchProgressReporter::NextPhase() { done_before_ += std::exchange(phase_done_, 0); }
+
+void SearchProgressReporter::Tell() {
+  last_told_ = clock_->Now();
+  v1::FindAttributesResponse response;
+  v1::SearchProgress* progress = response.mutable_progress();
+  progress->set_done(done());
+  progress->set_total(expected_total_);
+  if (done() > 0) {
+    const double elapsed_s = absl::ToDoubleSeconds(last_told_ - start_);
+    progress->set_seconds_left(elapsed_s / static_cast<double>(done()) *
+                               static_cast<double>(expected_total_ - done()));
+  }
+  sink_->WriteLatest(std::move(response));
+}
+
+}  // namespace stylex

@@ -1,0 +1,46 @@
+// Turns the many steps of a search into the few progress messages that a person can read.
+#ifndef STYLEX_SERVER_HANDLERS_SEARCH_PROGRESS_H_
+#define STYLEX_SERVER_HANDLERS_SEARCH_PROGRESS_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "server/rpc/stream_call.h"
+#include "stylex/v1/explanation.pb.h"
+
+namespace stylex {
+
+// For one call, used by its worker alone. Phases follow each other, each with steps of its own; the
+// total grows when a phase turns out longer than was known. Tells at once, then every kInterval.
+class SearchProgressReporter {
+ public:
+  static constexpr absl::Duration kInterval = absl::Milliseconds(250);
+
+  SearchProgressReporter(const Clock* clock, StreamSink<v1::FindAttributesResponse>* sink,
+                         int64_t expected_total);
+
+  // The total turned out to be this.
+  void Expect(int64_t total) { expected_total_ = total; }
+  // `done` and `total` of the running phase.
+  void Update(int64_t done, int64_t total);
+  // What follows counts on top of what was done.
+  void NextPhase();
+  // Done over all phases.
+  int64_t done() const { return done_before_ + phase_done_; }
+
+ private:
+  void Tell();
+
+  const Clock* clock_;
+  StreamSink<v1::FindAttributesResponse>* sink_;
+  const absl::Time start_;
+  absl::Time last_told_ = absl::InfinitePast();
+  int64_t expected_total_;
+  int64_t done_before_ = 0;
+  int64_t phase_done_ = 0;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_HANDLERS_SEARCH_PROGRESS_H_

@@ -1,0 +1,135 @@
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/pictures.h"
+#include "server/handlers/request_checks.h"
+#include "server/handlers/style_messages.h"
+#include "server/repository/network_passes.h"
+#include "server/repository/served_model.h"
+#include "server/scheduling/device_scheduler.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kDefaultFrames = 9;
+constexpr int kMaxFrames = 256;
+
+struct Plan {
+  Coordinate coordinate;
+  int64_t frames = kDefaultFrames;
+  double shift_from = 0;
+  double shift_to = 1;
+
+  double ShiftOf(int64_t frame) const {
+    return shift_from +
+           (shift_to - shift_from) * static_cast<double>(frame) / static_cast<double>(frames - 1);
+  }
+};
+
+absl::StatusOr<Plan> MakePlan(const v1::TraverseRequest& request, const ModelShape& shape) {
+  RequestChecks checks(shape);
+  if (request.has_image()) {
+    checks.Image("image", true, request.image());
+  } else if (request.has_styles()) {
+    checks.Styles("styles", request.styles());
+  } else {
+    checks.Add("source", "is missing; one of image and styles is needed");
+  }
+  if (request.has_attribute()) {
+    checks.Attribute("attribute", request.attribute());
+  } else {
+    checks.Add("attribute", "is missing; `index`, and perhaps `direction`, are needed");
+  }
+  Plan plan;
+  plan.coordinate = ToCoordinate(request.attribute());
+  plan.frames = checks.Count("steps", request.steps(), 2, kMaxFrames, kDefaultFrames);
+  if (request.has_shift_from()) {
+    plan.shift_from = checks.Number("shift_from", request.shift_from(), -kMaxShift, kMaxShift);
+  }
+  if (request.has_shift_to()) {
+    plan.shift_to = checks.Number("shift_to", request.shift_to(), -kMaxShift, kMaxShift);
+  }
+  checks.OutputFormat("output_format", request.output_format());
+  checks.NeedsRanges();
+  STYLEX_RETURN_IF_ERROR(checks.Status());
+  return plan;
+}
+
+absl::StatusOr<StyleVectors> StylesOfSource(const ServedModel& served,
+                                            const v1::TraverseRequest& request,
+                                            const HandlerContext& context,
+                                            const Cancellation& cancellation) {
+  if (request.has_styles()) {
+    return FromStyles(request.styles(), served.model().device());
+  }
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
+                          ReadPicture(request.image(), "image", served, context.decode_limits));
+  SharedNetworks networks(served.passes(), context.device, cancellation);
+  STYLEX_ASSIGN_OR_RETURN(const EncodedImage encoded, networks.Encode(image));
+  return StyleVectors{encoded.styles.conv.to(served.model().device()),
+                      encoded.styles.rgb.to(served.model().device())};
+}
+
+// Styles of frames first to first + count - 1.
+StyleVectors StylesOfFrames(const StyleVectors& styles, const StyleRanges& ranges, const Plan& plan,
+                            int64_t first, int64_t count) {
+  std::vector<torch::Tensor> conv;
+  for (int64_t frame = first; frame < first + count; ++frame) {
+    const Move move = {plan.coordinate, plan.ShiftOf(frame)};
+    conv.push_back(ApplyMoves(styles, ranges, {&move, 1}).conv);
+  }
+  return {torch::cat(conv), styles.rgb.expand({count, -1})};
+}
+
+absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request, const Plan& plan,
+                  const HandlerContext& context, const Cancellation& cancellation,
+                  StreamSink<v1::TraverseResponse>* sink) {
+  const torch::NoGradGuard no_grad;
+  STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,
+                          StylesOfSource(served, request, context, cancellation));
+  const PictureWriter writer(request.output_format(), served.id());
+  for (int64_t first = 0; first < plan.frames; first += served.search_batch()) {
+    const int64_t count = std::min(served.search_batch(), plan.frames - first);
+    // A turn of its own for each chunk: while its files are written, others compute.
+    DeviceScheduler::Turn turn(context.device, [&] { return !cancellation.stopped(); });
+    if (!turn.active()) {
+      return absl::CancelledError("the traversal was cancelled");
+    }
+    const torch::Tensor drawn =
+        served.model().Synthesize(StylesOfFrames(styles, served.ranges(), plan, first, count));
+    const torch::Tensor logits = served.model().Logits(drawn);
+    turn.End();
+    STYLEX_RETURN_IF_ERROR(CheckDrawable(drawn, logits, "styles.values"));
+    for (int64_t i = 0; i < count; ++i) {
+      v1::TraverseResponse frame;
+      frame.set_step(static_cast<int32_t>(first + i));
+      frame.set_shift(plan.ShiftOf(first + i));
+      STYLEX_ASSIGN_OR_RETURN(*frame.mutable_image(), writer.Write(drawn[i]));
+      *frame.mutable_prediction() = ToPrediction(logits[i], served);
+      sink->Write(std::move(frame));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StreamWork<v1::TraverseResponse> Traverse(const HandlerContext& context,
+                                          const v1::TraverseRequest& request) {
+  STYLEX_ASSIGN_OR_RETURN(auto model, context.models->Find(request.model()));
+  STYLEX_ASSIGN_OR_RETURN(const Plan plan, MakePlan(request, model->shape()));
+  auto run = [model, &request, plan, &context](const Cancellation& cancellation,
+                                               StreamSink<v1::TraverseResponse>* sink) {
+    return Draw(*model, request, plan, context, cancellation, sink);
+  };
+  return Work<StreamSink<v1::TraverseResponse>>{.run = std::move(run), .effort = Effort::kBulk};
+}
+
+}  // namespace stylex

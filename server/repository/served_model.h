@@ -1,0 +1,74 @@
+// One checkpoint in memory, ready to answer: what a request's handle points to. Read-only and
+// thread-safe once made.
+#ifndef STYLEX_SERVER_REPOSITORY_SERVED_MODEL_H_
+#define STYLEX_SERVER_REPOSITORY_SERVED_MODEL_H_
+
+#include <torch/types.h>
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "explain/style_space.h"
+#include "models/checkpoint.h"
+#include "models/stylex.h"
+#include "server/handlers/request_checks.h"
+#include "server/repository/model_repository.h"
+#include "server/repository/network_passes.h"
+#include "server/scheduling/device_scheduler.h"
+#include "stylex/v1/explanation.pb.h"
+
+namespace stylex {
+
+class ServedModel {
+ public:
+  // `id`: NAME/VERSION. The checkpoint's model is on its device already.
+  ServedModel(std::string name, int64_t version, Checkpoint checkpoint);
+
+  const std::string& id() const { return shape_.id; }
+  const Stylex& model() const { return checkpoint_.model; }
+  const NetworkPasses& passes() const { return passes_; }
+  const ModelShape& shape() const { return shape_; }
+  const std::optional<v1::AttributeIndex>& attributes() const { return checkpoint_.attributes; }
+  // The stored attributes of a class; null when there are none.
+  const v1::ClassAttributes* AttributesOf(int64_t class_id) const;
+  // Only with shape().has_ranges.
+  const StyleRanges& ranges() const { return *ranges_; }
+  // Images a generator batch of a search: small enough that a CPU is through with it well within
+  // the time after which a cancelled call must have stopped.
+  int64_t search_batch() const { return search_batch_; }
+  // The same of one image's explanation.
+  int64_t explanation_batch() const { return explanation_batch_; }
+  // All that GetModel tells.
+  v1::Model Describe() const;
+  // An attribute of this model as answers show it: layer, channel, and the name from the index.
+  v1::Attribute DescribeAttribute(Coordinate coordinate, int64_t target) const;
+
+ private:
+  const Checkpoint checkpoint_;
+  const NetworkPasses passes_;
+  std::string name_;
+  int64_t version_;
+  ModelShape shape_;
+  std::optional<StyleRanges> ranges_;
+  int64_t search_batch_, explanation_batch_;
+};
+
+struct WarmUpOptions {
+  DeviceScheduler* device = nullptr;
+  int64_t max_batch = 1;  // the largest batch that calls may share
+};
+
+// Loads a version, puts it on the device, and warms it up with batches of every size that calls may
+// share: the numbers must be finite, and the same whatever the batch. Exceptions of LibTorch become
+// INTERNAL with their text.
+absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
+                                              const torch::Device& device,
+                                              const WarmUpOptions& warm_up);
+
+// Every NAME/VERSION under `root`; see models/checkpoint/version_directory.h.
+absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root);
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_REPOSITORY_SERVED_MODEL_H_

@@ -1,0 +1,214 @@
+#include "server/rpc/call_runner.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/scheduling/device_scheduler.h"
+
+namespace stylex {
+namespace {
+
+constexpr char kRequestIdKey[] = "x-request-id";
+constexpr size_t kMaxRequestIdBytes = 128;
+
+std::string RandomRequestId() {
+  static thread_local absl::BitGen generator;
+  return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(generator), absl::kZeroPad16));
+}
+
+absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Time now,
+                    absl::Duration default_deadline) {
+  const absl::Time deadline = absl::FromChrono(context.deadline());
+  // A client without a deadline sends none, which gRPC shows as one in the far future.
+  return deadline > now + absl::Hours(24 * 365) ? now + default_deadline : deadline;
+}
+
+// The field `model` that most requests have.
+std::string ModelOf(const google::protobuf::Message& request) {
+  const google::protobuf::FieldDescriptor* field =
+      request.GetDescriptor()->FindFieldByName("model");
+  return field == nullptr ? "" : request.GetReflection()->GetString(request, field).substr(0, 200);
+}
+
+absl::string_view MetadataValue(const grpc::CallbackServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  return found == context.client_metadata().end()
+             ? absl::string_view()
+             : absl::string_view(found->second.data(), found->second.size());
+}
+
+// The client's own id, if it is fit for a line of the log.
+std::string RequestId(const grpc::CallbackServerContext& context) {
+  const absl::string_view id = MetadataValue(context, kRequestIdKey);
+  const bool printable = std::all_of(id.begin(), id.end(), [](char c) {
+    return absl::ascii_isgraph(static_cast<unsigned char>(c));
+  });
+  return !id.empty() && id.size() <= kMaxRequestIdBytes && printable ? std::string(id)
+                                                                     : RandomRequestId();
+}
+
+// https://www.w3.org/TR/trace-context: version-trace-parent-flags; empty when it is none.
+std::string TraceParent(const grpc::CallbackServerContext& context) {
+  constexpr absl::string_view kShape = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+  const absl::string_view value = MetadataValue(context, "traceparent");
+  if (value.size() != kShape.size()) {
+    return "";
+  }
+  for (size_t i = 0; i < value.size(); ++i) {
+    const bool fits = kShape[i] == '-' ? value[i] == '-'
+                                       : absl::ascii_isxdigit(static_cast<unsigned char>(value[i]));
+    if (!fits) {
+      return "";
+    }
+  }
+  return std::string(value);
+}
+
+}  // namespace
+
+CallRunner::CallRunner(Options options, const Pools& pools, const Clock* clock)
+    : options_(std::move(options)), pools_(pools), clock_(clock) {}
+
+std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
+                                                       grpc::CallbackServerContext* context,
+                                                       const google::protobuf::Message& request,
+                                                       absl::Duration default_deadline) const {
+  const absl::Time now = clock_->Now();
+  auto call = std::make_shared<Call>(context, clock_, Deadline(*context, now, default_deadline),
+                                     &abandon_all_);
+  call->start = now;
+  CallRecord& record = call->record;
+  record.method = method;
+  record.request_id = RequestId(*context);
+  record.model = ModelOf(request);
+  record.traceparent = TraceParent(*context);
+  record.peer = context->peer();
+  record.request_bytes = static_cast<int64_t>(request.ByteSizeLong());
+  record.request = &request;
+  // At the end, not at the start: a client takes a call whose answer began with metadata of its own
+  // for half answered, and tries it nowhere else, however retryable its status.
+  context->AddTrailingMetadata(kRequestIdKey, record.request_id);
+  for (CallObserver* observer : options_.observers) {
+    observer->OnStarted(method);
+  }
+  return call;
+}
+
+absl::Status CallRunner::Admit(const Call& call) const {
+  if (options_.tokens != nullptr &&
+      !options_.tokens->Allows(MetadataValue(*call.context, "authorization"))) {
+    return UnauthenticatedError();
+  }
+  if (refusing_) {
+    return DrainingError();
+  }
+  const auto bytes = static_cast<size_t>(call.record.request_bytes);
+  return bytes > options_.max_message_bytes
+             ? MessageTooLargeError(bytes, options_.max_message_bytes)
+             : absl::OkStatus();
+}
+
+absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) const {
+  std::string what;
+  try {
+    return step();
+  } catch (const std::bad_alloc&) {
+    what = "out of memory";
+  } catch (const std::exception& exception) {  // c10::Error is one
+    what = exception.what();
+  } catch (...) {
+    what = "an exception of unknown type";
+  }
+  options_.on_exception(what);
+  if (IsOutOfMemory(what)) {
+    spdlog::error("out of memory: {}", what);
+    return absl::ResourceExhaustedError("the server has too little memory for this request");
+  }
+  return absl::InternalError(what);
+}
+
+void CallRunner::Start(const std::shared_ptr<Call>& call,
+                       const std::function<absl::StatusOr<Effort>()>& prepare) {
+  if (const absl::Status admitted = Admit(*call); !admitted.ok()) {
+    Finish(call, admitted);
+    return;
+  }
+  Effort effort = Effort::kCheap;
+  const absl::Status prepared = Guarded([&]() -> absl::Status {
+    const absl::StatusOr<Effort> result = prepare();
+    effort = result.value_or(Effort::kCheap);
+    return result.status();
+  });
+  if (!prepared.ok()) {
+    Finish(call, prepared);
+  } else if (effort == Effort::kCheap) {
+    Execute(call);
+  } else {
+    Queue(call, effort);
+  }
+}
+
+void CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort) {
+  WorkerPool* const pool = effort == Effort::kBulk ? pools_.bulk : pools_.interactive;
+  // What searches take differs too much to tell.
+  const absl::Duration ahead =
+      effort == Effort::kBulk ? absl::ZeroDuration() : pool->EstimatedWait();
+  if (clock_->Now() + ahead > call->cancellation.deadline()) {
+    Finish(call, DeadlineTooShortError(ahead));
+    return;
+  }
+  if (!pool->Submit({.run = [this, call] { Execute(call); },
+                     .wanted = [call] { return !call->cancellation.stopped(); },
+                     .drop =
+                         [this, call] {
+                           const absl::Status why = call->cancellation.status();
+                           call->record.queued = clock_->Now() - call->start;
+                           Finish(call, why.ok() ? DrainingError() : why);
+                         }})) {
+    Finish(call, refusing_ ? DrainingError() : QueueFullError());
+  }
+}
+
+void CallRunner::Execute(const std::shared_ptr<Call>& call) const {
+  DeviceScheduler::TakeUsageOfThisThread();
+  const absl::Duration waited = clock_->Now() - call->start;
+  absl::Status status = Guarded(call->run);
+  if (absl::IsCancelled(status)) {
+    // The work only knows that it was told to stop; the call knows why.
+    const absl::Status why = call->cancellation.status();
+    status = why.ok() ? status : why;
+  }
+  const DeviceScheduler::Usage usage = DeviceScheduler::TakeUsageOfThisThread();
+  call->record.queued = waited + usage.waited;
+  call->record.computed = usage.computed;
+  Finish(call, status);
+}
+
+void CallRunner::Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const {
+  CallRecord& record = call->record;
+  const grpc::Status told = ToGrpcStatus(status, record.request_id);
+  record.status = status;
+  record.reason = ReasonOfError(status);
+  record.response_bytes = call->response_bytes();
+  record.total = clock_->Now() - call->start;
+  for (CallObserver* observer : options_.observers) {
+    observer->OnFinished(record);
+  }
+  if (const std::optional<absl::Duration> delay = RetryDelay(status)) {
+    call->context->AddTrailingMetadata("grpc-retry-pushback-ms",
+                                       absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+  }
+  const auto finish = std::exchange(call->finish, nullptr);
+  call->run = nullptr;
+  call->response_bytes = nullptr;
+  finish(told);
+}
+
+}  // namespace stylex

@@ -1,0 +1,185 @@
+// The one road from a gRPC callback to a worker and back.
+//
+// A handler gives a `prepare` step, which runs at once on gRPC's thread and may only check the
+// request, and gets from it a Work, which runs on the worker pool of its effort (or at once, when
+// it is cheap). Whatever goes wrong on the way - a bad request, a full queue, cancellation, a
+// deadline, an exception - ends here, as one status and one line in the log. Thread-safe.
+#ifndef STYLEX_SERVER_RPC_CALL_RUNNER_H_
+#define STYLEX_SERVER_RPC_CALL_RUNNER_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/rpc/access_tokens.h"
+#include "server/rpc/call_record.h"
+#include "server/rpc/cancellation.h"
+#include "server/rpc/errors.h"
+#include "server/rpc/stream_call.h"
+#include "server/scheduling/worker_pool.h"
+
+namespace stylex {
+
+// Where a call's work runs, and whom it may keep waiting.
+enum class Effort {
+  kCheap,        // needs no network: at once on gRPC's thread
+  kInteractive,  // a few passes over one image
+  kBulk,         // a search of many passes
+};
+
+// What a handler wants done for one call.
+template <class Output>
+struct Work {
+  std::function<absl::Status(const Cancellation&, Output*)> run;
+  Effort effort = Effort::kInteractive;
+};
+template <class Response>
+using UnaryWork = absl::StatusOr<Work<Response>>;
+template <class Response>
+using StreamWork = absl::StatusOr<Work<StreamSink<Response>>>;
+
+class CallRunner {
+ public:
+  struct Options {
+    absl::Duration unary_deadline = absl::Seconds(60);  // where the client gave none
+    absl::Duration stream_deadline = absl::Seconds(600);
+    size_t max_message_bytes = 16 << 20;
+    AccessTokens* tokens = nullptr;  // null: everybody may call
+    std::vector<CallObserver*> observers = {};
+    // Told of every exception's text.
+    std::function<void(const std::string&)> on_exception = [](const std::string&) {};
+  };
+
+  struct Pools {
+    WorkerPool* interactive = nullptr;
+    WorkerPool* bulk = nullptr;
+  };
+
+  // All that is pointed to must outlive this, and this every call.
+  CallRunner(Options options, const Pools& pools, const Clock* clock);
+
+  template <class Response>
+  grpc::ServerUnaryReactor* Unary(const char* method, grpc::CallbackServerContext* context,
+                                  const google::protobuf::Message& request, Response* response,
+                                  const std::function<UnaryWork<Response>()>& prepare);
+  template <class Response>
+  grpc::ServerWriteReactor<Response>* Stream(const char* method,
+                                             grpc::CallbackServerContext* context,
+                                             const google::protobuf::Message& request,
+                                             const std::function<StreamWork<Response>()>& prepare);
+
+  // From now on new calls are UNAVAILABLE.
+  void Refuse() { refusing_ = true; }
+  // Stops the work of running calls, which end as UNAVAILABLE.
+  void AbandonAll() { abandon_all_ = true; }
+
+ private:
+  // One call, whatever its kind; shared by gRPC's reactor and the worker's job.
+  struct Call {
+    Call(grpc::CallbackServerContext* server_context, const Clock* clock, absl::Time deadline,
+         const std::atomic<bool>* abandon_all)
+        : context(server_context), cancellation(clock, deadline, abandon_all) {}
+
+    grpc::CallbackServerContext* context;
+    CallRecord record;
+    absl::Time start;
+    Cancellation cancellation;
+    std::function<absl::Status()> run;
+    std::function<int64_t()> response_bytes;
+    // Called once. It, `run` and `response_bytes` hold what holds this call: Finish lets
+    // go of all.
+    std::function<void(const grpc::Status&)> finish;
+  };
+  template <class Response>
+  class UnaryReactor;
+
+  std::shared_ptr<Call> MakeCall(const char* method, grpc::CallbackServerContext* context,
+                                 const google::protobuf::Message& request,
+                                 absl::Duration default_deadline) const;
+  // Whether the call may be worked on at all: not while draining, not without a token, ...
+  absl::Status Admit(const Call& call) const;
+  // Runs `step`; an exception becomes INTERNAL with its text as message, which is for the log.
+  absl::Status Guarded(const std::function<absl::Status()>& step) const;
+  // Runs or queues the call's work; finishes the call when it can go no further.
+  void Start(const std::shared_ptr<Call>& call,
+             const std::function<absl::StatusOr<Effort>()>& prepare);
+  void Queue(const std::shared_ptr<Call>& call, Effort effort);
+  void Execute(const std::shared_ptr<Call>& call) const;
+  void Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const;
+
+  const Options options_;
+  const Pools pools_;
+  const Clock* const clock_;
+  std::atomic<bool> refusing_ = false;
+  std::atomic<bool> abandon_all_ = false;
+};
+
+template <class Response>
+class CallRunner::UnaryReactor : public grpc::ServerUnaryReactor {
+ public:
+  explicit UnaryReactor(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  void OnCancel() override { call_->cancellation.Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<Call> call_;
+};
+
+template <class Response>
+grpc::ServerUnaryReactor* CallRunner::Unary(const char* method,
+                                            grpc::CallbackServerContext* context,
+                                            const google::protobuf::Message& request,
+                                            Response* response,
+                                            const std::function<UnaryWork<Response>()>& prepare) {
+  const std::shared_ptr<Call> call = MakeCall(method, context, request, options_.unary_deadline);
+  call->record.response = response;
+  call->response_bytes = [response] { return static_cast<int64_t>(response->ByteSizeLong()); };
+  // gRPC keeps reactor, context and response alive until OnDone, i.e. until `finish` was called.
+  auto* reactor = new UnaryReactor<Response>(call);
+  call->finish = [reactor](const grpc::Status& status) { reactor->Finish(status); };
+  Start(call, [&]() -> absl::StatusOr<Effort> {
+    UnaryWork<Response> work = prepare();
+    if (!work.ok()) {
+      return work.status();
+    }
+    call->run = [run = std::move(work->run), cancellation = &call->cancellation, response] {
+      return run(*cancellation, response);
+    };
+    return work->effort;
+  });
+  return reactor;
+}
+
+template <class Response>
+grpc::ServerWriteReactor<Response>* CallRunner::Stream(
+    const char* method, grpc::CallbackServerContext* context,
+    const google::protobuf::Message& request,
+    const std::function<StreamWork<Response>()>& prepare) {
+  const std::shared_ptr<Call> call = MakeCall(method, context, request, options_.stream_deadline);
+  // The alias shares `call`, so the stream's cancellation lives as long as the stream.
+  auto stream =
+      StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation));
+  call->response_bytes = [stream] { return stream->queued_bytes(); };
+  call->finish = [stream](const grpc::Status& status) { stream->End(status); };
+  Start(call, [&]() -> absl::StatusOr<Effort> {
+    StreamWork<Response> work = prepare();
+    if (!work.ok()) {
+      return work.status();
+    }
+    call->run = [run = std::move(work->run), cancellation = &call->cancellation, stream] {
+      return run(*cancellation, stream.get());
+    };
+    return work->effort;
+  });
+  return stream.get();
+}
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_RPC_CALL_RUNNER_H_

@@ -1,0 +1,43 @@
+// One call's wish to be worked on: lost when the client goes away, when the deadline passes, or
+// when the server stops waiting for its running work.
+//
+// The worker polls it between batches, so that the work stops and not only the answer. Thread-safe.
+#ifndef STYLEX_SERVER_RPC_CANCELLATION_H_
+#define STYLEX_SERVER_RPC_CANCELLATION_H_
+
+#include <atomic>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace stylex {
+
+class Cancellation {
+ public:
+  // `clock` and `abandon_all` (may be null) must outlive this; the latter, once true, stops every
+  // call that looks at it.
+  Cancellation(const Clock* clock, absl::Time deadline,
+               const std::atomic<bool>* abandon_all = nullptr)
+      : clock_(clock), deadline_(deadline), abandon_all_(abandon_all) {}
+  Cancellation(const Cancellation&) = delete;
+  Cancellation& operator=(const Cancellation&) = delete;
+
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+  absl::Time deadline() const { return deadline_; }
+  bool stopped() const { return !status().ok(); }
+
+  // OK while the work is wanted; CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE (shutting down).
+  absl::Status status() const;
+
+ private:
+  const Clock* clock_;
+  absl::Time deadline_;
+  const std::atomic<bool>* abandon_all_;
+  std::atomic<bool> cancelled_ = false;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_RPC_CANCELLATION_H_

@@ -1,0 +1,298 @@
+#include "server/scheduling/device_scheduler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <utility>
+#include <vector>
+
+namespace stylex {
+namespace {
+
+// How often one that waits in line looks whether it is still wanted.
+constexpr std::chrono::milliseconds kLookUp(20);
+
+thread_local DeviceScheduler::Usage usage_of_this_thread;
+
+}  // namespace
+
+// A ticket and the thread that waits for it.
+struct DeviceScheduler::Waiter : BatchTicket {
+  CondVar done_wake;
+  bool done = false;
+  bool dropped = false;
+  absl::Time started;
+  std::exception_ptr error;
+};
+
+absl::Status DeviceScheduler::Outcome(const Waiter& waiter) {
+  if (waiter.error != nullptr) {
+    std::rethrow_exception(waiter.error);
+  }
+  return waiter.dropped ? absl::CancelledError("dropped from the queue: no longer wanted")
+                        : absl::OkStatus();
+}
+
+DeviceScheduler::DeviceScheduler(const Options& options, const Clock* clock,
+                                 DeviceObserver* observer)
+    : options_(options), clock_(clock), observer_(observer), queue_(options.batches) {
+  engine_ = std::thread([this] { Engine(); });
+}
+
+DeviceScheduler::~DeviceScheduler() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+    engine_wake_.NotifyOne();
+  }
+  engine_.join();
+}
+
+bool DeviceScheduler::HoldAtOnce(const BatchedPass& pass) {
+  if (!pass.RunsAlone() || options_.batches.max_delay > absl::ZeroDuration()) {
+    return false;
+  }
+  MutexLock lock(&mutex_);
+  if (held_ || queue_.size() > 0 || !turns_.empty()) {
+    return false;
+  }
+  Hold();
+  return true;
+}
+
+absl::Status DeviceScheduler::ComputeAtOnce(BatchedPass* pass, void* item,
+                                            const std::function<bool()>& wanted) {
+  Waiter waiter;
+  waiter.pass = pass;
+  waiter.item = item;
+  waiter.queued = clock_->Now();
+  BatchQueue::Batch batch;
+  (wanted() ? batch.tickets : batch.unwanted).push_back(&waiter);
+  waiter.dropped = batch.tickets.empty();
+  if (!waiter.dropped) {
+    RunBatch(batch.tickets);
+  }
+  Observe(batch, waiter.queued);
+  usage_of_this_thread.computed += clock_->Now() - waiter.queued;
+  {
+    MutexLock lock(&mutex_);
+    Release();
+  }
+  return Outcome(waiter);
+}
+
+absl::Status DeviceScheduler::Compute(BatchedPass* pass, void* item,
+                                      const std::function<bool()>& wanted) {
+  if (HoldAtOnce(*pass)) {
+    return ComputeAtOnce(pass, item, wanted);
+  }
+  Waiter waiter;
+  waiter.pass = pass;
+  waiter.item = item;
+  waiter.wanted = wanted;
+  waiter.queued = clock_->Now();
+  {
+    MutexLock lock(&mutex_);
+    queue_.Push(&waiter);
+    engine_wake_.NotifyOne();
+    while (!waiter.done) {
+      waiter.done_wake.Wait(&mutex_);
+    }
+  }
+  usage_of_this_thread.waited += waiter.started - waiter.queued;
+  usage_of_this_thread.computed += clock_->Now() - waiter.started;
+  return Outcome(waiter);
+}
+
+bool DeviceScheduler::InteractiveIsNext() const {
+  const bool run_is_over = interactive_run_ >= options_.max_interactive_run && !turns_.empty();
+  return !run_is_over && queue_.DueAt() <= clock_->Now();
+}
+
+void DeviceScheduler::WaitForBatch() {
+  while (!stopping_ && (held_ || !InteractiveIsNext())) {
+    const absl::Time due = queue_.DueAt();
+    if (held_ || due == absl::InfiniteFuture()) {
+      engine_wake_.Wait(&mutex_);
+    } else {
+      // Not due yet, or a chunk goes first, whose thread wakes this one when it is through.
+      const absl::Duration left = std::max(due - clock_->Now(), absl::Milliseconds(1));
+      engine_wake_.WaitFor(&mutex_, absl::ToChronoNanoseconds(left));
+    }
+  }
+}
+
+void DeviceScheduler::Engine() {
+  while (true) {
+    BatchQueue::Batch batch;
+    absl::Time start;
+    {
+      MutexLock lock(&mutex_);
+      WaitForBatch();
+      if (stopping_) {
+        return;
+      }
+      start = clock_->Now();
+      batch = queue_.Take(start);
+      Hold();
+      ++interactive_run_;
+    }
+    if (!batch.tickets.empty()) {
+      RunBatch(batch.tickets);
+    }
+    Observe(batch, start);
+    MutexLock lock(&mutex_);
+    Finish(batch, start);
+    Release();
+  }
+}
+
+void DeviceScheduler::Observe(const BatchQueue::Batch& batch, absl::Time started) const {
+  if (observer_ == nullptr) {
+    return;
+  }
+  for (const BatchTicket* ticket : batch.tickets) {
+    observer_->OnWaited(/*interactive=*/true, started - ticket->queued);
+  }
+  for (size_t i = 0; i < batch.unwanted.size(); ++i) {
+    observer_->OnDropped();
+  }
+  if (!batch.tickets.empty()) {
+    observer_->OnBatch(batch.tickets.front()->pass->stage(), batch.tickets.size(),
+                       clock_->Now() - started);
+  }
+}
+
+void DeviceScheduler::RunBatch(std::span<BatchTicket* const> tickets) {
+  std::vector<void*> items;
+  for (const BatchTicket* ticket : tickets) {
+    items.push_back(ticket->item);
+  }
+  try {
+    tickets.front()->pass->Run(items);
+  } catch (...) {
+    if (tickets.size() == 1) {
+      static_cast<Waiter*>(tickets.front())->error = std::current_exception();
+      return;
+    }
+    RunBatch(tickets.first(tickets.size() / 2));
+    RunBatch(tickets.subspan(tickets.size() / 2));
+  }
+}
+
+void DeviceScheduler::Finish(const BatchQueue::Batch& batch, absl::Time started) {
+  // The waiting thread may go, with its ticket, as soon as the mutex is free.
+  const auto wake = [started](BatchTicket* ticket, bool dropped) {
+    Waiter* const waiter = static_cast<Waiter*>(ticket);
+    waiter->started = started;
+    waiter->done = true;
+    waiter->dropped = dropped;
+    waiter->done_wake.NotifyOne();
+  };
+  for (BatchTicket* ticket : batch.tickets) {
+    wake(ticket, /*dropped=*/false);
+  }
+  for (BatchTicket* ticket : batch.unwanted) {
+    wake(ticket, /*dropped=*/true);
+  }
+}
+
+void DeviceScheduler::Hold() {
+  held_ = true;
+  heard_of_ = clock_->Now();
+}
+
+void DeviceScheduler::Release() {
+  held_ = false;
+  // Waking a thread that finds nothing to do would take time from the call that gives the device
+  // back.
+  if (queue_.size() > 0) {
+    engine_wake_.NotifyOne();
+  }
+  if (!turns_.empty()) {
+    turns_wake_.NotifyAll();
+  }
+}
+
+DeviceScheduler::Turn::Turn(DeviceScheduler* scheduler, std::function<bool()> wanted)
+    : scheduler_(scheduler), wanted_(std::move(wanted)) {
+  const absl::Time start = scheduler_->clock_->Now();
+  {
+    MutexLock lock(&scheduler_->mutex_);
+    active_ = Await();
+  }
+  if (active_ && scheduler_->observer_ != nullptr) {
+    scheduler_->observer_->OnWaited(/*interactive=*/false, since_ - start);
+  }
+}
+
+bool DeviceScheduler::Turn::Await() {
+  const absl::Time start = scheduler_->clock_->Now();
+  std::deque<const Turn*>& turns = scheduler_->turns_;
+  turns.push_back(this);
+  bool wanted = wanted_();
+  while (wanted &&
+         (scheduler_->held_ || turns.front() != this || scheduler_->InteractiveIsNext())) {
+    scheduler_->turns_wake_.WaitFor(&scheduler_->mutex_, kLookUp);
+    wanted = wanted_();
+  }
+  turns.erase(std::find(turns.begin(), turns.end(), this));
+  since_ = scheduler_->clock_->Now();
+  usage_of_this_thread.waited += since_ - start;
+  if (!wanted) {
+    scheduler_->turns_wake_.NotifyAll();
+    scheduler_->engine_wake_.NotifyOne();
+    return false;
+  }
+  scheduler_->Hold();
+  scheduler_->interactive_run_ = 0;
+  return true;
+}
+
+bool DeviceScheduler::Turn::Yield() {
+  if (!active_) {
+    return false;
+  }
+  // A thread that carries a request may have been woken onto this core, where it would wait for the
+  // kernel's next tick, although another core has become idle (docs/operating.md).
+  std::this_thread::yield();
+  MutexLock lock(&scheduler_->mutex_);
+  if (scheduler_->queue_.DueAt() > scheduler_->clock_->Now() && scheduler_->turns_.empty()) {
+    scheduler_->heard_of_ = scheduler_->clock_->Now();
+    return wanted_();
+  }
+  usage_of_this_thread.computed += scheduler_->clock_->Now() - since_;
+  scheduler_->Release();
+  active_ = Await();
+  return active_;
+}
+
+void DeviceScheduler::Turn::End() {
+  if (active_) {
+    active_ = false;
+    usage_of_this_thread.computed += scheduler_->clock_->Now() - since_;
+    MutexLock lock(&scheduler_->mutex_);
+    scheduler_->Release();
+  }
+}
+
+DeviceScheduler::Usage DeviceScheduler::TakeUsageOfThisThread() {
+  return std::exchange(usage_of_this_thread, {});
+}
+
+absl::Duration DeviceScheduler::Silence() const {
+  MutexLock lock(&mutex_);
+  return held_ ? clock_->Now() - heard_of_ : absl::ZeroDuration();
+}
+
+size_t DeviceScheduler::interactive_waiting() const {
+  MutexLock lock(&mutex_);
+  return queue_.size();
+}
+
+size_t DeviceScheduler::bulk_waiting() const {
+  MutexLock lock(&mutex_);
+  return turns_.size();
+}
+
+}  // namespace stylex

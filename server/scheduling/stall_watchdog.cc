@@ -1,0 +1,34 @@
+#include "server/scheduling/stall_watchdog.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stylex {
+
+StallWatchdog::StallWatchdog(Options options) : options_(std::move(options)) {
+  thread_ = std::thread([this] { Watch(); });
+}
+
+StallWatchdog::~StallWatchdog() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+    wake_.NotifyAll();
+  }
+  thread_.join();
+}
+
+void StallWatchdog::Watch() {
+  const absl::Duration interval = std::min(options_.limit / 4, absl::Seconds(1));
+  MutexLock lock(&mutex_);
+  while (!stopping_) {
+    const absl::Duration silence = options_.silence();
+    if (silence > options_.limit) {
+      options_.on_stall(silence);
+      return;
+    }
+    wake_.WaitFor(&mutex_, absl::ToChronoNanoseconds(interval));
+  }
+}
+
+}  // namespace stylex

@@ -1,0 +1,177 @@
+#include "server/telemetry/health.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "server/rpc/errors.h"
+
+namespace stylex {
+
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+
+// One watch. Owned by itself: deleted in OnDone, which gRPC calls after Finish and after every
+// reaction is through. The service's mutex guards its state, as it does the set of watchers.
+class HealthService::Watcher : public grpc::ServerWriteReactor<HealthCheckResponse> {
+ public:
+  Watcher(HealthService* service, std::string name) : service_(service), name_(std::move(name)) {}
+
+  const std::string& name() const { return name_; }
+
+  // The following need the service's mutex.
+  void Tell(Status status) {
+    wanted_ = status;
+    WriteIfDue();
+  }
+  void End(const grpc::Status& status) {
+    if (!ended_) {
+      ended_ = true;
+      Finish(status);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(&service_->mutex_);
+    writing_ = false;
+    if (!ok) {
+      End(grpc::Status(grpc::StatusCode::CANCELLED, "the client went away"));
+    } else {
+      WriteIfDue();
+    }
+  }
+  void OnCancel() override {
+    MutexLock lock(&service_->mutex_);
+    End(grpc::Status(grpc::StatusCode::CANCELLED, "the client ended the watch"));
+  }
+  void OnDone() override {
+    service_->Forget(this);
+    delete this;
+  }
+
+ private:
+  // One write is outstanding at a time; states that came and went meanwhile are passed over.
+  void WriteIfDue() {
+    if (writing_ || ended_ || wanted_ == told_) {
+      return;
+    }
+    told_ = wanted_;
+    writing_ = true;
+    response_.set_status(*told_);
+    StartWrite(&response_);
+  }
+
+  HealthService* const service_;
+  const std::string name_;
+  HealthCheckResponse response_;
+  std::optional<Status> wanted_;
+  std::optional<Status> told_;
+  bool writing_ = false;
+  bool ended_ = false;
+};
+
+HealthService::HealthService(std::string service_name) : service_name_(std::move(service_name)) {}
+
+void HealthService::SetLifecycle(Lifecycle lifecycle) {
+  MutexLock lock(&mutex_);
+  lifecycle_ = std::max(lifecycle_, lifecycle);
+  Notify();
+}
+
+Lifecycle HealthService::lifecycle() const {
+  MutexLock lock(&mutex_);
+  return lifecycle_;
+}
+
+void HealthService::SetModel(const std::string& name, bool ready) {
+  MutexLock lock(&mutex_);
+  models_[name] = ready;
+  Notify();
+}
+
+void HealthService::EndWatches() {
+  MutexLock lock(&mutex_);
+  ended_ = true;
+  for (Watcher* watcher : watchers_) {
+    watcher->End(ToGrpcStatus(DrainingError(), ""));
+  }
+}
+
+bool HealthService::ready() const {
+  return lifecycle_ == Lifecycle::kServing &&
+         std::any_of(models_.begin(), models_.end(),
+                     [](const auto& model) { return model.second; });
+}
+
+HealthService::Status HealthService::StatusOf(const std::string& name) const {
+  const auto serving = [](bool yes) {
+    return yes ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
+  };
+  if (name.empty() || name == service_name_ || name == "readiness") {
+    return serving(ready());
+  }
+  if (name == "startup") {
+    return serving(lifecycle_ != Lifecycle::kStarting);
+  }
+  if (name == "liveness") {
+    return serving(lifecycle_ != Lifecycle::kBroken);
+  }
+  absl::string_view model = name;
+  if (absl::ConsumePrefix(&model, "model:")) {
+    const auto found = models_.find(std::string(model));
+    if (found != models_.end()) {
+      return serving(found->second && lifecycle_ <= Lifecycle::kServing);
+    }
+  }
+  return HealthCheckResponse::SERVICE_UNKNOWN;
+}
+
+void HealthService::Notify() {
+  for (Watcher* watcher : watchers_) {
+    watcher->Tell(StatusOf(watcher->name()));
+  }
+}
+
+void HealthService::Forget(Watcher* watcher) {
+  MutexLock lock(&mutex_);
+  watchers_.erase(watcher);
+}
+
+grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context,
+                                               const HealthCheckRequest* request,
+                                               HealthCheckResponse* response) {
+  Status status;
+  {
+    MutexLock lock(&mutex_);
+    status = StatusOf(request->service());
+  }
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
+    reactor->Finish(ToGrpcStatus(
+        absl::NotFoundError(absl::StrCat("unknown service ", Quoted(request->service()),
+                                         ": ask for '', '", service_name_,
+                                         "', 'startup', 'readiness', 'liveness' or 'model:NAME'")),
+        ""));
+    return reactor;
+  }
+  response->set_status(status);
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
+    grpc::CallbackServerContext* /*context*/, const HealthCheckRequest* request) {
+  auto* watcher = new Watcher(this, request->service());
+  MutexLock lock(&mutex_);
+  if (ended_) {
+    watcher->End(ToGrpcStatus(DrainingError(), ""));
+  } else {
+    watchers_.insert(watcher);
+    watcher->Tell(StatusOf(watcher->name()));
+  }
+  return watcher;
+}
+
+}  // namespace stylex

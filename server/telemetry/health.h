@@ -1,0 +1,69 @@
+// grpc.health.v1.Health: what load balancers, container platforms and people ask.
+//
+// gRPC's own health service says SERVING from the first moment, shares nothing between ports and
+// knows no states, so this is one of ours. Names that are answered: "" and the service's full name
+// (both as `readiness`), `startup`, `readiness`, `liveness`, and `model:NAME`. Never waits for a
+// worker, so that a busy server is not taken for a dead one. Thread-safe.
+#ifndef STYLEX_SERVER_TELEMETRY_HEALTH_H_
+#define STYLEX_SERVER_TELEMETRY_HEALTH_H_
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/mutex.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+
+namespace stylex {
+
+// State of the whole server.
+//
+//              startup       readiness     liveness
+//   kStarting  NOT_SERVING   NOT_SERVING   SERVING
+//   kServing   SERVING       SERVING*      SERVING      * while at least one model is ready
+//   kDraining  SERVING       NOT_SERVING   SERVING
+//   kBroken    SERVING       NOT_SERVING   NOT_SERVING
+enum class Lifecycle { kStarting, kServing, kDraining, kBroken };
+
+class HealthService : public grpc::health::v1::Health::CallbackService {
+ public:
+  // `service_name`: the full name of the service that readiness stands for.
+  explicit HealthService(std::string service_name);
+
+  // kDraining and kBroken are final: later calls may only go from kServing on.
+  void SetLifecycle(Lifecycle lifecycle);
+  Lifecycle lifecycle() const;
+  // Whether a model of this name is ready; makes the name known.
+  void SetModel(const std::string& name, bool ready);
+  // Ends all watches, so that grpc::Server::Shutdown does not wait for them. No new ones after it.
+  void EndWatches();
+
+  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
+                                  const grpc::health::v1::HealthCheckRequest* request,
+                                  grpc::health::v1::HealthCheckResponse* response) override;
+  grpc::ServerWriteReactor<grpc::health::v1::HealthCheckResponse>* Watch(
+      grpc::CallbackServerContext* context,
+      const grpc::health::v1::HealthCheckRequest* request) override;
+
+ private:
+  using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;
+  class Watcher;
+
+  // SERVICE_UNKNOWN for names that are not known.
+  Status StatusOf(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Notify() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Forget(Watcher* watcher);
+
+  const std::string service_name_;
+  mutable Mutex mutex_;
+  Lifecycle lifecycle_ ABSL_GUARDED_BY(mutex_) = Lifecycle::kStarting;
+  std::map<std::string, bool> models_ ABSL_GUARDED_BY(mutex_);
+  std::set<Watcher*> watchers_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_TELEMETRY_HEALTH_H_

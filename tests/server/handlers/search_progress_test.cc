@@ -1,0 +1,52 @@
+#include "server/handlers/search_progress.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "fake_clock.h"
+
+namespace stylex {
+namespace {
+
+class Collector : public StreamSink<v1::FindAttributesResponse> {
+ public:
+  void Write(v1::FindAttributesResponse) override { ADD_FAILURE() << "progress is no result"; }
+  void WriteLatest(v1::FindAttributesResponse response) override {
+    told.push_back(response.progress());
+  }
+  std::vector<v1::SearchProgress> told;
+};
+
+TEST(SearchProgressTest, TellsAtOnceAndThenNowAndAgain) {
+  FakeClock clock;
+  Collector collector;
+  SearchProgressReporter progress(&clock, &collector, 100);
+  ASSERT_EQ(collector.told.size(), 1u);
+  EXPECT_EQ(collector.told[0].done(), 0);
+  EXPECT_EQ(collector.told[0].total(), 100);
+  for (int done = 1; done <= 50; ++done) {
+    clock.Advance(absl::Milliseconds(20));
+    progress.Update(done, 100);
+  }
+  // 1 s of work: three messages more.
+  ASSERT_EQ(collector.told.size(), 4u);
+  EXPECT_EQ(collector.told[3].done(), 39);
+  EXPECT_NEAR(collector.told[3].seconds_left(), 61 * 0.020, 1e-6);
+}
+
+TEST(SearchProgressTest, PhasesAddUp) {
+  FakeClock clock;
+  Collector collector;
+  SearchProgressReporter progress(&clock, &collector, 100);
+  progress.Update(100, 100);
+  progress.NextPhase();
+  clock.Advance(absl::Seconds(1));
+  progress.Update(10, 40);
+  EXPECT_EQ(progress.done(), 110);
+  EXPECT_EQ(collector.told.back().done(), 110);
+  EXPECT_EQ(collector.told.back().total(), 140);
+}
+
+}  // namespace
+}  // namespace stylex

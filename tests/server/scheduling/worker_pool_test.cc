@@ -1,0 +1,266 @@
+#include "server/scheduling/worker_pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <future>
+#include <map>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "fake_clock.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::ElementsAre;
+
+// A job that holds its worker until it is let go.
+class Gate {
+ public:
+  Job MakeJob() {
+    return {.run =
+                [this] {
+                  started_.set_value();
+                  open_.get_future().wait();
+                },
+            .wanted = [] { return true; },
+            .drop = [] { ADD_FAILURE() << "a wanted job was dropped"; }};
+  }
+  void AwaitStart() { started_.get_future().wait(); }
+  void Open() { open_.set_value(); }
+
+ private:
+  std::promise<void> started_, open_;
+};
+
+// Appends to a list what became of it.
+struct JobRecord {
+  Mutex mutex;
+  std::vector<std::string> events;
+
+  void Add(const std::string& event) {
+    MutexLock lock(&mutex);
+    events.push_back(event);
+  }
+  Job MakeJob(const std::string& name, const std::atomic<bool>* wanted = nullptr) {
+    return {.run = [this, name] { Add("ran " + name); },
+            .wanted = [wanted] { return wanted == nullptr || *wanted; },
+            .drop = [this, name] { Add("dropped " + name); }};
+  }
+};
+
+TEST(WorkerPoolTest, RunsInOrder) {
+  JobRecord record;
+  WorkerPool pool({.workers = 1, .max_queue = 8});
+  for (const char* name : {"a", "b", "c"}) {
+    ASSERT_TRUE(pool.Submit(record.MakeJob(name)));
+  }
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("ran a", "ran b", "ran c"));
+}
+
+TEST(WorkerPoolTest, RefusesWhenTheQueueIsFull) {
+  JobRecord record;
+  Gate gate;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  EXPECT_EQ(pool.running(), 1u);
+  EXPECT_TRUE(pool.Submit(record.MakeJob("a")));
+  EXPECT_TRUE(pool.Submit(record.MakeJob("b")));
+  EXPECT_EQ(pool.waiting(), 2u);
+  EXPECT_FALSE(pool.Submit(record.MakeJob("c")));
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("ran a", "ran b"));
+}
+
+TEST(WorkerPoolTest, TellsHowLongThoseThatWaitWillTake) {
+  FakeClock clock;
+  JobRecord record;
+  Gate first, second;
+  WorkerPool pool({.workers = 1, .max_queue = 8, .clock = &clock});
+  ASSERT_TRUE(pool.Submit(first.MakeJob()));
+  first.AwaitStart();
+  ASSERT_TRUE(pool.Submit(second.MakeJob()));
+  EXPECT_EQ(pool.EstimatedWait(), absl::ZeroDuration()) << "no job was ever through";
+  clock.Advance(absl::Seconds(2));
+  first.Open();
+  second.AwaitStart();
+  EXPECT_EQ(pool.EstimatedWait(), absl::ZeroDuration()) << "nobody waits";
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(pool.Submit(record.MakeJob("a")));
+  }
+  EXPECT_EQ(pool.EstimatedWait(), absl::Seconds(6));
+  second.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+}
+
+TEST(WorkerPoolTest, DropsUnwantedJobsBeforeTheyStart) {
+  JobRecord record;
+  Gate gate;
+  std::atomic<bool> wanted = true;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  ASSERT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+  ASSERT_TRUE(pool.Submit(record.MakeJob("kept")));
+  wanted = false;
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran kept"));
+}
+
+TEST(WorkerPoolTest, AFullQueueMakesRoomByDroppingUnwantedJobs) {
+  JobRecord record;
+  Gate gate;
+  std::atomic<bool> wanted = true;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  ASSERT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+  ASSERT_TRUE(pool.Submit(record.MakeJob("first")));
+  wanted = false;
+  EXPECT_TRUE(pool.Submit(record.MakeJob("second")));
+  EXPECT_THAT(record.events, ElementsAre("dropped cancelled"));
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran first", "ran second"));
+}
+
+TEST(WorkerPoolTest, ADrainTakesNoNewJobsAndGivesUpInTime) {
+  JobRecord record;
+  Gate gate;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  ASSERT_TRUE(pool.Submit(record.MakeJob("a")));
+  EXPECT_FALSE(pool.Drain(absl::ZeroDuration()));
+  EXPECT_FALSE(pool.Submit(record.MakeJob("late")));
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("ran a"));
+}
+
+TEST(WorkerPoolTest, TheDestructorDropsWhatWaits) {
+  JobRecord record;
+  Gate gate;
+  {
+    WorkerPool pool({.workers = 1, .max_queue = 2});
+    ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+    gate.AwaitStart();
+    Job job = record.MakeJob("a");
+    job.drop = [&] {
+      record.Add("dropped a");
+      gate.Open();
+    };
+    ASSERT_TRUE(pool.Submit(std::move(job)));
+  }
+  EXPECT_THAT(record.events, ElementsAre("dropped a"));
+}
+
+TEST(WorkerPoolTest, WorkersRunSideBySide) {
+  Gate first, second;
+  WorkerPool pool({.workers = 2, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(first.MakeJob()));
+  ASSERT_TRUE(pool.Submit(second.MakeJob()));
+  first.AwaitStart();
+  second.AwaitStart();  // would hang with one worker
+  EXPECT_EQ(pool.running(), 2u);
+  first.Open();
+  second.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+}
+
+// Jobs that come one at a time leave the other threads asleep, and their caches alone.
+TEST(WorkerPoolTest, TheLastToRestWorksNext) {
+  std::map<std::thread::id, int> jobs;
+  WorkerPool pool({.workers = 8, .max_queue = 1});
+  absl::SleepFor(absl::Milliseconds(100));  // all of them are at rest
+  for (int i = 0; i < 40; ++i) {
+    std::promise<std::thread::id> ran;
+    ASSERT_TRUE(pool.Submit({.run = [&] { ran.set_value(std::this_thread::get_id()); },
+                             .wanted = [] { return true; },
+                             .drop = [] { ADD_FAILURE() << "a wanted job was dropped"; }}));
+    ++jobs[ran.get_future().get()];
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  int most = 0;
+  for (const auto& [thread, count] : jobs) {
+    most = std::max(most, count);
+  }
+  EXPECT_GE(most, 20);  // in turn it would be 5 each; now and then one is late to rest
+}
+
+TEST(WorkerPoolTest, ManyThreadsSubmitAndEveryJobHasOneEnd) {
+  std::atomic<int> ran = 0, dropped = 0, refused = 0;
+  std::atomic<bool> unwanted = false;
+  {
+    WorkerPool pool({.workers = 3, .max_queue = 4});
+    std::vector<std::thread> clients;
+    for (int t = 0; t < 4; ++t) {
+      clients.emplace_back([&, t] {
+        for (int i = 0; i < 500; ++i) {
+          const bool odd = (i + t) % 2 == 1;
+          if (!pool.Submit({.run = [&] { ++ran; },
+                            .wanted = [&, odd] { return !odd || unwanted; },
+                            .drop = [&] { ++dropped; }})) {
+            ++refused;
+          }
+        }
+      });
+    }
+    for (std::thread& client : clients) {
+      client.join();
+    }
+  }
+  EXPECT_EQ(ran + dropped + refused, 2000);
+}
+
+// What the process has computed so far.
+absl::Duration CpuTime() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
+
+TEST(WorkerPoolTest, AThreadThatStaysAwakeDoesTheNextJob) {
+  WorkerPool pool({.workers = 2, .max_queue = 8, .stay_awake = absl::Minutes(1)});
+  for (int i = 0; i < 200; ++i) {
+    std::promise<void> done;
+    ASSERT_TRUE(pool.Submit({.run = [&done] { done.set_value(); },
+                             .wanted = [] { return true; },
+                             .drop = [] { ADD_FAILURE() << "dropped"; }}));
+    ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  }
+}
+
+TEST(WorkerPoolTest, OneThreadAtMostStaysAwake) {
+  WorkerPool pool({.workers = 4, .stay_awake = absl::Minutes(1)});
+  absl::SleepFor(absl::Milliseconds(20));  // all threads have found nothing to do
+  const absl::Duration before = CpuTime();
+  absl::SleepFor(absl::Milliseconds(200));
+  EXPECT_LT(CpuTime() - before, absl::Milliseconds(250));
+}
+
+TEST(WorkerPoolTest, SleepsWhenNothingComesInTime) {
+  WorkerPool pool({.workers = 1, .stay_awake = absl::Milliseconds(20)});
+  absl::SleepFor(absl::Milliseconds(200));
+  const absl::Duration before = CpuTime();
+  absl::SleepFor(absl::Milliseconds(200));
+  EXPECT_LT(CpuTime() - before, absl::Milliseconds(20));
+}
+
+TEST(WorkerPoolTest, EndsWhileAThreadStaysAwake) {
+  const absl::Time start = absl::Now();
+  { const WorkerPool pool({.workers = 2, .stay_awake = absl::Minutes(1)}); }
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+}
+
+}  // namespace
+}  // namespace stylex

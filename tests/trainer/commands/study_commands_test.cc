@@ -1,0 +1,446 @@
+// The commands that put the method to the test, from a drawn world to a scored study, as a person
+// runs them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "explain/style_space.h"
+#include "image/codec.h"
+#include "models/checkpoint.h"
+#include "models/pixels.h"
+#include "tests/trainer/commands/trainer_process.h"
+#include "tests/trainer/data/drawn_dataset.h"
+#include "trainer/data/csv.h"
+#include "trainer/study/paper_figures.h"
+#include "trainer/study/reconstruction_figures.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Enough training, and weight on it, that images of both classes are drawn as their own, on any
+// CPU, not only by the rounding of one.
+constexpr char kConfig[] = R"({
+  "model": {"resolution": 16,
+            "generator": {"channels": [8, 8, 8], "latentSize": 8, "mappingLayers": 1},
+            "encoder": {"channels": [8, 8, 8]},
+            "discriminator": {"channels": [8, 8, 8]},
+            "classifier": {"widthMultiplier": 0.25}},
+  "classifier": {"epochs": 30, "batchSize": 16, "learningRate": 0.005},
+  "stylex": {"images": 1200, "batchSize": 4, "generatorLr": 0.006, "encoderLr": 0.006,
+             "discriminatorLr": 0.003, "weights": {"adversarial": 0.1, "l1": 5, "kl": 3}}
+})";
+
+class StudyCommandsTest : public testing::Test {
+ protected:
+  // A world and a model of it serve all tests.
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    WriteBytes(Path("config.json"), kConfig);
+    ASSERT_EQ(Run({"world", "--output", Path("world"), "--resolution", "16", "--train", "128",
+                   "--val", "32", "--rule", "background"}),
+              0)
+        << said_;
+    ASSERT_EQ(Run(With(Common("classifier", "classifier"), {"--config", Path("config.json")})), 0)
+        << said_;
+    ASSERT_EQ(Run(With(Common("stylex", "stylex"),
+                       {"--config", Path("config.json"), "--classifier", Path("classifier"),
+                        "--output", Path("models"), "--name", "tiny"})),
+              0)
+        << said_;
+    ASSERT_EQ(Run(With(Common("attributes", "attributes"),
+                       {"--images", "16", "--checkpoint", Path("models/tiny/1")})),
+              0)
+        << said_;
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+  void SetUp() override {
+    ASSERT_TRUE(std::filesystem::exists(Path("models/tiny/1/attributes.json")));
+    ASSERT_THAT(Bytes("models/tiny/1/attributes.json"), HasSubstr("meanEffect"));
+  }
+
+  static std::string Path(const std::string& name) { return folder_->path() + "/" + name; }
+  static std::string Bytes(const std::string& name) {
+    const absl::StatusOr<std::string> bytes = ReadFile(Path(name));
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+    return bytes.value_or("");
+  }
+  static std::vector<std::string> Common(const std::string& command, const std::string& work,
+                                         const std::string& data = "world") {
+    return {command,    "--data", Path(data),  "--work-dir", Path(work),
+            "--device", "cpu",    "--threads", "1"};
+  }
+  static std::vector<std::string> With(std::vector<std::string> arguments,
+                                       const std::vector<std::string>& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  static std::vector<std::string> OnModel(const std::string& command, const std::string& work,
+                                          const std::vector<std::string>& more) {
+    return With(With(Common(command, work), {"--checkpoint", Path("models/tiny/1")}), more);
+  }
+  static int Run(const std::vector<std::string>& arguments) {
+    TrainerProcess process(arguments, Path("output"));
+    const int result = process.Wait();
+    said_ = process.Output();
+    return result;
+  }
+
+  static TemporaryFolder* folder_;
+  static std::string said_;
+};
+
+TemporaryFolder* StudyCommandsTest::folder_ = nullptr;
+std::string StudyCommandsTest::said_;
+
+TEST_F(StudyCommandsTest, AStudyIsMadeAndScored) {
+  ASSERT_EQ(Run(OnModel("study", "study", {"--attributes", "2", "--questions", "2"})), 0) << said_;
+  const std::string page = Bytes("study/study/index.html");
+  EXPECT_THAT(page, HasSubstr("data-questions=\"4\""));
+  for (const std::string gif : {"q01_example1", "q01_example2", "q04_A", "q04_B"}) {
+    EXPECT_EQ(Bytes(absl::StrCat("study/study/gifs/", gif, ".gif")).substr(0, 3), "GIF");
+  }
+  EXPECT_FALSE(std::filesystem::exists(Path("study/study/key.csv"))) << "not with the questions";
+  // One participant who knows the key, one who always says A.
+  const CsvTable key = ReadCsv(Path("study/key.csv")).value();
+  ASSERT_EQ(key.rows.size(), 4);
+  const size_t answer = key.Column("answer").value();
+  std::string sheet = "Timestamp,Study,Question 1,Question 2,Question 3,Question 4\n";
+  absl::StrAppend(&sheet, "now,", key.rows[0][0], ",", key.rows[0][answer], ",",
+                  key.rows[1][answer], ",", key.rows[2][answer], ",", key.rows[3][answer], "\n");
+  absl::StrAppend(&sheet, "now,", key.rows[0][0], ",A,A,A,A\n");
+  WriteBytes(Path("answers.csv"), sheet);
+  ASSERT_EQ(Run({"study", "--score", Path("answers.csv"), "--key", Path("study/key.csv")}), 0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("0.7500 +- 0.2500"), HasSubstr("2 participants")));
+}
+
+TEST_F(StudyCommandsTest, ACheckpointsClassifierIsTakenForAnotherExplainer) {
+  ASSERT_EQ(Run(With(Common("stylex", "on"),
+                     {"--config", Path("config.json"), "--classifier", Path("models/tiny/1"),
+                      "--start-from", Path("models/tiny/1"), "--output", Path("models_on"),
+                      "--name", "tiny"})),
+            0)
+      << said_;
+  const Checkpoint first = LoadCheckpoint(Path("models/tiny/1")).value();
+  const Checkpoint second = LoadCheckpoint(Path("models_on/tiny/1")).value();
+  torch::manual_seed(1);
+  const torch::Tensor x = torch::rand({4, 3, 16, 16}) * 2 - 1;
+  EXPECT_TRUE(torch::equal(first.model.Logits(x), second.model.Logits(x)));
+  const auto& metrics = second.model.config().metrics();
+  EXPECT_TRUE(metrics.contains("classifier_accuracy"));
+  for (const auto& [name, value] : metrics) {
+    EXPECT_TRUE(name.starts_with("classifier_")) << name << " is of the other explainer";
+  }
+}
+
+TEST_F(StudyCommandsTest, AttributesAreNamedAllOrNone) {
+  const auto naming = [](const std::vector<std::string>& names) {
+    return With({"name", "--checkpoint", Path("models/tiny/1")}, names);
+  };
+  const auto read = [] { return LoadCheckpoint(Path("models/tiny/1")).value(); };
+  const v1::Attribute first = read().attributes->classes(0).attributes(0);
+  const std::string spelled =
+      absl::StrCat(first.index(), first.direction() == v1::DIRECTION_TO_MIN ? ":min" : ":max");
+  ASSERT_EQ(Run(naming({spelled + "=bröad = leaf"})), 0) << said_;
+  EXPECT_EQ(read().attributes->classes(0).attributes(0).name(), "bröad = leaf");
+  EXPECT_THAT(Bytes("models/tiny/1/README.md"), HasSubstr("bröad = leaf"));
+  for (const std::string& wrong : std::initializer_list<std::string>{
+           spelled, spelled + "=two\nlines", spelled + "=a|b", spelled + "=\xff",
+           spelled + "=" + std::string(65, 'a'), std::string("first:max=a"), std::string("1:up=a"),
+           std::string("9999:max=a")}) {
+    EXPECT_EQ(Run(naming({spelled + "=other", wrong})), 1) << wrong;
+    EXPECT_THAT(said_, HasSubstr("stylex-train: ")) << wrong;
+  }
+  EXPECT_EQ(read().attributes->classes(0).attributes(0).name(), "bröad = leaf");
+  ASSERT_EQ(Run(naming({spelled + "="})), 0) << said_;
+  EXPECT_EQ(read().attributes->classes(0).attributes(0).name(), "");
+}
+
+TEST_F(StudyCommandsTest, TruthIsMeasured) {
+  ASSERT_EQ(Run(OnModel("truth", "truth", {"--images", "8", "--top", "3"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("class no"), HasSubstr("class yes"), HasSubstr("recall")));
+  const auto truth = nlohmann::json::parse(Bytes("truth/truth.json"));
+  EXPECT_EQ(truth.at("images"), 8);
+  EXPECT_EQ(truth.at("factors").size(), 10);
+  EXPECT_EQ(truth.at("factors")[8].at("name"), "background");
+  EXPECT_EQ(truth.at("factors")[8].at("sign"), 1);
+  ASSERT_EQ(truth.at("classes").size(), 2);
+  for (const auto& of_class : truth.at("classes")) {
+    EXPECT_LE(of_class.at("attributes").size(), 3);
+    EXPECT_EQ(of_class.at("true_effect").size(), 10);
+  }
+}
+
+TEST_F(StudyCommandsTest, FiguresAreDrawn) {
+  ASSERT_EQ(Run(OnModel("figures", "figures",
+                        {"--photographs", "5", "--examples", "2", "--attributes", "1"})),
+            0)
+      << said_;
+  const Bitmap photographs = DecodeImage(Bytes("figures/reconstructions.png"), {}).value();
+  EXPECT_EQ(photographs.width, 6 + 5 * (80 + 6))
+      << "five columns of 16 pixels, five times as large";
+  const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
+  int drawn = 0;
+  for (const v1::ClassAttributes& entry : checkpoint.attributes->classes()) {
+    if (entry.attributes().empty()) {
+      continue;
+    }
+    ++drawn;
+    const std::string png = Bytes(absl::StrCat("figures/attributes-", entry.class_id(), ".png"));
+    EXPECT_THAT(png, HasSubstr("Synthetic image"));
+    const Bitmap attributes = DecodeImage(png, {}).value();
+    EXPECT_EQ(attributes.width, 6 + 2 * 3 * (80 + 6) + 18);
+  }
+  EXPECT_GE(drawn, 1);
+}
+
+// What the tiles show is what the model draws for the moved styles.
+TEST_F(StudyCommandsTest, AnAttributesTilesAreItsMoves) {
+  const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
+  const Stylex& model = checkpoint.model;
+  const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
+  const v1::ClassAttributes& entry = checkpoint.attributes->classes(0);
+  torch::manual_seed(7);
+  const torch::NoGradGuard no_grad;
+  const StyleVectors styles = model.StylesOfImages(torch::rand({1, 3, 16, 16}) * 2 - 1);
+  const Bitmap drawn = DrawAttributes(model, styles, ranges, entry, 1, 1);
+  const Coordinate raising = ToCoordinate(entry.attributes(0));
+  for (int column = 0; column < 3; ++column) {
+    const Move move{{raising.index, column / 2}, 1};
+    const StyleVectors moved = column == 1 ? styles : ApplyMoves(styles, ranges, {&move, 1});
+    const Bitmap expected = TensorToBitmap(model.Synthesize(moved));
+    const int x0 = 6 + column * (80 + 6), y0 = 6 + 12 + 6 + 2 * 12;
+    for (int y = 0; y < 16; ++y) {
+      for (int x = 0; x < 16; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          ASSERT_EQ(drawn.pixel(x0 + 5 * x + 2, y0 + 5 * y + 2)[c], expected.pixel(x, y)[c])
+              << "column " << column << " at " << x << ", " << y;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
+  ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "heldout"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("| Wu et al. |"), HasSubstr("| AttFind |"),
+                           HasSubstr("of 32 images")));
+  const auto held_out = nlohmann::json::parse(Bytes("protocols/heldout.json"));
+  EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
+  ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "table2"})), 0) << said_;
+  EXPECT_THAT(said_, HasSubstr("(+- "));
+  const auto table2 = nlohmann::json::parse(Bytes("protocols/table2.json"));
+  EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
+  EXPECT_EQ(Bytes("protocols/table2.md"), said_.substr(said_.find("| ")));
+}
+
+TEST_F(StudyCommandsTest, CounterfactualsAreMeasuredAndShownToOthers) {
+  ASSERT_EQ(Run(OnModel("evaluate", "quality",
+                        {"--protocol", "counterfactuals", "--flip-images", "6", "--oracle",
+                         Path("classifier")})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("of 6 images"), HasSubstr("another classifier")));
+  const auto quality = nlohmann::json::parse(Bytes("quality/counterfactuals.json"));
+  EXPECT_EQ(quality.at("images"), 6);
+  // The oracle is the explained classifier itself: it agrees everywhere, and every counterfactual
+  // convinces it while no reconstruction did.
+  const auto& oracle = quality.at("oracles").at(0);
+  EXPECT_EQ(oracle.at("agreeing"), 6);
+  EXPECT_EQ(oracle.at("convinced"), quality.at("found"));
+  EXPECT_EQ(oracle.at("by_the_image"), 0);
+  if (quality.at("found") > 0) {
+    const auto& figures = quality.at("counterfactuals");
+    EXPECT_GE(figures.at("attributes").at("median"), 1);
+    EXPECT_GT(figures.at("gain").at("mean"), 0);
+    EXPECT_LE(figures.at("changed_area").at("mean"), 1);
+  }
+  ASSERT_EQ(Run(OnModel("evaluate", "quality",
+                        {"--protocol", "heldout", "--lists-only", "--oracle", Path("classifier")})),
+            0)
+      << said_;
+  const auto held_out = nlohmann::json::parse(Bytes("quality/heldout.json"));
+  EXPECT_EQ(held_out.at("oracles").at(0).at("agreeing"), held_out.at("images"));
+  EXPECT_EQ(held_out.at("oracles").at(0).at("convinced"), held_out.at("flips"));
+  EXPECT_FALSE(held_out.at("flips").contains("joint"));
+  EXPECT_EQ(Run(OnModel("evaluate", "quality", {"--protocol", "table2", "--oracle", "x"})), 1);
+  EXPECT_THAT(said_, HasSubstr("counterfactuals or heldout"));
+  EXPECT_EQ(Run(OnModel("evaluate", "quality", {"--protocol", "table2", "--lists-only"})), 1);
+  EXPECT_THAT(said_, HasSubstr("--lists-only is for --protocol heldout"));
+  EXPECT_EQ(Run(OnModel("evaluate", "quality",
+                        {"--protocol", "counterfactuals", "--oracle", Path("nowhere")})),
+            1);
+  EXPECT_THAT(said_, HasSubstr(Path("nowhere")));
+}
+
+TEST_F(StudyCommandsTest, ComponentsOfTheLatentAreSearchedInsteadOfChannels) {
+  ASSERT_EQ(Run(OnModel("components", "components",
+                        {"--components", "4", "--output", Path("models"), "--name", "turned"})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("4 components"), HasSubstr("excess kurtosis")));
+  const auto plain = LoadCheckpoint(Path("models/tiny/1"));
+  const auto turned = LoadCheckpoint(Path("models/turned/1"));
+  ASSERT_TRUE(plain.ok() && turned.ok()) << turned.status();
+  EXPECT_FALSE(turned->attributes.has_value());
+  EXPECT_EQ(turned->model.layout().num_conv(), 4);
+  // The reconstructions are the same, whatever the coordinates.
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor images = torch::rand({3, 3, 16, 16}) * 2 - 1;
+  const torch::Tensor before = plain->model.Synthesize(plain->model.StylesOfImages(images));
+  const torch::Tensor after = turned->model.Synthesize(turned->model.StylesOfImages(images));
+  EXPECT_LT((after - before).abs().max().item<double>(), 1e-3);
+
+  const auto on_turned = [&](const std::string& command, const std::vector<std::string>& more) {
+    return Run(
+        With(With(Common(command, "turned-" + command), {"--checkpoint", Path("models/turned/1")}),
+             more));
+  };
+  ASSERT_EQ(on_turned("attributes", {"--images", "16"}), 0) << said_;
+  ASSERT_EQ(on_turned("evaluate", {"--flip-images", "8"}), 0) << said_;
+  ASSERT_EQ(on_turned("truth", {"--images", "8"}), 0) << said_;
+  EXPECT_THAT(Bytes("models/turned/1/README.md"), HasSubstr("4 independent directions"));
+  EXPECT_NE(Run(OnModel("components", "components",
+                        {"--components", "9", "--output", Path("models"), "--name", "turned"})),
+            0);
+  EXPECT_THAT(said_, HasSubstr("vary along"));
+}
+
+TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(Path("world/train"))) {
+    if (entry.is_regular_file()) {
+      WriteBytes(Path("bare/" + entry.path().filename().string()),
+                 ReadFile(entry.path().string()).value());
+    }
+  }
+  const std::vector<std::string> train =
+      With(Common("stylex", "bare_work", "bare"), {"--classifier", Path("classifier"), "--output",
+                                                   Path("models"), "--name", "bare", "--config"});
+  EXPECT_EQ(Run(With(train, {Path("config.json")})), 1);
+  EXPECT_THAT(said_, HasSubstr("data.labels"));
+  std::string config = kConfig;
+  config.insert(1, "\"data\": {\"labels\": [\"no\", \"yes\"]},");
+  WriteBytes(Path("labels.json"), config);
+  EXPECT_EQ(
+      Run(With(Common("classifier", "no_classifier", "bare"), {"--config", Path("labels.json")})),
+      1);
+  EXPECT_THAT(said_, HasSubstr("no labels"));
+  ASSERT_EQ(Run(With(train, {Path("labels.json")})), 0) << said_;
+  const std::vector<std::string> checkpoint = {"--checkpoint", Path("models/bare/1")};
+  ASSERT_EQ(
+      Run(With(With(Common("attributes", "bare_work", "bare"), checkpoint), {"--images", "8"})), 0)
+      << said_;
+  ASSERT_EQ(
+      Run(With(With(Common("evaluate", "bare_work", "bare"), checkpoint), {"--flip-images", "2"})),
+      0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("agreement"), Not(HasSubstr("classifier accuracy"))));
+}
+
+TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
+  ASSERT_EQ(Run(With(Common("stylegan2", "plain"),
+                     {"--config", Path("config.json"), "--classifier", Path("classifier"),
+                      "--output", Path("models"), "--name", "plain"})),
+            0)
+      << said_;
+  const std::string checkpoint = Path("models/plain/1");
+  const auto on_plain = [&](const std::string& command, const std::string& work,
+                            const std::vector<std::string>& more) {
+    return With(With(Common(command, work), {"--checkpoint", checkpoint}), more);
+  };
+  EXPECT_FALSE(LoadCheckpoint(checkpoint).value().model.has_encoder());
+  EXPECT_THAT(Bytes("models/plain/1/README.md"), HasSubstr("A plain StyleGAN2"));
+  EXPECT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout"})), 1);
+  EXPECT_THAT(said_, HasSubstr("stylex-train attributes"));
+  ASSERT_EQ(Run(on_plain("attributes", "on_plain", {"--images", "16"})), 0) << said_;
+  const auto index = nlohmann::json::parse(Bytes("models/plain/1/attributes.json"));
+  EXPECT_EQ(index.at("searchImages"), 16);
+  EXPECT_EQ(index.at("rangeImages"), 128) << "as many as the training split has";
+
+  ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout", "--flip-images", "12"})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("StyleGAN2: images drawn from z"), HasSubstr("| AttFind |"),
+                           HasSubstr("| Wu et al. |"), Not(HasSubstr("photograph:"))));
+  const auto held_out = nlohmann::json::parse(Bytes("on_plain/heldout.json"));
+  EXPECT_EQ(held_out.at("system"), "stylegan2");
+  EXPECT_EQ(held_out.at("images"), 12);
+  EXPECT_FALSE(held_out.contains("reconstruction_flips"));
+  EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
+  ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "table2", "--flip-images", "9"})),
+            0)
+      << said_;
+  const auto table2 = nlohmann::json::parse(Bytes("on_plain/table2.json"));
+  EXPECT_EQ(table2.at("system"), "stylegan2");
+  EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
+
+  // What needs photographs says so.
+  for (const std::vector<std::string>& refused :
+       {on_plain("evaluate", "on_plain", {}), on_plain("figures", "on_plain", {}),
+        on_plain("study", "on_plain", {}), on_plain("truth", "on_plain", {}),
+        on_plain("evaluate", "on_plain", {"--protocol", "counterfactuals"})}) {
+    EXPECT_EQ(Run(refused), 1) << refused[0];
+    EXPECT_THAT(said_, AllOf(HasSubstr(checkpoint), HasSubstr("has no encoder")));
+  }
+}
+
+// Labels by a coin are labels shuffled: whoever learned anything is as right as one who guesses.
+TEST_F(StudyCommandsTest, WhereLabelsAreNoiseThereIsNothingToExplain) {
+  ASSERT_EQ(Run({"world", "--output", Path("coin"), "--resolution", "16", "--train", "8", "--val",
+                 "40", "--rule", "none"}),
+            0)
+      << said_;
+  ASSERT_EQ(Run(With(Common("evaluate", "null", "coin"),
+                     {"--checkpoint", Path("models/tiny/1"), "--flip-images", "2"})),
+            0)
+      << said_;
+  EXPECT_THAT(said_, HasSubstr("there is nothing to explain"));
+  const auto metrics = nlohmann::json::parse(Bytes("null/evaluation.json"));
+  EXPECT_EQ(metrics.at("nothing_to_explain"), 1);
+  EXPECT_GE(metrics.at("constant_accuracy"), 0.5);
+}
+
+TEST(NullCheckTest, AnAccuracyThatAConstantCouldHaveExplainsNothing) {
+  ReconstructionFigures figures;
+  figures.images = 1000;
+  EXPECT_FALSE(NothingToExplain(figures)) << "no labels, no verdict";
+  figures.constant_accuracy = 0.5;
+  figures.classifier_accuracy = 0.9;
+  EXPECT_FALSE(NothingToExplain(figures));
+  figures.classifier_accuracy = 0.52;  // Wilson: [0.489, 0.551]
+  EXPECT_TRUE(NothingToExplain(figures));
+  figures.classifier_accuracy = 0.54;  // Wilson: [0.509, 0.571]
+  EXPECT_FALSE(NothingToExplain(figures));
+  figures.constant_accuracy = 0.9;  // nine of ten images are of one class
+  EXPECT_TRUE(NothingToExplain(figures));
+}
+
+TEST_F(StudyCommandsTest, FaultsAreNamed) {
+  EXPECT_EQ(Run({"study", "--score", Path("answers.csv")}), 1);
+  EXPECT_THAT(said_, HasSubstr("--key"));
+  EXPECT_EQ(Run(Common("study", "study")), 1);
+  EXPECT_THAT(said_, HasSubstr("--checkpoint"));
+  EXPECT_EQ(Run(OnModel("study", "study", {"--target", "perhaps"})), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("\"perhaps\""), HasSubstr("no, yes")));
+  EXPECT_EQ(Run({"world", "--output", Path("world")}), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr(Path("world")), HasSubstr("already")));
+  DrawTwoClasses(Path("ordinary"), 4, 4);
+  EXPECT_EQ(
+      Run(With(Common("truth", "truth", "ordinary"), {"--checkpoint", Path("models/tiny/1")})), 1);
+  EXPECT_THAT(said_, HasSubstr("world.json"));
+}
+
+}  // namespace
+}  // namespace stylex

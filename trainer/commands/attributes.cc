@@ -1,0 +1,318 @@
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "explain/attfind.h"
+#include "explain/screening.h"
+#include "models/checkpoint.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/version_directory.h"
+#include "trainer/commands/commands.h"
+#include "trainer/commands/opening.h"
+#include "trainer/data/batch_loader.h"
+#include "trainer/data/encoded_images.h"
+#include "trainer/training/model_card.h"
+#include "trainer/training/training_state.h"
+#include "trainer/work_directory.h"
+
+namespace stylex {
+namespace {
+
+constexpr int64_t kEncodeBatch = 128;
+constexpr int64_t kSaveImages = 8;  // searched between two saved states
+constexpr char kStateFile[] = "attributes_state";
+// What z's of a model without encoder are for, see SeedFor.
+constexpr uint64_t kRangeLatents = 81;
+constexpr uint64_t kSearchLatents = 82;
+
+// Ranges over images that a model without encoder draws.
+StyleRanges RangesOverSamples(const Stylex& model, int64_t count, uint64_t seed, Run* run) {
+  StyleRangeAccumulator accumulator;
+  run->StartProgress("style ranges", 0, count);
+  for (int64_t start = 0; start < count; start += kEncodeBatch) {
+    const int64_t n = std::min(kEncodeBatch, count - start);
+    const uint64_t batch_seed = SeedFor(seed, static_cast<uint64_t>(start), kRangeLatents);
+    accumulator.Add(SampleStyles(model, n, batch_seed).conv);
+    run->Progress(start + n, "");
+  }
+  run->EndProgress();
+  return accumulator.Finish();
+}
+
+// Ranges over the training split; `limit` 0: every image. Without an encoder, over as many images
+// of the model's own.
+absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Dataset& dataset,
+                                               int64_t limit, uint64_t seed, Run* run) {
+  if (!model.has_encoder()) {
+    return RangesOverSamples(model, limit > 0 ? limit : dataset.size(Split::kTrain), seed, run);
+  }
+  StyleRangeAccumulator accumulator;
+  STYLEX_RETURN_IF_ERROR(ForEachTrainingLatent(
+      model, dataset, limit, "style ranges", run,
+      [&](const torch::Tensor& w) { accumulator.Add(model.Styles(w).conv); }));
+  return accumulator.Finish();
+}
+
+// Training images in an order of the seed's, so that every class has its share; without an encoder,
+// images of the model's own.
+absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& dataset,
+                                          int64_t count, uint64_t seed, Run* run) {
+  if (!model.has_encoder()) {
+    return SampleStyles(model, count, SeedFor(seed, 0, kSearchLatents));
+  }
+  BatchLoaderOptions loading;
+  loading.batch_size = std::min(count, dataset.size(Split::kTrain));
+  loading.seed = seed;
+  loading.ahead = 1;
+  BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });
+  STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader.Next());
+  std::vector<StyleVectors> parts;
+  for (const torch::Tensor& part : batch.images.split(kEncodeBatch)) {
+    parts.push_back(model.StylesOfImages(part));
+  }
+  return StyleVectors::Concatenate(parts);
+}
+
+// What a search has found so far, in a file, so that a killed run goes on where it was.
+class SearchState {
+ public:
+  SearchState(const Stylex& model, const StyleVectors& styles, const std::string& fingerprint) {
+    const int64_t images = styles.conv.size(0), size = styles.conv.size(1);
+    effects_ = {torch::zeros({images, model.num_classes()}),
+                torch::zeros({images, 2, size, model.num_classes()})};
+    for (torch::Tensor* tensor : {&ranges_.min, &ranges_.max, &ranges_.mean, &ranges_.std}) {
+      *tensor = torch::zeros({size});
+    }
+    state_.tensors = {{"min", ranges_.min}, {"max", ranges_.max},    {"mean", ranges_.mean},
+                      {"std", ranges_.std}, {"base", effects_.base}, {"effect", effects_.effect}};
+    state_.counters = {{"range_images", 0}, {"searched", 0}};
+    state_.fingerprint = fingerprint;
+  }
+
+  // Starts over where the file is of another search.
+  absl::Status Load(Run* run) {
+    const absl::Status status = LoadTrainingState(run->Path(kStateFile), &state_);
+    if (absl::IsFailedPrecondition(status)) {
+      run->Warn(absl::StrCat(status.message(), "; starting over"));
+      return absl::OkStatus();
+    }
+    ranges_.images = state_.counters["range_images"];
+    return absl::IsNotFound(status) ? absl::OkStatus() : status;
+  }
+  absl::Status Save(const Run& run) const {
+    return SaveTrainingState(state_, run.Path(kStateFile));
+  }
+
+  const StyleRanges& ranges() const { return ranges_; }
+  void SetRanges(const StyleRanges& ranges) {
+    ranges_.min.copy_(ranges.min);
+    ranges_.max.copy_(ranges.max);
+    ranges_.mean.copy_(ranges.mean);
+    ranges_.std.copy_(ranges.std);
+    ranges_.images = state_.counters["range_images"] = ranges.images;
+  }
+  const StyleEffects& effects() const { return effects_; }
+  int64_t searched() const { return state_.counters.at("searched"); }
+  void Add(const StyleEffects& part) {
+    const int64_t length = part.base.size(0);
+    effects_.base.narrow(0, searched(), length).copy_(part.base);
+    effects_.effect.narrow(0, searched(), length).copy_(part.effect);
+    state_.counters["searched"] += length;
+  }
+
+ private:
+  StyleRanges ranges_;
+  StyleEffects effects_;
+  TrainingState state_;  // its tensors are the ones above
+};
+
+// Fills in what `state` lacks, saving as it goes.
+absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double shift, Run* run,
+                         SearchState* state) {
+  EffectOptions search;
+  search.shift = shift;
+  const int64_t images = styles.conv.size(0), moves = 2 * state->ranges().size();
+  run->StartProgress("attributes", state->searched() * moves, images * moves);
+  while (state->searched() < images) {
+    const int64_t start = state->searched();
+    search.progress = [&](int64_t done, int64_t) { run->Progress(start * moves + done, ""); };
+    STYLEX_ASSIGN_OR_RETURN(
+        const StyleEffects part,
+        ComputeEffects(model, styles.Narrow(start, std::min(kSaveImages, images - start)),
+                       state->ranges(), search));
+    state->Add(part);
+    STYLEX_RETURN_IF_ERROR(state->Save(*run));
+  }
+  run->EndProgress();
+  return absl::OkStatus();
+}
+
+// Everything that the effects depend on.
+std::string Fingerprint(const v1::ModelConfig& config, const CommonOptions& common,
+                        const AttributesOptions& options) {
+  std::string text =
+      absl::StrCat("seed ", common.seed, " images ", options.images, " ranges ",
+                   options.range_images, " shift ", options.shift, " data ", common.data);
+  for (const v1::FileHash& file : config.files()) {
+    if (file.name() != kAttributesFile) {
+      absl::StrAppend(&text, " ", file.ShortDebugString());
+    }
+  }
+  return text;
+}
+
+v1::Attribute ToAttribute(const SelectedAttribute& selected, const StyleLayout& layout) {
+  v1::Attribute attribute;
+  const int64_t index = selected.coordinate.index;
+  attribute.set_index(static_cast<int>(index));
+  attribute.set_layer(static_cast<int>(layout.LayerOf(index)));
+  attribute.set_channel(static_cast<int>(layout.ChannelOf(index)));
+  attribute.set_direction(ToProto(selected.coordinate.direction));
+  attribute.set_mean_effect(selected.mean_effect);
+  attribute.set_flip_rate(selected.flip_rate);
+  return attribute;
+}
+
+// The images that are not decided as `target` already.
+torch::Tensor Others(const torch::Tensor& base, int64_t target) {
+  return base.argmax(1).ne(target).nonzero().squeeze(1);
+}
+
+absl::StatusOr<std::vector<SelectedAttribute>> SelectFrom(const StyleEffects& effects,
+                                                          const Stylex& model,
+                                                          const StyleVectors& styles,
+                                                          const StyleRanges& ranges, int64_t target,
+                                                          const AttributesOptions& options) {
+  const torch::Tensor others = Others(effects.base, target);
+  const StyleEffects part{effects.base.index_select(0, others),
+                          effects.effect.index_select(0, others)};
+  if (options.subset) {
+    SubsetOptions subset;
+    subset.max_attributes = options.max_attributes;
+    subset.shift = options.shift;
+    return SelectAttributesJointly(model, styles.Select(others.to(styles.conv.device())), ranges,
+                                   part, target, subset);
+  }
+  SelectionOptions independent;
+  independent.max_attributes = options.max_attributes;
+  independent.explained_at = options.explained_at;
+  return SelectAttributes(part, target, independent);
+}
+
+absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
+    const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+    const torch::Tensor& base, int64_t target, const CommonOptions& common,
+    const AttributesOptions& options, Run* run) {
+  const torch::Tensor others = Others(base, target).to(styles.conv.device());
+  if (others.numel() == 0) {
+    return std::vector<SelectedAttribute>{};
+  }
+  ScreeningOptions screening;
+  screening.max_attributes = options.max_attributes;
+  screening.shift = options.shift;
+  screening.explained_at = options.explained_at;
+  screening.seed = common.seed;
+  const std::string label = model.config().labels(static_cast<int>(target));
+  run->StartProgress(absl::StrCat("attributes of ", label, ", %"), 0, 100);
+  screening.progress = [run](int64_t done, int64_t total) {  // of an estimate, which changes
+    run->Progress(100 * done / std::max<int64_t>(total, 1), "");
+  };
+  STYLEX_ASSIGN_OR_RETURN(
+      ScreenedSelection found,
+      SelectAttributesScreened(model, styles.Select(others), ranges, target, screening));
+  run->EndProgress();
+  STYLEX_RETURN_IF_ERROR(
+      run->Log("screened_search", target,
+               {{"confidence", found.confidence},
+                {"classifier_calls", static_cast<double>(found.classifier_calls)},
+                {"audited", static_cast<double>(found.audited)},
+                {"audit_misses", static_cast<double>(found.audit_misses)}}));
+  return std::move(found.attributes);
+}
+
+void DropWeak(double least_effect, std::vector<SelectedAttribute>* selected) {
+  double strongest = 0;
+  for (const SelectedAttribute& attribute : *selected) {
+    strongest = std::max(strongest, attribute.mean_effect);
+  }
+  std::erase_if(*selected, [&](const SelectedAttribute& attribute) {
+    return attribute.mean_effect < least_effect * strongest;
+  });
+}
+
+v1::ClassAttributes ToClass(const std::vector<SelectedAttribute>& selected, int64_t target,
+                            const torch::Tensor& base, const StyleLayout& layout) {
+  v1::ClassAttributes result;
+  result.set_class_id(static_cast<int>(target));
+  result.set_images(static_cast<int>(Others(base, target).size(0)));
+  for (const SelectedAttribute& attribute : selected) {
+    *result.add_attributes() = ToAttribute(attribute, layout);
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options) {
+  torch::NoGradGuard no_grad;
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                          OpenCheckpoint(common, options.checkpoint, Encoding::kOptional));
+  const Stylex& model = checkpoint.model;
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                          OpenDataOf(model.config(), common.data));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
+                          Run::Open(common.work_directory, kStateFile, /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,
+                          SearchStyles(model, *dataset, options.images, common.seed, run.get()));
+  SearchState state(model, styles, Fingerprint(model.config(), common, options));
+  STYLEX_RETURN_IF_ERROR(state.Load(run.get()));
+  if (state.ranges().images == 0) {
+    STYLEX_ASSIGN_OR_RETURN(
+        const StyleRanges over_training,
+        RangesOverTraining(model, *dataset, options.range_images, common.seed, run.get()));
+    state.SetRanges(over_training);
+    STYLEX_RETURN_IF_ERROR(state.Save(*run));
+  }
+  const StyleRanges& ranges = state.ranges();
+  torch::Tensor base;
+  if (options.screened) {
+    base = LogitsOfEach(model, styles);
+  } else {
+    STYLEX_RETURN_IF_ERROR(FindEffects(model, styles, options.shift, run.get(), &state));
+    base = state.effects().base;
+  }
+  v1::AttributeIndex index;
+  index.set_schema_version(1);
+  index.set_search_images(static_cast<int>(styles.conv.size(0)));
+  index.set_shift(options.shift);
+  index.set_strategy(options.subset ? v1::STRATEGY_SUBSET : v1::STRATEGY_INDEPENDENT);
+  RangesToIndex(ranges, &index);
+  index.set_range_images(static_cast<int>(ranges.images));
+  for (int64_t target = 0; target < model.num_classes(); ++target) {
+    STYLEX_ASSIGN_OR_RETURN(
+        std::vector<SelectedAttribute> selected,
+        options.screened
+            ? SelectScreened(model, styles, ranges, base, target, common, options, run.get())
+            : SelectFrom(state.effects(), model, styles, ranges, target, options));
+    DropWeak(options.least_effect, &selected);
+    *index.add_classes() = ToClass(selected, target, base, model.layout());
+  }
+  v1::ModelConfig config = model.config();
+  config.mutable_provenance()->add_commands(common.command_line);
+  STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(index));
+  STYLEX_RETURN_IF_ERROR(UpdateVersion(
+      options.checkpoint, config,
+      {{kAttributesFile, json}, {kCardFile, RenewedModelCard(options.checkpoint, config, index)}}));
+  std::filesystem::remove(run->Path(kStateFile));
+  std::printf("wrote %s/%s\n", options.checkpoint.c_str(), kAttributesFile);
+  return absl::OkStatus();
+}
+
+}  // namespace stylex

@@ -1,0 +1,277 @@
+#include "trainer/commands/command_line.h"
+
+#include <torch/types.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/heap.h"
+#include "explain/components.h"
+#include "trainer/commands/commands.h"
+#include "trainer/commands/study_options.h"
+
+namespace stylex {
+namespace {
+
+void AddConfig(CLI::App* command, CommonOptions* options) {
+  command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
+  command->add_option("--preset", options->preset,
+                      "default (recommended) or seed (the replication study's choices)");
+}
+
+void AddOutput(CLI::App* command, OutputOptions* options) {
+  command->add_option("--output", options->root, "model repository the checkpoint goes to")
+      ->required();
+  command->add_option("--name", options->name, "name of the model")->required();
+  command->add_option("--version", options->version, "version; 0: the next free one")
+      ->capture_default_str();
+  command->add_flag("--replace", options->replace, "replace that version if it is there");
+}
+
+// What `stylex` and `stylegan2` share.
+void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* options,
+                 OutputOptions* output) {
+  AddCommonOptions(command, common);
+  AddConfig(command, common);
+  AddOutput(command, output);
+  command
+      ->add_option(
+          "--classifier", options->classifier,
+          "work directory of `stylex-train classifier`, a checkpoint's version directory (its "
+          "classifier), or a TorchScript file (.pt)")
+      ->required();
+  command->add_flag("--export-only", options->export_only,
+                    "write a checkpoint from the run's saved state, train no further");
+}
+
+void AddAttributes(CLI::App* command, AttributesOptions* options) {
+  command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  command
+      ->add_option("--images", options->images,
+                   "training images that are searched; of a StyleGAN2, images of z's")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--range-images", options->range_images,
+                   "training images the coordinates' ranges are taken over; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--max-attributes", options->max_attributes, "kept for each class")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command->add_option("--shift", options->shift, "1: to the extreme")->capture_default_str();
+  command
+      ->add_option("--explained-at", options->explained_at,
+                   "logits after which an image counts as explained; 0: never")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--least-effect", options->least_effect,
+          "attributes that raise their class by less than this share of what its strongest "
+          "does are left out; 0: none are")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  CLI::Option* subset =
+      command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
+  command
+      ->add_flag("--screened", options->screened,
+                 "evaluate only the moves that gradients do not rule out, some 20 times fewer; a "
+                 "killed search begins anew")
+      ->excludes(subset);
+}
+
+void AddComponents(CLI::App* command, ComponentsOptions* options) {
+  command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  command->add_option("--images", options->images, "training images; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  CLI::Option* count =
+      command->add_option("--components", options->count, "how many; default: as --variance says")
+          ->check(CLI::Range(int64_t{1}, kMaxComponents));
+  command
+      ->add_option("--variance", options->variance,
+                   "share of the latents' variance that the components have together")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0))
+      ->excludes(count);
+}
+
+int ExitCode(const absl::Status& status) {
+  if (status.ok()) {
+    return 0;
+  }
+  std::fprintf(stderr, "stylex-train: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
+               std::string(status.message()).c_str());
+  return 1;
+}
+
+std::string CommandLine(int argc, char** argv) {
+  std::string line = "stylex-train";
+  for (int i = 1; i < argc; ++i) {
+    line += std::string(" ") + argv[i];
+  }
+  return line;
+}
+
+}  // namespace
+
+void AddCommonOptions(CLI::App* command, CommonOptions* options) {
+  command
+      ->add_option("--data", options->data,
+                   "folder with train/CLASS/* and val/CLASS/*, IDX files, CELEBA:ATTRIBUTE, or a "
+                   "folder of unlabelled images")
+      ->required();
+  command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
+      ->required();
+  command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
+  command->add_flag("--resume", options->resume, "go on with the run in --work-dir");
+  command->add_option("--device", options->device, "auto, cpu or cuda[:N]")->capture_default_str();
+  command->add_option("--threads", options->threads, "CPU threads; 0: all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+}
+
+int TrainMain(int argc, char** argv) {
+  KeepFreedMemory();
+  CLI::App app{
+      "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
+  app.require_subcommand(1);
+  CommonOptions common;
+  common.command_line = CommandLine(argc, argv);
+  OutputOptions output;
+  std::function<absl::Status()> run;
+
+  CLI::App* classifier =
+      app.add_subcommand("classifier", "train MobileNetV2 on the data's classes");
+  AddCommonOptions(classifier, &common);
+  AddConfig(classifier, &common);
+  classifier->callback([&] { run = [&] { return ClassifierCommand(common); }; });
+
+  StylexOptions stylex_options;
+  CLI::App* stylex =
+      app.add_subcommand("stylex", "train generator and encoder around a classifier");
+  AddTraining(stylex, &common, &stylex_options, &output);
+  stylex->add_option(
+      "--start-from", stylex_options.start_from,
+      "version folder whose networks the run begins with: of the same resolution, or "
+      "of a smaller one with the same channels as far as it goes");
+  stylex->add_option("--lpips-weights", stylex_options.lpips_weights,
+                     "safetensors file with the trunk and the heads of LPIPS (AlexNet, VGG16 or "
+                     "SqueezeNet 1.1): the perceptual loss, instead of the classifier's features");
+  stylex->callback([&] { run = [&] { return StylexCommand(common, stylex_options, output); }; });
+
+  CLI::App* stylegan2 = app.add_subcommand(
+      "stylegan2",
+      "train the generator alone, without encoder and classifier losses: what StylEx is compared "
+      "with, by `attributes` and `evaluate --protocol`; it cannot be served");
+  AddTraining(stylegan2, &common, &stylex_options, &output);
+  stylegan2->callback(
+      [&] { run = [&] { return StyleGan2Command(common, stylex_options, output); }; });
+
+  AttributesOptions attributes_options;
+  CLI::App* attributes = app.add_subcommand(
+      "attributes",
+      "find the attributes of every class (AttFind) and write them into a checkpoint");
+  AddCommonOptions(attributes, &common);
+  AddAttributes(attributes, &attributes_options);
+  attributes->callback(
+      [&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
+
+  ComponentsOptions components_options;
+  CLI::App* components = app.add_subcommand(
+      "components",
+      "make independent directions of the latent the style coordinates of a new checkpoint, "
+      "instead of the convolutions' channels");
+  AddCommonOptions(components, &common);
+  AddComponents(components, &components_options);
+  AddOutput(components, &output);
+  components->callback(
+      [&] { run = [&] { return ComponentsCommand(common, components_options, output); }; });
+
+  NameOptions name_options;
+  CLI::App* name = app.add_subcommand(
+      "name", "write people's words for attributes into a checkpoint, where clients read them");
+  name->add_option("--checkpoint", name_options.checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  name->add_option(
+          "NAMES", name_options.names,
+          "INDEX:min=NAME or INDEX:max=NAME, whatever the class; an empty NAME takes it away")
+      ->required();
+  name->callback([&] { run = [&] { return NameCommand(common, name_options); }; });
+
+  EvaluateOptions evaluate_options;
+  CLI::App* evaluate = app.add_subcommand(
+      "evaluate", "measure a checkpoint on the validation split and write the figures into it");
+  AddCommonOptions(evaluate, &common);
+  evaluate->add_option("--checkpoint", evaluate_options.checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  evaluate
+      ->add_option("--flip-images", evaluate_options.flip_images,
+                   "validation images whose flips are searched, drawn with the seed; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  evaluate
+      ->add_option(
+          "--candidates", evaluate_options.candidates,
+          "strongest singles: moves an image, ranked by gradients, that are computed exactly")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evaluate
+      ->add_option("--joint-candidates", evaluate_options.joint_candidates,
+                   "joint search: moves, ranked by gradients, that each step tries")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evaluate
+      ->add_option(
+          "--beam", evaluate_options.beam,
+          "joint search: sets of moves that are followed side by side where the greedy one "
+          "takes three moves or more; 1: greedy only")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
+  std::string protocol;
+  std::vector<std::string> oracles;
+  CLI::Option* protocol_option =
+      evaluate
+          ->add_option("--protocol", protocol,
+                       "instead: flip rates of AttFind, the baseline and the controls, by the "
+                       "replication study's protocol (table2) or on held-out images (heldout); or "
+                       "how good the joint search's counterfactuals are (counterfactuals)")
+          ->check(CLI::IsMember({kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol}));
+  evaluate
+      ->add_option(
+          "--oracle", oracles,
+          "for counterfactuals and heldout: another classifier, to be convinced as well; the work "
+          "directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+      ->needs(protocol_option);
+  bool lists_only = false;
+  evaluate
+      ->add_flag("--lists-only", lists_only,
+                 "for heldout: without what is chosen for the image, whose search takes longest")
+      ->needs(protocol_option);
+  evaluate->callback([&] {
+    run = [&] {
+      return protocol.empty()
+                 ? EvaluateCommand(common, evaluate_options)
+                 : ProtocolCommand(common, {protocol, evaluate_options, oracles, lists_only});
+    };
+  });
+
+  StudyCommands study_commands;
+  study_commands.Add(&app, &common, &run);
+
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return ExitCode(run());
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    return ExitCode(absl::InternalError(what.substr(0, what.find('\n'))));
+  }
+}
+
+}  // namespace stylex

@@ -1,0 +1,139 @@
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "explain/metrics.h"
+#include "image/codec.h"
+#include "models/checkpoint.h"
+#include "models/checkpoint/version_directory.h"
+#include "trainer/commands/commands.h"
+#include "trainer/commands/opening.h"
+#include "trainer/study/reconstruction_figures.h"
+#include "trainer/training/model_card.h"
+#include "trainer/work_directory.h"
+
+namespace stylex {
+namespace {
+
+constexpr std::array<int64_t, 3> kShown = {1, 3, 10};
+
+std::string Rate(int64_t successes, int64_t trials) {
+  const Interval interval = WilsonInterval(successes, trials);
+  return absl::StrFormat("%5.1f %% [%.1f, %.1f]",
+                         trials == 0 ? 0 : 100.0 * static_cast<double>(successes) / trials,
+                         100 * interval.low, 100 * interval.high);
+}
+
+// Adds value and Wilson bounds under name, name_low, name_high.
+void AddRate(const std::string& name, int64_t successes, int64_t trials,
+             std::map<std::string, double>* metrics) {
+  const Interval interval = WilsonInterval(successes, trials);
+  (*metrics)[name] = trials == 0 ? 0 : static_cast<double>(successes) / static_cast<double>(trials);
+  (*metrics)[name + "_low"] = interval.low;
+  (*metrics)[name + "_high"] = interval.high;
+}
+
+void PrintReconstruction(const ReconstructionFigures& figures) {
+  std::printf("reconstruction, %lld validation images\n", static_cast<long long>(figures.images));
+  std::printf("  agreement C(x) = C(G(E(x)))  %s\n",
+              Rate(figures.agreeing, figures.images).c_str());
+  std::printf("  median KL %.4f, L1 %.4f, PSNR %.2f dB, SSIM %.4f\n", figures.median_kl, figures.l1,
+              figures.psnr, figures.ssim);
+  if (figures.classifier_accuracy) {
+    std::printf("  classifier accuracy %.2f %%\n", 100 * *figures.classifier_accuracy);
+  }
+  if (NothingToExplain(figures)) {
+    std::printf(
+        "there is nothing to explain: always answering one class is right in %.2f %%, and the "
+        "classifier is not surely better; what moves it says nothing about the classes\n",
+        100 * *figures.constant_accuracy);
+  }
+}
+
+void PrintFlips(const FlipFigures& figures) {
+  std::printf("flips to the runner-up class, %lld validation images, at most k attributes\n",
+              static_cast<long long>(figures.images));
+  std::printf("  %-8s", "choice");
+  for (const int64_t k : kShown) {
+    std::printf("  %-24s", absl::StrCat("k = ", k).c_str());
+  }
+  std::printf("\n");
+  for (const Choice choice : kChoices) {
+    std::printf("  %-8s", NameOf(choice).c_str());
+    for (const int64_t k : kShown) {
+      std::printf(
+          "  %-24s",
+          Rate(figures.flips.at(choice)[static_cast<size_t>(k - 1)], figures.images).c_str());
+    }
+    std::printf("\n");
+  }
+  std::printf("  %lld random coordinates moved at once: %s\n",
+              static_cast<long long>(kMostAttributes),
+              Rate(figures.random_together, figures.images).c_str());
+}
+
+std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruction,
+                                        const FlipFigures& flips) {
+  std::map<std::string, double> metrics = {{"images", static_cast<double>(reconstruction.images)},
+                                           {"median_kl", reconstruction.median_kl},
+                                           {"l1", reconstruction.l1},
+                                           {"psnr", reconstruction.psnr},
+                                           {"ssim", reconstruction.ssim},
+                                           {"flip_images", static_cast<double>(flips.images)}};
+  if (reconstruction.classifier_accuracy) {
+    metrics["classifier_accuracy"] = *reconstruction.classifier_accuracy;
+    metrics["constant_accuracy"] = *reconstruction.constant_accuracy;
+    metrics["nothing_to_explain"] = NothingToExplain(reconstruction) ? 1 : 0;
+  }
+  AddRate("agreement", reconstruction.agreeing, reconstruction.images, &metrics);
+  for (const Choice choice : kChoices) {
+    for (const int64_t k : kShown) {
+      const size_t i = static_cast<size_t>(k - 1);
+      const std::string name = absl::StrCat("flip_rate_", NameOf(choice), "_", k);
+      AddRate(name, flips.flips.at(choice)[i], flips.images, &metrics);
+      AddRate(name + "_agreeing", flips.agreeing_flips.at(choice)[i], flips.agreeing, &metrics);
+    }
+  }
+  AddRate(absl::StrCat("flip_rate_random_", kMostAttributes, "_together"), flips.random_together,
+          flips.images, &metrics);
+  return metrics;
+}
+
+}  // namespace
+
+absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options) {
+  STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                          OpenDataOf(checkpoint.model.config(), common.data));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
+                          Run::Open(common.work_directory, "evaluation_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(const ReconstructionFigures reconstruction,
+                          EvaluateReconstruction(checkpoint.model, *dataset, run.get()));
+  PrintReconstruction(reconstruction);
+  STYLEX_ASSIGN_OR_RETURN(
+      const FlipFigures flips,
+      EvaluateFlips(checkpoint, *dataset, FlipOptionsOf(options, common.seed, checkpoint.model),
+                    run.get()));
+  PrintFlips(flips);
+  const std::map<std::string, double> metrics = ToMetrics(reconstruction, flips);
+  STYLEX_RETURN_IF_ERROR(
+      WriteFileAtomic(run->Path("evaluation.json"), nlohmann::json(metrics).dump(2) + "\n"));
+  if (!options.record) {
+    return absl::OkStatus();
+  }
+  v1::ModelConfig config = checkpoint.model.config();
+  for (const auto& [name, value] : metrics) {
+    (*config.mutable_metrics())[name] = value;
+  }
+  config.mutable_provenance()->add_commands(common.command_line);
+  return UpdateVersion(
+      options.checkpoint, config,
+      {{kCardFile, RenewedModelCard(options.checkpoint, config, checkpoint.attributes)}});
+}
+
+}  // namespace stylex

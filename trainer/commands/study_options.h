@@ -1,0 +1,89 @@
+// The subcommands of `stylex-train` that put the method to the test, beside those of commands.h.
+#ifndef STYLEX_TRAINER_COMMANDS_STUDY_OPTIONS_H_
+#define STYLEX_TRAINER_COMMANDS_STUDY_OPTIONS_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "trainer/commands/commands.h"
+#include "trainer/study/truth/planted_mark.h"
+
+namespace CLI {
+class App;
+}
+
+namespace stylex {
+
+struct StudyOptions {
+  std::string checkpoint;
+  int64_t attributes = 6;
+  int64_t questions = 3;  // about each attribute
+  int64_t images = 400;   // validation images to choose pictures from; 0: all
+  double shift = 1;
+  std::string target;              // a label: its attributes only
+  std::vector<std::string> score;  // answer sheets; empty: make a study
+  std::string key;
+};
+absl::Status StudyCommand(const CommonOptions& common, const StudyOptions& options);
+
+struct WorldOptions {
+  std::string output;
+  int resolution = 64;
+  int64_t train = 6000;
+  int64_t validation = 1000;
+  uint64_t seed = 1;
+  std::string rule;
+  std::string mark_on;  // a data set: plant a mark there instead of drawing faces
+  std::string classes;  // two of its labels
+  double rho = 1;
+  double mark_side = kMarkSide;
+};
+absl::Status WorldCommand(const WorldOptions& options);
+
+struct TruthCommandOptions {
+  std::string checkpoint;
+  int64_t top = 10;
+  int64_t images = 100;
+};
+absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions& options);
+
+struct FiguresOptions {
+  std::string checkpoint;
+  int64_t photographs = 8;  // beside their reconstructions
+  int64_t examples = 3;     // images that each attribute is shown on
+  int64_t attributes = 4;   // of each class, the strongest first
+  double shift = 1;
+};
+absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& options);
+
+// `evaluate --protocol`.
+inline constexpr char kTable2Protocol[] = "table2";
+inline constexpr char kHeldOutProtocol[] = "heldout";
+inline constexpr char kCounterfactualsProtocol[] = "counterfactuals";
+struct ProtocolCommandOptions {
+  std::string protocol;
+  EvaluateOptions evaluate;          // flip_images 0: the protocol's own number
+  std::vector<std::string> oracles;  // see OpenOracles; for counterfactuals and heldout
+  bool lists_only = false;           // heldout without the search on each image
+};
+absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options);
+
+// Their flags. Must outlive the parsing and running of the program that they are added to.
+class StudyCommands {
+ public:
+  // A chosen subcommand puts what it does into `run`.
+  void Add(CLI::App* app, CommonOptions* common, std::function<absl::Status()>* run);
+
+ private:
+  StudyOptions study_;
+  WorldOptions world_;
+  TruthCommandOptions truth_;
+  FiguresOptions figures_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_COMMANDS_STUDY_OPTIONS_H_

@@ -1,0 +1,90 @@
+// Images on disk: class folders in AFHQ's layout, the IDX files of (Fashion-)MNIST, CelebA with one
+// of its attributes, or images without labels, as FFHQ comes.
+#ifndef STYLEX_TRAINER_DATA_DATASET_H_
+#define STYLEX_TRAINER_DATA_DATASET_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "image/bitmap.h"
+#include "image/resize.h"
+
+namespace stylex {
+
+enum class Split { kTrain, kValidation };
+
+inline constexpr int64_t kNoLabel = -1;
+
+// Images of one fixed size. Thread-safe.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  virtual int64_t size(Split split) const = 0;
+  virtual int64_t label(Split split, int64_t index) const = 0;  // kNoLabel where it is not known
+  // Where the image comes from, for messages: a path, or a file and a number.
+  virtual std::string name(Split split, int64_t index) const = 0;
+  // Oriented, cropped, resized to resolution() and channels(). The error of an unreadable image
+  // names it.
+  virtual absl::StatusOr<Bitmap> Load(Split split, int64_t index) const = 0;
+
+  // Whether its images have labels; a whole data set has them, or none of it.
+  bool labelled() const { return label(Split::kTrain, 0) != kNoLabel; }
+  const std::vector<std::string>& labels() const { return labels_; }
+  // How its images are prepared: as asked for, and as the data set's kind wants it.
+  const Preparation& preparation() const { return preparation_; }
+  int resolution() const { return preparation_.resolution; }
+  int channels() const { return preparation_.channels; }
+
+ protected:
+  explicit Dataset(const Preparation& preparation) : preparation_(preparation) {}
+  std::vector<std::string> labels_;
+
+ private:
+  Preparation preparation_;
+};
+
+struct DatasetOptions : Preparation {
+  DatasetOptions() { resolution = 64; }
+  std::vector<std::string> labels;  // instead of the folders' names or "0", "1", ...
+};
+
+// Opens a folder, or CelebA's with an attribute, FOLDER:ATTRIBUTE: IDX files
+// (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-…, each with or without .gz), or
+// train/CLASS/*.{jpg,jpeg,png} beside val/CLASS/* (or valid, validation, test), or images of no
+// class.
+//
+// IDX images of 28x28 become 32x32 by a black border, other sizes by resizing. NOT_FOUND or
+// INVALID_ARGUMENT names the path and the fault: no split, an empty class folder, classes that
+// differ between the splits, a broken IDX header.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
+                                                     const DatasetOptions& options);
+
+// The kinds, for OpenDataset.
+bool LooksLikeIdx(const std::string& path);
+absl::StatusOr<std::unique_ptr<Dataset>> OpenIdxDataset(const std::string& path,
+                                                        const DatasetOptions& options);
+absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path,
+                                                         const DatasetOptions& options);
+
+// CelebA as it is published: img_align_celeba/*.jpg, list_attr_celeba.txt, list_eval_partition.txt.
+// `path` is FOLDER:ATTRIBUTE, e.g. celeba:Young. Class 0 is "not ATTRIBUTE", class 1 "ATTRIBUTE",
+// unless the options name them otherwise; partition 0 is for training, 1 for validation, 2 unused.
+// INVALID_ARGUMENT names the file, the line and the fault, or the attributes that there are.
+bool LooksLikeCelebA(const std::string& path);
+absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,
+                                                    const DatasetOptions& options);
+
+// FFHQ and the like: images, or folders of images, and no train/. Sorted by path, the first six
+// sevenths are for training, the rest for validation (of FFHQ's 70,000: 60,000 and 10,000). The
+// classes are the classifier's: the options must name them. No image has a label.
+bool LooksUnlabelled(const std::string& path);
+absl::StatusOr<std::unique_ptr<Dataset>> OpenUnlabelledFolder(const std::string& path,
+                                                              const DatasetOptions& options);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_DATA_DATASET_H_

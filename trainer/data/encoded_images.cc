@@ -1,0 +1,106 @@
+#include "trainer/data/encoded_images.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+
+#include "base/status_macros.h"
+#include "models/pixels.h"
+#include "trainer/data/batch_loader.h"
+#include "trainer/training/training_state.h"
+
+namespace stylex {
+namespace {
+
+constexpr size_t kEncodingBatch = 128;
+constexpr uint64_t kSampledTraining = 71;  // purposes of random numbers, see SeedFor
+constexpr uint64_t kSampledValidation = 72;
+
+EncodedImages DrawnImages(const Stylex& model, Split split, int64_t count, uint64_t seed) {
+  const uint64_t purpose = split == Split::kTrain ? kSampledTraining : kSampledValidation;
+  EncodedImages images;
+  images.styles = SampleStyles(model, count, SeedFor(seed, 0, purpose));
+  images.logits = LogitsOfEach(model, images.styles);
+  images.labels = images.logits.argmax(1);
+  images.indices = torch::arange(count);
+  return images;
+}
+
+}  // namespace
+
+torch::Tensor LogitsOfEach(const Stylex& model, const StyleVectors& styles) {
+  const int64_t count = styles.conv.size(0);
+  std::vector<torch::Tensor> logits;
+  for (int64_t start = 0; start < count; start += kDrawBatch) {
+    const StyleVectors part = styles.Narrow(start, std::min(kDrawBatch, count - start));
+    logits.push_back(model.LogitsOfStyles(part).to(torch::kCPU));
+  }
+  return torch::cat(logits);
+}
+
+StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed) {
+  const int64_t size = model.config().generator().latent_size();
+  // On the CPU, so that every device draws the same.
+  const torch::Tensor z = torch::randn({count, size}, at::detail::createCPUGenerator(seed));
+  return model.Styles(model.Map(z.to(model.device())));
+}
+
+absl::Status ForEachTrainingLatent(const Stylex& model, const Dataset& dataset, int64_t limit,
+                                   const std::string& title, Run* run,
+                                   const std::function<void(const torch::Tensor& w)>& visit) {
+  const int64_t all = dataset.size(Split::kTrain);
+  int64_t done = 0;
+  run->StartProgress(title, 0, limit > 0 ? std::min(limit, all) : all);
+  STYLEX_RETURN_IF_ERROR(ForEachBatch(
+      dataset, Split::kTrain, kEncodingBatch, limit,
+      [run](const std::string& text) { run->Warn(text); },
+      [&](const Batch& batch) {
+        const torch::Tensor images = batch.images.to(model.device());
+        visit(model.Encode(images, model.Logits(images)));
+        run->Progress(done += batch.images.size(0), "");
+        return absl::OkStatus();
+      }));
+  run->EndProgress();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
+                                           int64_t count, uint64_t seed, Run* run) {
+  torch::NoGradGuard no_grad;
+  if (!model.has_encoder()) {
+    return DrawnImages(model, split, count > 0 ? count : dataset.size(split), seed);
+  }
+  const std::vector<int64_t> order = DrawnIndices(dataset.size(split), seed, count);
+  std::vector<int64_t> indices, labels;
+  std::vector<torch::Tensor> logits;
+  std::vector<StyleVectors> styles;
+  std::vector<Bitmap> bitmaps;
+  run->StartProgress("encoding", 0, static_cast<int64_t>(order.size()));
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (absl::StatusOr<Bitmap> bitmap = dataset.Load(split, order[i]); bitmap.ok()) {
+      bitmaps.push_back(*std::move(bitmap));
+      indices.push_back(order[i]);
+      labels.push_back(dataset.label(split, order[i]));
+    } else {
+      run->Warn("left out: " + std::string(bitmap.status().message()));
+    }
+    if (bitmaps.size() == kEncodingBatch || (i + 1 == order.size() && !bitmaps.empty())) {
+      const torch::Tensor x = BitmapsToTensor(bitmaps).to(model.device());
+      const torch::Tensor of_photographs = model.Logits(x);
+      styles.push_back(model.Styles(model.Encode(x, of_photographs)));
+      logits.push_back(of_photographs.to(torch::kCPU));
+      bitmaps.clear();
+      run->Progress(static_cast<int64_t>(i + 1), "");
+    }
+  }
+  run->EndProgress();
+  if (styles.empty()) {
+    return absl::NotFoundError("not one image of the split can be read");
+  }
+  return EncodedImages{torch::tensor(indices), torch::tensor(labels), torch::cat(logits),
+                       StyleVectors::Concatenate(styles)};
+}
+
+}  // namespace stylex

@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "image/codec.h"
+#include "image/resize.h"
+#include "trainer/data/dataset.h"
+#include "trainer/data/image_files.h"
+
+namespace stylex {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::StatusOr<fs::path> FindValidation(const fs::path& root) {
+  for (const char* name : {"val", "valid", "validation", "test"}) {
+    if (fs::is_directory(root / name)) {
+      return root / name;
+    }
+  }
+  return absl::NotFoundError(
+      absl::StrCat(root.string(),
+                   ": has no folder val (or valid, validation, test) beside train; images that "
+                   "training never sees are needed to measure it"));
+}
+
+absl::StatusOr<std::vector<LabelledFile>> ListSplit(const fs::path& split,
+                                                    const std::vector<std::string>& classes) {
+  const std::vector<std::string> found = SortedNames(split, /*directories=*/true);
+  if (found != classes) {
+    return absl::InvalidArgumentError(absl::StrCat(split.string(), ": has the class folders {",
+                                                   absl::StrJoin(found, ", "), "}, but train has {",
+                                                   absl::StrJoin(classes, ", "), "}"));
+  }
+  std::vector<LabelledFile> files;
+  for (size_t k = 0; k < classes.size(); ++k) {
+    const fs::path folder = split / classes[k];
+    const std::vector<std::string> names = SortedNames(folder, /*directories=*/false);
+    if (names.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          folder.string(), ": the class folder is empty; expected .jpg, .jpeg or .png files"));
+    }
+    for (const std::string& name : names) {
+      files.push_back({(folder / name).string(), static_cast<int64_t>(k)});
+    }
+  }
+  return files;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path,
+                                                         const DatasetOptions& options) {
+  const fs::path root = path;
+  if (!fs::is_directory(root / "train")) {
+    return absl::NotFoundError(
+        absl::StrCat(path,
+                     ": is neither a folder with IDX files (train-images-idx3-ubyte) nor one with "
+                     "train/CLASS/*.jpg"));
+  }
+  STYLEX_ASSIGN_OR_RETURN(const fs::path validation, FindValidation(root));
+  const std::vector<std::string> classes = SortedNames(root / "train", /*directories=*/true);
+  if (classes.size() < 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        (root / "train").string(), ": has ", classes.size(), " class folders; needs at least 2"));
+  }
+  if (!options.labels.empty() && options.labels.size() != classes.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": has ", classes.size(),
+                                                   " class folders, but ", options.labels.size(),
+                                                   " labels are given"));
+  }
+  STYLEX_ASSIGN_OR_RETURN(std::vector<LabelledFile> train, ListSplit(root / "train", classes));
+  STYLEX_ASSIGN_OR_RETURN(std::vector<LabelledFile> held_out, ListSplit(validation, classes));
+  return MakeImageFileDataset(options, options.labels.empty() ? classes : options.labels,
+                              std::move(train), std::move(held_out));
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
+                                                     const DatasetOptions& options) {
+  if (LooksLikeCelebA(path)) {
+    return OpenCelebA(path, options);
+  }
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    return absl::NotFoundError(absl::StrCat("\"", path, "\": no such folder"));
+  }
+  if (LooksLikeIdx(path)) {
+    return OpenIdxDataset(path, options);
+  }
+  return LooksUnlabelled(path) ? OpenUnlabelledFolder(path, options)
+                               : OpenImageFolder(path, options);
+}
+
+}  // namespace stylex

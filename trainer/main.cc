@@ -1,3 +1,0 @@
-#include "trainer/command_line.h"
-
-int main(int argc, char** argv) { return stylex::TrainMain(argc, argv); }

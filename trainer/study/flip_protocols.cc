@@ -1,0 +1,408 @@
+#include "trainer/study/flip_protocols.h"
+
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "explain/exemplar_baseline.h"
+#include "trainer/commands/opening.h"
+#include "trainer/data/batch_loader.h"
+#include "trainer/data/encoded_images.h"
+#include "trainer/study/image_workers.h"
+#include "trainer/training/training_state.h"
+
+namespace stylex {
+namespace {
+
+constexpr uint64_t kPopulation = 61;
+constexpr uint64_t kRepeat = 62;
+constexpr uint64_t kRandomLists = 63;
+constexpr uint64_t kNoiseSeeds = 64;
+
+// How images are drawn before they are classified.
+enum class Drawing { kFixedClamped, kRandomClamped, kRandomUnclamped };
+
+// [N, K] on the CPU.
+torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles, Drawing drawing) {
+  std::vector<torch::Tensor> logits;
+  for (int64_t start = 0; start < styles.conv.size(0); start += kDrawBatch) {
+    const StyleVectors part =
+        styles.Narrow(start, std::min(kDrawBatch, styles.conv.size(0) - start));
+    torch::Tensor images;
+    if (drawing == Drawing::kFixedClamped) {
+      images = model.Synthesize(part);
+    } else {
+      Generator generator = model.networks().generator;
+      images = generator->synthesize(part, Noise::kRandom);
+      images = drawing == Drawing::kRandomClamped ? images.clamp(-1, 1) : images;
+    }
+    logits.push_back(model.Logits(images).to(torch::kCPU));
+  }
+  return torch::cat(logits);
+}
+
+// What the explained classifier, and each oracle after it, decides on the images of held-out
+// styles: [N] each, on the CPU.
+std::vector<torch::Tensor> DecisionsOf(const Stylex& model, const std::vector<Oracle>& oracles,
+                                       const StyleVectors& styles) {
+  std::vector<std::vector<torch::Tensor>> parts(oracles.size() + 1);
+  for (int64_t start = 0; start < styles.conv.size(0); start += kDrawBatch) {
+    const torch::Tensor images =
+        model.Synthesize(styles.Narrow(start, std::min(kDrawBatch, styles.conv.size(0) - start)));
+    parts[0].push_back(model.Logits(images).argmax(1).to(torch::kCPU));
+    for (size_t o = 0; o < oracles.size(); ++o) {
+      parts[o + 1].push_back(oracles[o].classifier->Logits(images).argmax(1).to(torch::kCPU));
+    }
+  }
+  std::vector<torch::Tensor> decisions;
+  for (const std::vector<torch::Tensor>& of_one : parts) {
+    decisions.push_back(torch::cat(of_one));
+  }
+  return decisions;
+}
+
+// Counts flips of `decisions`, see DecisionsOf, to `targets` with the first kCounts[i] moved.
+void CountFlips(const std::vector<torch::Tensor>& decisions, const torch::Tensor& targets,
+                Method method, size_t i, HeldOutFigures* figures) {
+  const torch::Tensor flipped = decisions[0].eq(targets);
+  figures->flips[method][i] += flipped.sum().item<int64_t>();
+  for (size_t o = 0; o < figures->oracles.size(); ++o) {
+    figures->oracles[o].convinced[method][i] +=
+        flipped.logical_and(decisions[o + 1].eq(targets)).sum().item<int64_t>();
+  }
+}
+
+// The first `count` of each image's list set to their extremes.
+StyleVectors Moved(const StyleVectors& styles, const StyleRanges& ranges,
+                   const std::vector<const std::vector<Coordinate>*>& lists, int64_t count) {
+  torch::Tensor conv = styles.conv.to(torch::kCPU).clone();
+  auto values = conv.accessor<float, 2>();
+  for (size_t n = 0; n < lists.size(); ++n) {
+    const std::vector<Coordinate>& list = *lists[n];
+    for (size_t i = 0; i < list.size() && static_cast<int64_t>(i) < count; ++i) {
+      values[static_cast<int64_t>(n)][list[i].index] = ranges.Extreme(list[i]);
+    }
+  }
+  return {conv.to(styles.conv.device()), styles.rgb};
+}
+
+std::vector<Coordinate> RandomList(int64_t size, uint64_t seed) {
+  std::vector<Coordinate> list;
+  for (const int64_t index : EpochOrder(size, seed, /*epoch=*/0)) {
+    if (static_cast<int64_t>(list.size()) == kMovedAtOnce) {
+      break;
+    }
+    const int direction = static_cast<int>(SeedFor(seed, static_cast<uint64_t>(index), 0) % 2);
+    list.push_back({index, direction});
+  }
+  return list;
+}
+
+std::vector<Coordinate> TurnedRoundList(std::vector<Coordinate> list) {
+  for (Coordinate& coordinate : list) {
+    coordinate.direction = 1 - coordinate.direction;
+  }
+  return list;
+}
+
+// The second most likely class of each image, [N].
+torch::Tensor RunnerUp(const torch::Tensor& logits) {
+  return std::get<1>(logits.topk(2)).select(1, 1).contiguous();
+}
+
+struct Lists {
+  ClassLists nothing, exemplars, attfind;
+  std::vector<std::vector<Coordinate>> random;  // one an image
+};
+
+std::vector<const std::vector<Coordinate>*> ListsOfImages(const Lists& lists, Method method,
+                                                          const torch::Tensor& targets) {
+  std::vector<const std::vector<Coordinate>*> result;
+  for (int64_t n = 0; n < targets.size(0); ++n) {
+    const size_t target = static_cast<size_t>(targets[n].item<int64_t>());
+    switch (method) {
+      case Method::kNothing:
+        result.push_back(&lists.nothing[target]);
+        break;
+      case Method::kRandom:
+        result.push_back(&lists.random[static_cast<size_t>(n)]);
+        break;
+      case Method::kExemplars:
+        result.push_back(&lists.exemplars[target]);
+        break;
+      case Method::kAttFind:
+        result.push_back(&lists.attfind[target]);
+        break;
+      case Method::kJoint:
+        break;  // has no list
+    }
+  }
+  return result;
+}
+
+void MakeRandomLists(int64_t images, int64_t size, uint64_t seed, Lists* lists) {
+  lists->random.clear();
+  for (int64_t n = 0; n < images; ++n) {
+    lists->random.push_back(
+        RandomList(size, SeedFor(seed, static_cast<uint64_t>(n), kRandomLists)));
+  }
+}
+
+absl::StatusOr<std::vector<Coordinate>> ExemplarList(const torch::Tensor& styles,
+                                                     const torch::Tensor& logits, int64_t target) {
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<ExemplarAttribute> attributes,
+                          ExemplarAttributes(styles, logits, target, {}));
+  std::vector<Coordinate> list;
+  for (const ExemplarAttribute& attribute : attributes) {
+    list.push_back(attribute.coordinate);
+  }
+  return list;
+}
+
+std::vector<int64_t> AllClasses(int64_t count) {
+  std::vector<int64_t> classes(static_cast<size_t>(count));
+  std::iota(classes.begin(), classes.end(), 0);
+  return classes;
+}
+
+// One list for each of `classes`. A class without exemplars has an empty one, and that is said.
+ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logits,
+                         const std::vector<int64_t>& classes, Run* run) {
+  ClassLists lists;
+  for (const int64_t k : classes) {
+    absl::StatusOr<std::vector<Coordinate>> list = ExemplarList(styles, logits, k);
+    if (!list.ok()) {
+      run->Warn(absl::StrCat("Wu et al.: ", list.status().message(), "; nothing is moved for it"));
+    }
+    lists.push_back(list.value_or(std::vector<Coordinate>()));
+  }
+  return lists;
+}
+
+// kJoint: the search on each image, towards its target.
+absl::Status SearchEach(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
+                        const ClassLists& index, const torch::Tensor& targets,
+                        const std::vector<Oracle>& oracles, const FlipOptions& options, Run* run,
+                        HeldOutFigures* figures) {
+  Mutex mutex;
+  figures->flips[Method::kJoint].fill(0);
+  for (HeldOutOracle& oracle : figures->oracles) {
+    oracle.convinced[Method::kJoint].fill(0);
+  }
+  return OnEach(
+      figures->images, options.workers, "joint search", run, [&](int64_t n) -> absl::Status {
+        const StyleVectors of_image = styles.Narrow(n, 1);
+        STYLEX_ASSIGN_OR_RETURN(
+            const CounterfactualResult found,
+            SearchJointly(model, of_image, ranges, index, targets[n].item<int64_t>(), options));
+        if (found.outcome != CounterfactualOutcome::kFlipped) {
+          return absl::OkStatus();
+        }
+        std::vector<Move> moves;
+        for (const AppliedMove& applied : found.applied) {
+          moves.push_back(applied.move);
+        }
+        const std::vector<torch::Tensor> decisions =
+            DecisionsOf(model, oracles, ApplyMoves(of_image, ranges, moves));
+        MutexLock lock(&mutex);
+        for (size_t i = 0; i < kCounts.size(); ++i) {
+          if (static_cast<int64_t>(moves.size()) <= kCounts[i]) {
+            CountFlips(decisions, targets.narrow(0, n, 1), Method::kJoint, i, figures);
+          }
+        }
+        return absl::OkStatus();
+      });
+}
+
+void Finish(RepeatedRate* rate) {
+  const double n = static_cast<double>(rate->rates.size());
+  double sum = 0, squares = 0;
+  for (const double value : rate->rates) {
+    sum += value;
+  }
+  rate->mean = sum / n;
+  for (const double value : rate->rates) {
+    squares += (value - rate->mean) * (value - rate->mean);
+  }
+  rate->deviation = std::sqrt(squares / n);
+}
+
+}  // namespace
+
+std::string NameOf(Method method) {
+  switch (method) {
+    case Method::kNothing:
+      return "nothing";
+    case Method::kRandom:
+      return "random";
+    case Method::kExemplars:
+      return "wu";
+    case Method::kAttFind:
+      return "attfind";
+    case Method::kJoint:
+      return "joint";
+  }
+  return "";
+}
+
+std::string TitleOf(Method method) {
+  switch (method) {
+    case Method::kNothing:
+      return "nothing moved";
+    case Method::kRandom:
+      return "random coordinates";
+    case Method::kExemplars:
+      return "Wu et al.";
+    case Method::kAttFind:
+      return "AttFind";
+    case Method::kJoint:
+      return "chosen for the image";
+  }
+  return "";
+}
+
+ClassLists TurnedRound(const std::vector<Coordinate>& towards_first) {
+  return {towards_first, TurnedRoundList(towards_first)};
+}
+
+ClassLists JoinedLists(const v1::AttributeIndex& index) {
+  struct Entry {
+    double effect;
+    Coordinate coordinate;
+  };
+  std::vector<Entry> entries;
+  std::set<int64_t> of_first;
+  for (const int class_id : {0, 1}) {
+    for (const v1::ClassAttributes& of_class : index.classes()) {
+      if (of_class.class_id() != class_id) {
+        continue;
+      }
+      for (const v1::Attribute& attribute : of_class.attributes()) {
+        Coordinate coordinate = ToCoordinate(attribute);
+        if (class_id == 0) {
+          of_first.insert(coordinate.index);
+        } else if (of_first.contains(coordinate.index)) {
+          continue;
+        } else {
+          coordinate.direction = 1 - coordinate.direction;
+        }
+        entries.push_back({attribute.mean_effect(), coordinate});
+      }
+    }
+  }
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.effect > b.effect; });
+  std::vector<Coordinate> list;
+  for (const Entry& entry : entries) {
+    list.push_back(entry.coordinate);
+  }
+  return TurnedRound(list);
+}
+
+absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoint,
+                                                      const Dataset& dataset,
+                                                      const ProtocolOptions& options, Run* run) {
+  torch::NoGradGuard no_grad;
+  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
+  const Stylex& model = checkpoint.model;
+  const int64_t classes = model.num_classes();
+  STYLEX_ASSIGN_OR_RETURN(const EncodedImages population,
+                          EncodeImages(model, dataset, Split::kTrain, options.population,
+                                       SeedFor(options.seed, 0, kPopulation), run));
+  torch::manual_seed(SeedFor(options.seed, 0, kNoiseSeeds));
+  const torch::Tensor of_population = LogitsOf(model, population.styles, Drawing::kRandomClamped);
+  Lists lists;
+  lists.nothing.resize(static_cast<size_t>(classes));
+  if (classes == 2) {
+    lists.attfind = JoinedLists(*checkpoint.attributes);
+    lists.exemplars =
+        TurnedRound(ExemplarLists(population.styles.conv, of_population, {0}, run)[0]);
+  } else {
+    lists.attfind = IndexLists(*checkpoint.attributes, classes);
+    lists.exemplars =
+        ExemplarLists(population.styles.conv, of_population, AllClasses(classes), run);
+  }
+  std::map<Method, RepeatedRate> rates;
+  for (int64_t repeat = 0; repeat < options.repeats; ++repeat) {
+    STYLEX_ASSIGN_OR_RETURN(
+        const EncodedImages images,
+        EncodeImages(model, dataset, Split::kTrain, options.images,
+                     SeedFor(options.seed, static_cast<uint64_t>(repeat), kRepeat), run));
+    StyleRangeAccumulator extremes;
+    extremes.Add(images.styles.conv);
+    const StyleRanges ranges = extremes.Finish();
+    torch::manual_seed(SeedFor(options.seed, static_cast<uint64_t>(repeat) + 1, kNoiseSeeds));
+    const torch::Tensor base = LogitsOf(model, images.styles, Drawing::kRandomUnclamped);
+    const torch::Tensor targets = RunnerUp(base);
+    MakeRandomLists(base.size(0), ranges.size(),
+                    SeedFor(options.seed, static_cast<uint64_t>(repeat), kRandomLists), &lists);
+    for (const Method method : kListMethods) {
+      const StyleVectors moved =
+          Moved(images.styles, ranges, ListsOfImages(lists, method, targets), kMovedAtOnce);
+      const torch::Tensor flipped =
+          LogitsOf(model, moved, Drawing::kRandomClamped).argmax(1).ne(base.argmax(1));
+      rates[method].rates.push_back(flipped.to(torch::kFloat64).mean().item<double>());
+    }
+  }
+  for (auto& [method, rate] : rates) {
+    Finish(&rate);
+  }
+  return rates;
+}
+
+absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Dataset& dataset,
+                                       const std::vector<Oracle>& oracles,
+                                       const ProtocolOptions& options, Run* run) {
+  torch::NoGradGuard no_grad;
+  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
+  const Stylex& model = checkpoint.model;
+  const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
+  STYLEX_ASSIGN_OR_RETURN(const EncodedImages population,
+                          EncodeImages(model, dataset, Split::kTrain, options.population,
+                                       SeedFor(options.seed, 0, kPopulation), run));
+  STYLEX_ASSIGN_OR_RETURN(
+      const EncodedImages images,
+      EncodeImages(model, dataset, Split::kValidation, options.images, options.seed, run));
+  Lists lists;
+  lists.nothing.resize(static_cast<size_t>(model.num_classes()));
+  lists.attfind = IndexLists(*checkpoint.attributes, model.num_classes());
+  lists.exemplars = ExemplarLists(population.styles.conv,
+                                  LogitsOf(model, population.styles, Drawing::kFixedClamped),
+                                  AllClasses(model.num_classes()), run);
+  const torch::Tensor base = LogitsOf(model, images.styles, Drawing::kFixedClamped);
+  const torch::Tensor targets = RunnerUp(base);
+  MakeRandomLists(base.size(0), ranges.size(), options.seed, &lists);
+  HeldOutFigures figures;
+  figures.images = base.size(0);
+  if (model.has_encoder()) {
+    figures.reconstruction_flips = base.argmax(1).ne(images.logits.argmax(1)).sum().item<int64_t>();
+  }
+  if (!oracles.empty()) {
+    const std::vector<torch::Tensor> unmoved = DecisionsOf(model, oracles, images.styles);
+    for (size_t o = 0; o < oracles.size(); ++o) {
+      figures.oracles.push_back(
+          {oracles[o].name, unmoved[o + 1].eq(unmoved[0]).sum().item<int64_t>(), {}});
+    }
+  }
+  for (const Method method : kListMethods) {
+    const auto of_images = ListsOfImages(lists, method, targets);
+    for (size_t i = 0; i < kCounts.size(); ++i) {
+      const StyleVectors moved = Moved(images.styles, ranges, of_images, kCounts[i]);
+      CountFlips(DecisionsOf(model, oracles, moved), targets, method, i, &figures);
+    }
+  }
+  if (options.search) {
+    STYLEX_RETURN_IF_ERROR(SearchEach(model, images.styles, ranges, lists.attfind, targets, oracles,
+                                      *options.search, run, &figures));
+  }
+  return figures;
+}
+
+}  // namespace stylex

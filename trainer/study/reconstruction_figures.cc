@@ -1,0 +1,262 @@
+#include "trainer/study/reconstruction_figures.h"
+
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "explain/image_variants.h"
+#include "explain/metrics.h"
+#include "models/pixels.h"
+#include "trainer/commands/opening.h"
+#include "trainer/data/batch_loader.h"
+#include "trainer/study/image_workers.h"
+#include "trainer/training/training_state.h"
+
+namespace stylex {
+namespace {
+
+constexpr int64_t kEvaluationBatch = 128;
+constexpr uint64_t kRandomMoves = 31;
+
+using Flipped = std::array<bool, kMostAttributes>;  // [k - 1]: within k attributes
+
+struct Ordered {
+  Flipped flipped{};      // by the first 1, 2, ... or any fewer
+  bool together = false;  // by all of them at once
+};
+
+// Moves the first 1, 2, ... coordinates together and looks when the target is reached.
+absl::StatusOr<Ordered> FlipByOrder(const ImageVariants& variants,
+                                    std::span<const Coordinate> order, int64_t target) {
+  std::vector<MoveSet> prefixes;
+  MoveSet moves;
+  for (const Coordinate& coordinate :
+       order.first(std::min(order.size(), static_cast<size_t>(kMostAttributes)))) {
+    moves.push_back({coordinate, 1});
+    prefixes.push_back(moves);
+  }
+  Ordered ordered;
+  if (prefixes.empty()) {
+    return ordered;
+  }
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants.Logits(prefixes));
+  const torch::Tensor decided = logits.argmax(1);
+  bool reached = false;
+  for (int64_t k = 0; k < kMostAttributes; ++k) {
+    reached = reached || (k < decided.size(0) && decided[k].item<int64_t>() == target);
+    ordered.flipped[static_cast<size_t>(k)] = reached;
+  }
+  ordered.together = decided[-1].item<int64_t>() == target;
+  return ordered;
+}
+
+std::vector<Coordinate> RandomCoordinates(int64_t num_styles, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::set<int64_t> chosen;
+  std::vector<Coordinate> coordinates;
+  while (static_cast<int64_t>(coordinates.size()) < std::min(kMostAttributes, num_styles)) {
+    const int64_t index = static_cast<int64_t>(random() % static_cast<uint64_t>(num_styles));
+    if (chosen.insert(index).second) {
+      coordinates.push_back({index, static_cast<int>(random() % 2)});
+    }
+  }
+  return coordinates;
+}
+
+// By exact effect on the margin of the target, strongest first.
+absl::StatusOr<std::vector<Coordinate>> OrderBySingles(const ImageVariants& variants,
+                                                       std::vector<Coordinate> candidates,
+                                                       int64_t target) {
+  if (candidates.empty()) {
+    return candidates;
+  }
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, variants.LogitsOfSingles(candidates, 1));
+  const torch::Tensor order = MarginOf(logits, target).argsort(0, /*descending=*/true);
+  std::vector<Coordinate> sorted;
+  for (int64_t i = 0; i < order.size(0); ++i) {
+    sorted.push_back(candidates[static_cast<size_t>(order[i].item<int64_t>())]);
+  }
+  return sorted;
+}
+
+struct ImageOutcome {
+  bool agrees = false;
+  std::map<Choice, Flipped> flipped;
+  bool random_together = false;
+};
+
+absl::StatusOr<ImageOutcome> EvaluateImage(const Stylex& model, const StyleRanges& ranges,
+                                           const ClassLists& index, const Bitmap& bitmap,
+                                           int64_t number, const FlipOptions& options) {
+  const torch::Tensor x = BitmapToTensor(bitmap).to(model.device());
+  const torch::Tensor original = model.Logits(x);
+  const StyleVectors styles = model.Styles(model.Encode(x, original));
+  const ImageVariants variants(model, ranges, styles, {});
+  const torch::Tensor base = variants.BaseLogits();
+  const int64_t target = std::get<1>(base.topk(2))[1].item<int64_t>();
+  ImageOutcome outcome;
+  outcome.agrees = original.argmax(1).item<int64_t>() == base.argmax().item<int64_t>();
+  const auto flip = [&](const std::vector<Coordinate>& order) {
+    return FlipByOrder(variants, order, target);
+  };
+  STYLEX_ASSIGN_OR_RETURN(const Ordered by_index, flip(index[static_cast<size_t>(target)]));
+  outcome.flipped[Choice::kGlobalIndex] = by_index.flipped;
+  STYLEX_ASSIGN_OR_RETURN(
+      const Ordered by_chance,
+      flip(RandomCoordinates(ranges.size(),
+                             SeedFor(options.seed, static_cast<uint64_t>(number), kRandomMoves))));
+  outcome.flipped[Choice::kRandom] = by_chance.flipped;
+  outcome.random_together = by_chance.together;
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::vector<Coordinate> strongest,
+      OrderBySingles(variants,
+                     GradientCandidates(model, styles, ranges, target, 1, options.candidates),
+                     target));
+  STYLEX_ASSIGN_OR_RETURN(const Ordered by_strength, flip(strongest));
+  outcome.flipped[Choice::kStrongestSingles] = by_strength.flipped;
+  STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult found,
+                          SearchJointly(model, styles, ranges, index, target, options));
+  Flipped& joint = outcome.flipped[Choice::kJoint];
+  joint.fill(false);
+  if (found.outcome == CounterfactualOutcome::kFlipped) {
+    std::fill(joint.begin() + static_cast<int64_t>(found.applied.size()) - 1, joint.end(), true);
+  }
+  return outcome;
+}
+
+void Count(const ImageOutcome& outcome, FlipFigures* figures) {
+  ++figures->images;
+  figures->agreeing += outcome.agrees ? 1 : 0;
+  figures->random_together += outcome.random_together ? 1 : 0;
+  for (const auto& [choice, flipped] : outcome.flipped) {
+    for (size_t k = 0; k < flipped.size(); ++k) {
+      figures->flips[choice][k] += flipped[k] ? 1 : 0;
+      figures->agreeing_flips[choice][k] += flipped[k] && outcome.agrees ? 1 : 0;
+    }
+  }
+}
+
+}  // namespace
+
+std::string NameOf(Choice choice) {
+  switch (choice) {
+    case Choice::kGlobalIndex:
+      return "index";
+    case Choice::kStrongestSingles:
+      return "singles";
+    case Choice::kJoint:
+      return "joint";
+    case Choice::kRandom:
+      return "random";
+  }
+  return "";
+}
+
+absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
+                                                             const Dataset& dataset, Run* run) {
+  torch::NoGradGuard no_grad;
+  ReconstructionFigures figures;
+  std::vector<torch::Tensor> kl;
+  double correct = 0;
+  torch::Tensor labels = torch::zeros({model.num_classes()}, torch::kInt64);
+  run->StartProgress("reconstruction", 0, dataset.size(Split::kValidation));
+  STYLEX_RETURN_IF_ERROR(ForEachBatch(
+      dataset, Split::kValidation, kEvaluationBatch, 0,
+      [run](const std::string& text) { run->Warn(text); },
+      [&](const Batch& batch) {
+        const torch::Tensor x = batch.images.to(model.device());
+        const torch::Tensor logits = model.Logits(x);
+        const torch::Tensor drawn = model.Synthesize(model.Styles(model.Encode(x, logits)));
+        const torch::Tensor drawn_logits = model.Logits(drawn);
+        const torch::Tensor decided = logits.argmax(1);
+        figures.images += x.size(0);
+        figures.agreeing += decided.eq(drawn_logits.argmax(1)).sum().item<int64_t>();
+        correct += decided.cpu().eq(batch.labels).sum().item<double>();
+        if (dataset.labelled()) {
+          labels += torch::bincount(batch.labels, {}, model.num_classes());
+        }
+        kl.push_back(KlPerImage(logits, drawn_logits).cpu());
+        figures.l1 += L1PerImage(x, drawn).sum().item<double>();
+        figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
+        figures.ssim += SsimPerImage(x, drawn).sum().item<double>();
+        run->Progress(figures.images, "");
+        return absl::OkStatus();
+      }));
+  run->EndProgress();
+  const double n = static_cast<double>(figures.images);
+  figures.l1 /= n;
+  figures.psnr /= n;
+  figures.ssim /= n;
+  if (dataset.labelled()) {
+    figures.classifier_accuracy = correct / n;
+    figures.constant_accuracy = labels.max().item<double>() / n;
+  }
+  figures.median_kl = torch::cat(kl).median().item<double>();
+  return figures;
+}
+
+bool NothingToExplain(const ReconstructionFigures& figures) {
+  if (!figures.classifier_accuracy || !figures.constant_accuracy) {
+    return false;
+  }
+  const int64_t correct =
+      std::llround(*figures.classifier_accuracy * static_cast<double>(figures.images));
+  return WilsonInterval(correct, figures.images).low <= *figures.constant_accuracy;
+}
+
+FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model) {
+  FlipOptions flips;
+  flips.images = options.flip_images;
+  flips.seed = seed;
+  flips.candidates = options.candidates;
+  flips.joint_candidates = options.joint_candidates;
+  flips.beam = options.beam;
+  flips.workers = model.device().is_cpu() ? torch::get_num_threads() : 1;
+  return flips;
+}
+
+absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
+                                                   const StyleRanges& ranges,
+                                                   const ClassLists& index, int64_t target,
+                                                   const FlipOptions& options) {
+  CounterfactualOptions search;
+  search.target = target;
+  search.max_attributes = kMostAttributes;
+  search.minimal = false;
+  search.shortlist = options.joint_candidates;
+  search.favourites = index[static_cast<size_t>(target)];
+  search.beam = options.beam;
+  return FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search);
+}
+
+absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
+                                          const FlipOptions& options, Run* run) {
+  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
+  const Stylex& model = checkpoint.model;
+  const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
+  const ClassLists index = IndexLists(*checkpoint.attributes, model.num_classes());
+  const std::vector<int64_t> order =
+      DrawnIndices(dataset.size(Split::kValidation), options.seed, options.images);
+  Mutex mutex;
+  FlipFigures figures;
+  STYLEX_RETURN_IF_ERROR(OnEachImage(
+      dataset, Split::kValidation, order, options.workers, "flips", run,
+      [&](const Bitmap& bitmap, size_t i) -> absl::Status {
+        STYLEX_ASSIGN_OR_RETURN(const ImageOutcome outcome,
+                                EvaluateImage(model, ranges, index, bitmap, order[i], options));
+        MutexLock lock(&mutex);
+        Count(outcome, &figures);
+        return absl::OkStatus();
+      }));
+  return figures;
+}
+
+}  // namespace stylex

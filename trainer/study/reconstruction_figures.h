@@ -1,0 +1,87 @@
+// The figures of a trained explainer on images that training never saw (field §2).
+#ifndef STYLEX_TRAINER_STUDY_RECONSTRUCTION_FIGURES_H_
+#define STYLEX_TRAINER_STUDY_RECONSTRUCTION_FIGURES_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "explain/counterfactual.h"
+#include "explain/style_space.h"
+#include "models/checkpoint.h"
+#include "trainer/commands/commands.h"
+#include "trainer/data/dataset.h"
+#include "trainer/work_directory.h"
+
+namespace stylex {
+
+struct ReconstructionFigures {
+  int64_t images = 0;
+  int64_t agreeing = 0;                       // C(x) and C(G(E(x))) decide alike
+  double median_kl = 0;                       // nats
+  double l1 = 0, psnr = 0, ssim = 0;          // means
+  std::optional<double> classifier_accuracy;  // of C against the labels, where there are any
+  std::optional<double> constant_accuracy;    // of always answering the label that is commonest
+};
+
+// The null check: whether the classifier's accuracy could as well be that of a constant answer (its
+// Wilson 95 % interval reaches down to it), as after training on shuffled labels, or none. What
+// moves such a classifier says nothing about the classes. False where there are no labels.
+bool NothingToExplain(const ReconstructionFigures& figures);
+
+absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
+                                                             const Dataset& dataset, Run* run);
+
+// How the moved attributes are chosen.
+enum class Choice { kGlobalIndex, kStrongestSingles, kJoint, kRandom };
+inline constexpr std::array<Choice, 4> kChoices = {Choice::kGlobalIndex, Choice::kStrongestSingles,
+                                                   Choice::kJoint, Choice::kRandom};
+std::string NameOf(Choice choice);  // "index", "singles", "joint", "random"
+
+inline constexpr int64_t kMostAttributes = 10;
+
+struct FlipFigures {
+  int64_t images = 0;
+  int64_t agreeing = 0;
+  // flips[choice][k - 1]: images whose decision becomes the target with at most k attributes moved.
+  std::map<Choice, std::array<int64_t, kMostAttributes>> flips;
+  // Images whose decision is the target with all kMostAttributes random coordinates moved at once.
+  int64_t random_together = 0;
+  // The same among the images whose reconstruction is decided as the photograph is.
+  std::map<Choice, std::array<int64_t, kMostAttributes>> agreeing_flips;
+};
+
+struct FlipOptions {
+  int64_t images = 0;  // 0: the whole split; else that many, drawn with the seed
+  uint64_t seed = 1;
+  int workers = 1;
+  // Strongest singles: moves an image, ranked by gradients, whose effects are computed exactly.
+  int64_t candidates = 96;
+  // Joint search: moves tried at each step, ranked by gradients at the image as moved so far.
+  int64_t joint_candidates = 32;
+  // Joint search: sets followed side by side where the greedy search takes three moves or more.
+  int64_t beam = 8;
+};
+
+// As the command line asks for them; as many workers as LibTorch has threads on a CPU.
+FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model);
+
+// The joint search as every measurement here asks for it: at most kMostAttributes moves, not made
+// minimal (one weakened to the border would convince nobody else). styles: one image.
+absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
+                                                   const StyleRanges& ranges,
+                                                   const ClassLists& index, int64_t target,
+                                                   const FlipOptions& options);
+
+// What is explained is the decision on the reconstruction; the target is that decision's runner-up,
+// so nothing counts as flipped before something has been moved. A flip within k attributes means
+// that the decision is the target after the first j <= k moves for some j.
+absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
+                                          const FlipOptions& options, Run* run);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_STUDY_RECONSTRUCTION_FIGURES_H_

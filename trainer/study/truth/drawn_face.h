@@ -1,0 +1,55 @@
+// A world in which the truth is known: aligned, anti-aliased faces drawn from ten independent
+// factors (field §2.1, §6 "CartoonFaces").
+//
+// An image is a function of its factors alone, so the exact image for any intervention on a factor
+// is the one drawn with that factor changed. Without state, thread-safe.
+#ifndef STYLEX_TRAINER_STUDY_TRUTH_DRAWN_FACE_H_
+#define STYLEX_TRAINER_STUDY_TRUTH_DRAWN_FACE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "image/bitmap.h"
+
+namespace stylex {
+
+inline constexpr size_t kWorldFactors = 10;
+
+struct WorldFactor {
+  absl::string_view name;
+  bool binary;              // 0 or 1 in the data; values between are half transparent
+  absl::string_view grows;  // what a greater value means
+};
+inline constexpr std::array<WorldFactor, kWorldFactors> kWorldFactorList = {{
+    {"skin", false, "lighter skin"},
+    {"hair", false, "whiter hair"},
+    {"brows", false, "thicker brows"},
+    {"glasses", true, "glasses"},
+    {"wrinkles", false, "deeper wrinkles"},
+    {"mouth", false, "a wider open mouth"},
+    {"beard", false, "a fuller beard"},
+    {"eyes", false, "wider open eyes"},
+    {"background", false, "a warmer background"},
+    {"tag", true, "a tag in the corner"},
+}};
+
+// Each from 0 to 1, in the order of kWorldFactorList.
+using WorldFactors = std::array<double, kWorldFactors>;
+
+// Standard deviation of a factor in the data: uniform, or 0 and 1 equally often.
+double WorldDeviation(size_t factor);
+
+// Face number `number` of a seed: independent factors, whatever else is drawn.
+WorldFactors SampleWorld(uint64_t seed, int64_t number);
+
+// [resolution, resolution, 3] in [0, 1], not rounded; resolution >= 16.
+std::vector<float> DrawWorldExactly(const WorldFactors& factors, int resolution);
+// The same in bytes.
+Bitmap DrawWorld(const WorldFactors& factors, int resolution);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_STUDY_TRUTH_DRAWN_FACE_H_

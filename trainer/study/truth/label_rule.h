@@ -1,0 +1,33 @@
+// The rule by which the world's faces get their labels, known to us and to nobody who is tested.
+#ifndef STYLEX_TRAINER_STUDY_TRUTH_LABEL_RULE_H_
+#define STYLEX_TRAINER_STUDY_TRUTH_LABEL_RULE_H_
+
+#include <array>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "trainer/study/truth/drawn_face.h"
+
+namespace stylex {
+
+inline constexpr char kDefaultRule[] = "hair,glasses,-mouth";
+
+// The sum of the rule's factors, each centred and in units of its standard deviation, with its
+// sign.
+struct WorldRule {
+  std::array<int, kWorldFactors> signs{};  // +1, -1; 0: the rule ignores the factor
+
+  // Class 1 where the sum is positive, else class 0.
+  int Label(const WorldFactors& factors) const;
+  // Ignores every factor.
+  bool none() const { return signs == std::array<int, kWorldFactors>{}; }
+};
+
+// "hair,glasses,-mouth": names of factors, with - where a greater value speaks against class 1.
+// "none": labels have nothing to do with the faces, for checks that find nothing where there is
+// nothing. INVALID_ARGUMENT for an unknown or repeated name, naming those that there are.
+absl::StatusOr<WorldRule> ParseWorldRule(const std::string& text);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_STUDY_TRUTH_LABEL_RULE_H_

@@ -1,0 +1,275 @@
+#include "trainer/training/classifier_training.h"
+
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/optimizer.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <iterator>
+#include <numbers>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "models/checkpoint.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/safetensors.h"
+#include "models/checkpoint/version_directory.h"
+#include "trainer/data/batch_loader.h"
+#include "trainer/training/training_state.h"
+
+namespace stylex {
+namespace {
+
+constexpr char kClassifierWeightsFile[] = "classifier.safetensors";
+constexpr char kConfigFile[] = "classifier.json";
+constexpr uint64_t kInitialClassifierWeights = 21;
+constexpr uint64_t kDropout = 22;
+constexpr int64_t kScoreBatch = 256;
+constexpr int64_t kCalibrationBins = 15;
+
+std::map<std::string, torch::Tensor> NamedTensors(const MobileNetV2& network) {
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto& item : network->named_parameters()) {
+    tensors[item.key()] = item.value();
+  }
+  for (const auto& item : network->named_buffers()) {
+    tensors[item.key()] = item.value();
+  }
+  return tensors;
+}
+
+MobileNetV2 MakeNetwork(const v1::ModelConfig& model) {
+  return MobileNetV2(model.image_channels(), model.labels_size(),
+                     model.classifier().width_multiplier());
+}
+
+double CalibrationError(const torch::Tensor& probabilities, const torch::Tensor& labels) {
+  const auto [top, predicted] = probabilities.max(1);
+  const torch::Tensor correct = predicted.eq(labels).to(torch::kFloat64);
+  const torch::Tensor bins =
+      (top * kCalibrationBins).to(torch::kInt64).clamp_max(kCalibrationBins - 1);
+  double error = 0;
+  for (int64_t bin = 0; bin < kCalibrationBins; ++bin) {
+    const torch::Tensor inside = bins.eq(bin);
+    if (inside.any().item<bool>()) {
+      const double gap = (correct.masked_select(inside).sum() -
+                          top.to(torch::kFloat64).masked_select(inside).sum())
+                             .item<double>();
+      error += std::abs(gap) / static_cast<double>(labels.size(0));
+    }
+  }
+  return error;
+}
+
+absl::Status WriteBest(const v1::TrainConfig& config, const MobileNetV2& network,
+                       const ClassifierScore& score, int64_t epoch, uint64_t seed, Run* run) {
+  v1::ModelConfig model = config.model();
+  (*model.mutable_metrics())["classifier_accuracy"] = score.accuracy;
+  (*model.mutable_metrics())["classifier_cross_entropy"] = score.cross_entropy;
+  (*model.mutable_metrics())["classifier_calibration_error"] = score.expected_calibration_error;
+  (*model.mutable_metrics())["classifier_epoch"] = static_cast<double>(epoch);
+  model.mutable_provenance()->set_seed(seed);
+  SafeTensors content;
+  content.tensors = NamedTensors(network);
+  STYLEX_RETURN_IF_ERROR(WriteSafeTensors(content, run->Path(kClassifierWeightsFile)));
+  return WriteJsonMessage(model, run->Path(kConfigFile));
+}
+
+// The run's moving parts, in one place.
+struct Training {
+  MobileNetV2 network;
+  torch::optim::AdamW optimizer;
+  int64_t epoch = 0;
+  int64_t best_accuracy_ppm = -1;
+
+  TrainingState State(const v1::TrainConfig& config, uint64_t seed) {
+    TrainingState state;
+    state.tensors = NamedTensors(network);
+    state.optimizers = {{"adam", &optimizer}};
+    state.counters = {{"epoch", epoch}, {"best_accuracy_ppm", best_accuracy_ppm}};
+    state.fingerprint = absl::StrCat(config.classifier().ShortDebugString(), " ",
+                                     config.model().ShortDebugString(), " seed ", seed);
+    return state;
+  }
+};
+
+void SetCosineRate(const v1::ClassifierTraining& options, double done,
+                   torch::optim::AdamW* optimizer) {
+  const double rate =
+      options.learning_rate() * 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, done)));
+  for (torch::optim::OptimizerParamGroup& group : optimizer->param_groups()) {
+    static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate);
+  }
+}
+
+absl::Status TrainEpoch(const v1::TrainConfig& config, int64_t steps_per_epoch, uint64_t seed,
+                        const torch::Device& device, BatchLoader* loader, Training* training,
+                        Run* run) {
+  const v1::ClassifierTraining& options = config.classifier();
+  training->network->train();
+  double loss_sum = 0;
+  for (int64_t i = 0; i < steps_per_epoch; ++i) {
+    const int64_t step = training->epoch * steps_per_epoch + i;
+    STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader->Next());
+    torch::manual_seed(SeedFor(seed, static_cast<uint64_t>(step), kDropout));
+    SetCosineRate(
+        options,
+        static_cast<double>(step) / static_cast<double>(steps_per_epoch * options.epochs()),
+        &training->optimizer);
+    const torch::Tensor loss = torch::nn::functional::cross_entropy(
+        training->network->forward(batch.images.to(device)), batch.labels.to(device),
+        torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(
+            options.label_smoothing()));
+    training->optimizer.zero_grad();
+    loss.backward();
+    training->optimizer.step();
+    loss_sum += loss.item<double>();
+    run->Progress((step + 1) * options.batch_size(),
+                  absl::StrFormat("loss %.4f", loss_sum / static_cast<double>(i + 1)));
+  }
+  return run->Log("classifier", training->epoch + 1,
+                  {{"loss", loss_sum / static_cast<double>(steps_per_epoch)}});
+}
+
+}  // namespace
+
+absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Dataset& dataset,
+                                                Split split, const torch::Device& device,
+                                                Run* run) {
+  torch::NoGradGuard no_grad;
+  network->eval();
+  std::vector<torch::Tensor> logits;
+  std::vector<torch::Tensor> labels;
+  STYLEX_RETURN_IF_ERROR(ForEachBatch(
+      dataset, split, kScoreBatch, 0, [&](const std::string& text) { run->Warn(text); },
+      [&](const Batch& batch) {
+        logits.push_back(network->forward(batch.images.to(device)).to(torch::kCPU));
+        labels.push_back(batch.labels);
+        return absl::OkStatus();
+      }));
+  const torch::Tensor all = torch::cat(logits);
+  const torch::Tensor truth = torch::cat(labels);
+  ClassifierScore score;
+  score.images = truth.size(0);
+  score.accuracy = all.argmax(1).eq(truth).to(torch::kFloat64).mean().item<double>();
+  score.cross_entropy = torch::nn::functional::cross_entropy(all, truth).item<double>();
+  score.expected_calibration_error = CalibrationError(torch::softmax(all, 1), truth);
+  return score;
+}
+
+absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
+                             const torch::Device& device, Run* run) {
+  const v1::ClassifierTraining& options = config.classifier();
+  torch::manual_seed(SeedFor(seed, 0, kInitialClassifierWeights));
+  MobileNetV2 network = MakeNetwork(config.model());
+  network->to(device);
+  Training training{network, torch::optim::AdamW(network->parameters(),
+                                                 torch::optim::AdamWOptions(options.learning_rate())
+                                                     .weight_decay(options.weight_decay()))};
+  if (run->resuming()) {
+    TrainingState state = training.State(config, seed);
+    STYLEX_RETURN_IF_ERROR(LoadTrainingState(run->Path(kClassifierStateFile), &state));
+    training.epoch = state.counters["epoch"];
+    training.best_accuracy_ppm = state.counters["best_accuracy_ppm"];
+    STYLEX_RETURN_IF_ERROR(run->RewindLog("classifier", training.epoch));
+    STYLEX_RETURN_IF_ERROR(run->RewindLog("classifier_validation", training.epoch));
+  }
+  const int64_t steps_per_epoch =
+      std::max<int64_t>(1, dataset.size(Split::kTrain) / options.batch_size());
+  BatchLoaderOptions loading;
+  loading.batch_size = options.batch_size();
+  loading.horizontal_flip = config.data().horizontal_flip();
+  loading.shift_pixels = options.shift_pixels();
+  loading.seed = seed;
+  loading.start_step = training.epoch * steps_per_epoch;
+  BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });
+  run->StartProgress("classifier", loading.start_step * options.batch_size(),
+                     steps_per_epoch * options.epochs() * options.batch_size());
+  while (training.epoch < options.epochs()) {
+    STYLEX_RETURN_IF_ERROR(
+        TrainEpoch(config, steps_per_epoch, seed, device, &loader, &training, run));
+    ++training.epoch;
+    STYLEX_ASSIGN_OR_RETURN(const ClassifierScore score,
+                            ScoreClassifier(network, dataset, Split::kValidation, device, run));
+    STYLEX_RETURN_IF_ERROR(run->Log("classifier_validation", training.epoch,
+                                    {{"accuracy", score.accuracy},
+                                     {"cross_entropy", score.cross_entropy},
+                                     {"calibration_error", score.expected_calibration_error}}));
+    const int64_t accuracy_ppm = std::llround(score.accuracy * 1e6);
+    if (accuracy_ppm > training.best_accuracy_ppm) {
+      training.best_accuracy_ppm = accuracy_ppm;
+      STYLEX_RETURN_IF_ERROR(WriteBest(config, network, score, training.epoch, seed, run));
+    }
+    STYLEX_RETURN_IF_ERROR(
+        SaveTrainingState(training.State(config, seed), run->Path(kClassifierStateFile)));
+  }
+  run->EndProgress();
+  return absl::OkStatus();
+}
+
+namespace {
+
+absl::StatusOr<TrainedClassifier> ReadCheckpointClassifier(const std::string& directory) {
+  TrainedClassifier trained;
+  STYLEX_ASSIGN_OR_RETURN(trained.config, ReadVersion(directory));
+  if (trained.config.classifier().architecture() == "torchscript") {
+    return absl::InvalidArgumentError(absl::StrCat(directory,
+                                                   ": its classifier is a TorchScript file; give ",
+                                                   directory, "/", kClassifierFile));
+  }
+  trained.network = MakeNetwork(trained.config);
+  const std::string path = absl::StrCat(directory, "/", kWeightsFile);
+  STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
+  SafeTensors own;
+  for (const auto& [name, tensor] : content.tensors) {
+    if (absl::string_view rest = name; absl::ConsumePrefix(&rest, kClassifierPrefix)) {
+      own.tensors[std::string(rest)] = tensor;
+    }
+  }
+  STYLEX_RETURN_IF_ERROR(CopyTensors(own, path, "its classifier", NamedTensors(trained.network)));
+  google::protobuf::Map<std::string, double>& metrics = *trained.config.mutable_metrics();
+  for (auto metric = metrics.begin(); metric != metrics.end();) {
+    metric = metric->first.starts_with("classifier_") ? std::next(metric) : metrics.erase(metric);
+  }
+  return trained;
+}
+
+}  // namespace
+
+absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& directory) {
+  if (std::filesystem::exists(absl::StrCat(directory, "/", kModelFile))) {
+    return ReadCheckpointClassifier(directory);
+  }
+  TrainedClassifier trained;
+  STYLEX_RETURN_IF_ERROR(
+      ReadJsonMessage(absl::StrCat(directory, "/", kConfigFile), &trained.config));
+  trained.network = MakeNetwork(trained.config);
+  const std::string path = absl::StrCat(directory, "/", kClassifierWeightsFile);
+  STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
+  STYLEX_RETURN_IF_ERROR(
+      CopyTensors(content, path, "this classifier", NamedTensors(trained.network)));
+  return trained;
+}
+
+absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
+                           const v1::ModelConfig& model) {
+  if (classifier.resolution() == model.resolution() &&
+      classifier.image_channels() == model.image_channels() &&
+      classifier.labels_size() == model.labels_size()) {
+    return absl::OkStatus();
+  }
+  const auto task = [](const v1::ModelConfig& config) {
+    return absl::StrCat(config.labels_size(), " classes of ", config.resolution(), "x",
+                        config.resolution(), "x", config.image_channels(), " images");
+  };
+  return absl::InvalidArgumentError(absl::StrCat(path, ": the classifier was trained for ",
+                                                 task(classifier), ", this run has ", task(model)));
+}
+
+}  // namespace stylex

@@ -1,0 +1,89 @@
+#include "trainer/training/losses.h"
+
+#include <torch/autograd.h>
+#include <torch/types.h>
+
+#include <cmath>
+
+namespace stylex {
+namespace {
+
+constexpr double kPathLengthDecay = 0.01;
+// Keeps the gradient finite at coordinates that have come to rest.
+constexpr double kLeastSquaredMove = 1e-6;
+
+torch::Tensor UnitMeanSquare(const torch::Tensor& x) {
+  // The epsilon keeps the gradient finite at positions where no channel is active.
+  return x * torch::rsqrt(x.square().mean(1, /*keepdim=*/true) + 1e-3);
+}
+
+}  // namespace
+
+torch::Tensor DiscriminatorLoss(const torch::Tensor& real_scores,
+                                const torch::Tensor& fake_scores) {
+  return torch::softplus(-real_scores).mean() + torch::softplus(fake_scores).mean();
+}
+
+torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores) {
+  return torch::softplus(-fake_scores).mean();
+}
+
+torch::Tensor R1Penalty(const torch::Tensor& images, const torch::Tensor& scores) {
+  const torch::Tensor gradient =
+      torch::autograd::grad({scores.sum()}, {images}, {}, /*retain_graph=*/true,
+                            /*create_graph=*/true)[0];
+  return gradient.square().sum({1, 2, 3}).mean();
+}
+
+torch::Tensor PathLengthPenalty(const torch::Tensor& images, const torch::Tensor& latents,
+                                const torch::Tensor& noise, torch::Tensor* mean_length) {
+  const double pixels = static_cast<double>(images.size(2) * images.size(3));
+  const torch::Tensor projected = (images * (noise / std::sqrt(pixels))).sum();
+  const torch::Tensor jacobian = torch::autograd::grad({projected}, {latents}, {},
+                                                       /*retain_graph=*/true,
+                                                       /*create_graph=*/true)[0];  // [N, L, D]
+  const torch::Tensor length = (jacobian.square().sum(2).mean(1) + 1e-12).sqrt();
+  const torch::Tensor mean = *mean_length + kPathLengthDecay * (length.mean() - *mean_length);
+  *mean_length = mean.detach();
+  return (length - mean).square().mean();
+}
+
+torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a - b).abs().mean();
+}
+
+torch::Tensor L2Loss(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a - b).square().mean();
+}
+
+torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b) {
+  const torch::Tensor error = a - b;
+  return error.diff(1, 2).abs().mean() + error.diff(1, 3).abs().mean();
+}
+
+torch::Tensor PerceptualLoss(const std::vector<torch::Tensor>& real,
+                             const std::vector<torch::Tensor>& fake) {
+  TORCH_CHECK(!real.empty() && real.size() == fake.size(), "perceptual loss without features");
+  torch::Tensor sum = L1Loss(UnitMeanSquare(real[0]), UnitMeanSquare(fake[0]));
+  for (size_t l = 1; l < real.size(); ++l) {
+    sum = sum + L1Loss(UnitMeanSquare(real[l]), UnitMeanSquare(fake[l]));
+  }
+  return sum / static_cast<double>(real.size());
+}
+
+torch::Tensor KlLoss(const torch::Tensor& real_logits, const torch::Tensor& fake_logits) {
+  const torch::Tensor p = torch::log_softmax(real_logits, 1);
+  const torch::Tensor q = torch::log_softmax(fake_logits, 1);
+  return (p.exp() * (p - q)).sum(1).mean();
+}
+
+torch::Tensor LatentKl(const torch::Tensor& means, const torch::Tensor& log_deviations) {
+  const torch::Tensor energy = means.square().mean(0);  // [D]
+  return 0.5 * (energy + (2 * log_deviations).exp() - 2 * log_deviations - 1).sum();
+}
+
+torch::Tensor MoveSparsity(const torch::Tensor& changes) {
+  return (changes.square().mean(0) + kLeastSquaredMove).sqrt().mean();
+}
+
+}  // namespace stylex

@@ -1,0 +1,53 @@
+// The losses of StylEx (§3.1; algorithms §4): each takes tensors and gives a scalar, unweighted.
+#ifndef STYLEX_TRAINER_TRAINING_LOSSES_H_
+#define STYLEX_TRAINER_TRAINING_LOSSES_H_
+
+#include <torch/types.h>
+
+#include <vector>
+
+namespace stylex {
+
+// Non-saturating logistic GAN loss; scores [N].
+torch::Tensor DiscriminatorLoss(const torch::Tensor& real_scores, const torch::Tensor& fake_scores);
+torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores);
+
+// R1: mean over images of ||d score / d image||^2, summed over pixels. `images` must require a
+// gradient and have been scored as `scores`. To be weighted by gamma / 2 (x interval when lazy).
+torch::Tensor R1Penalty(const torch::Tensor& images, const torch::Tensor& scores);
+
+// Path length (StyleGAN2 §3.2). latents [N, L, D] must have made `images`; `noise` is N(0, 1) of
+// the images' shape. Updates `mean_length` (scalar, exponential average with rate 0.01) and gives
+// mean((length - mean_length)^2).
+torch::Tensor PathLengthPenalty(const torch::Tensor& images, const torch::Tensor& latents,
+                                const torch::Tensor& noise, torch::Tensor* mean_length);
+
+// Mean absolute difference.
+torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b);
+
+// Mean squared difference.
+torch::Tensor L2Loss(const torch::Tensor& a, const torch::Tensor& b);
+
+// L1Loss of the differences between neighbours: horizontal ones plus vertical ones. [N, C, H, W].
+torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b);
+
+// Mean over depths of the L1 between classifier activations, each position's channel vector scaled
+// to unit mean square first: a perceptual distance in the terms of the network that is explained.
+torch::Tensor PerceptualLoss(const std::vector<torch::Tensor>& real,
+                             const std::vector<torch::Tensor>& fake);
+
+// KL(softmax(real_logits) || softmax(fake_logits)): sum over classes, mean over images.
+torch::Tensor KlLoss(const torch::Tensor& real_logits, const torch::Tensor& fake_logits);
+
+// KL(N(means, exp(log_deviations)^2) || N(0, 1)) in nats: sum over dimensions, mean over images.
+// means [N, D], log_deviations [D] (Kingma and Welling 2014, with one variance for all images).
+torch::Tensor LatentKl(const torch::Tensor& means, const torch::Tensor& log_deviations);
+
+// Mean over style coordinates of the root mean square, over images, of how far each was moved.
+// changes [N, S]. A group lasso: a coordinate whose moves do little comes to rest altogether, and
+// what it did is left to fewer, stronger ones.
+torch::Tensor MoveSparsity(const torch::Tensor& changes);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_TRAINING_LOSSES_H_

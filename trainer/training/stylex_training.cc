@@ -1,0 +1,562 @@
+#include "trainer/training/stylex_training.h"
+
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_sub.h>
+#include <torch/nn/module.h>
+#include <torch/optim/adam.h>
+#include <torch/optim/optimizer.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "models/checkpoint/model_config.h"
+#include "models/checkpoint/safetensors.h"
+#include "models/checkpoint/version_directory.h"
+#include "trainer/training/grouped_adam.h"
+#include "trainer/training/losses.h"
+
+namespace stylex {
+namespace {
+
+// Purposes of random numbers, see SeedFor.
+constexpr uint64_t kInitialWeights = 1;
+constexpr uint64_t kStepNoise = 2;
+
+// Share of a plain StyleGAN2's images whose layers take two z's (StyleGAN §3.1).
+constexpr double kStyleMixing = 0.9;
+// The latents' noise at first: 0.1, little beside latents that vary by 1.
+constexpr double kFirstLogLatentNoise = -2.3;
+
+// Lazy regularisation (StyleGAN2 §3.1): an optimiser that also takes a regularisation step every
+// `interval` steps has its rates scaled by interval / (interval + 1).
+double LazyRatio(int64_t interval) {
+  return interval == 0 ? 1 : static_cast<double>(interval) / static_cast<double>(interval + 1);
+}
+
+std::unique_ptr<torch::optim::Adam> MakeAdam(std::vector<torch::Tensor> parameters, double lr,
+                                             double beta1, double beta2, double ratio) {
+  return std::make_unique<GroupedAdam>(std::move(parameters),
+                                       torch::optim::AdamOptions(lr * ratio)
+                                           .betas({std::pow(beta1, ratio), std::pow(beta2, ratio)})
+                                           .eps(1e-8));
+}
+
+void SetRequiresGrad(torch::nn::Module& module, bool value) {
+  for (torch::Tensor& parameter : module.parameters()) {
+    parameter.requires_grad_(value);
+  }
+}
+
+// Forgets gradients instead of zeroing them: a parameter that a step does not reach is then left
+// alone by Adam, in every version of LibTorch.
+void ClearGradients(torch::optim::Adam* optimizer) {
+  for (torch::optim::OptimizerParamGroup& group : optimizer->param_groups()) {
+    for (torch::Tensor& parameter : group.params()) {
+      parameter.mutable_grad() = torch::Tensor();
+    }
+  }
+}
+
+void SetLearningRate(torch::optim::Adam* optimizer, double lr) {
+  for (torch::optim::OptimizerParamGroup& group : optimizer->param_groups()) {
+    static_cast<torch::optim::AdamOptions&>(group.options()).lr(lr);
+  }
+}
+
+void Record(StepMetrics* metrics, const std::string& name, const torch::Tensor& value) {
+  if (metrics != nullptr) {
+    (*metrics)[name] = value.item<double>();
+  }
+}
+
+// What a tensor was called in networks of `grown` fewer resolutions; nothing: it had none. The
+// generator counts its layers from the smallest resolution, encoders count from the greatest.
+std::optional<std::string> NameBeforeGrowing(const std::string& name, int grown) {
+  constexpr char kBody[] = "encoder.body.";
+  if (grown == 0 || !name.starts_with(kBody)) {
+    return name;
+  }
+  const std::string rest = name.substr(sizeof(kBody) - 1);
+  if (rest.starts_with("from_rgb")) {
+    return std::nullopt;
+  }
+  int block = 0;
+  const size_t end = rest.find('_');
+  if (!rest.starts_with("block") || !absl::SimpleAtoi(rest.substr(5, end - 5), &block)) {
+    return name;
+  }
+  if (block < grown) {
+    return std::nullopt;
+  }
+  return absl::StrCat(kBody, "block", block - grown, rest.substr(end));
+}
+
+bool IsColourWeight(const std::string& name) {
+  return name.starts_with("generator.to_rgb") && name.ends_with("_weight");
+}
+
+}  // namespace
+
+StylexTraining::StylexTraining(const v1::TrainConfig& config,
+                               std::shared_ptr<Classifier> classifier,
+                               std::shared_ptr<const Lpips> lpips, uint64_t seed,
+                               const torch::Device& device)
+    : config_(config),
+      classifier_(std::move(classifier)),
+      lpips_(std::move(lpips)),
+      seed_(seed),
+      device_(device) {
+  torch::manual_seed(SeedFor(seed, 0, kInitialWeights));
+  const v1::ModelConfig& model = config_.model();
+  networks_ = Networks::Make(model);
+  averaged_ = Networks::Make(model);
+  discriminator_ =
+      Discriminator(model.discriminator(), model.image_channels(), model.labels_size());
+  networks_.To(device);
+  averaged_.To(device);
+  discriminator_->to(device);
+  {
+    torch::NoGradGuard no_grad;
+    const auto source = networks_.NamedTensors();
+    for (auto& [name, tensor] : averaged_.NamedTensors()) {
+      tensor.copy_(source.at(name));
+    }
+  }
+  averaged_.SetTrainable(false);
+  const v1::StylexTraining& stylex = config_.stylex();
+  const double g_ratio = LazyRatio(stylex.path_length_interval());
+  std::vector<torch::Tensor> generator_parameters = networks_.generator->parameters();
+  if (!networks_.mapping.is_empty()) {
+    const auto mapping = networks_.mapping->parameters();
+    generator_parameters.insert(generator_parameters.end(), mapping.begin(), mapping.end());
+  }
+  generator_optimizer_ = MakeAdam(std::move(generator_parameters), stylex.generator_lr(),
+                                  stylex.beta1(), stylex.beta2(), g_ratio);
+  if (HasEncoder(model)) {
+    std::vector<torch::Tensor> encoder_parameters = networks_.encoder->parameters();
+    if (stylex.weights().latent_kl() > 0) {
+      log_latent_noise_ = torch::full({model.generator().latent_size()}, kFirstLogLatentNoise,
+                                      torch::TensorOptions(device))
+                              .requires_grad_(true);
+      encoder_parameters.push_back(log_latent_noise_);
+    }
+    encoder_optimizer_ = MakeAdam(std::move(encoder_parameters), stylex.encoder_lr(),
+                                  stylex.encoder_beta1(), stylex.encoder_beta2(), 1);
+  }
+  discriminator_optimizer_ =
+      MakeAdam(discriminator_->parameters(), stylex.discriminator_lr(), stylex.beta1(),
+               stylex.beta2(), LazyRatio(stylex.r1_interval()));
+  mean_path_length_ = torch::zeros({}, device);
+  if (stylex.constant_to_rgb()) {
+    MakeColoursConstant();
+  }
+}
+
+void StylexTraining::MakeColoursConstant() {
+  const torch::NoGradGuard no_grad;
+  for (const Networks* networks : {&networks_, &averaged_}) {
+    for (auto& [name, tensor] : networks->NamedTensors()) {
+      if (name.starts_with("generator.to_rgb") && name.ends_with("_affine.weight")) {
+        tensor.zero_();
+        tensor.requires_grad_(false);
+      }
+    }
+  }
+}
+
+absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
+  const v1::ModelConfig& from = earlier.model.config();
+  const v1::ModelConfig& to = config_.model();
+  const std::string name = absl::StrCat("--start-from ", from.name());
+  if (from.resolution() > to.resolution()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": has resolution ", from.resolution(),
+                                                   ", this run only ", to.resolution(),
+                                                   "; a greater one cannot be made smaller"));
+  }
+  const int grown = to.generator().channels_size() - from.generator().channels_size();
+  const std::map<std::string, torch::Tensor> stored = earlier.model.networks().NamedTensors();
+  std::map<std::string, torch::Tensor> sources;
+  for (const auto& [target_name, tensor] : networks_.NamedTensors()) {
+    const std::optional<std::string> source_name = NameBeforeGrowing(target_name, grown);
+    if (!source_name) {
+      continue;
+    }
+    const auto source = stored.find(*source_name);
+    if (source == stored.end()) {
+      // Layers of the greater resolution only; a missing mapping network is drawn anew.
+      continue;
+    }
+    if (source->second.sizes() != tensor.sizes()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": tensor ", *source_name, " has shape ", ShapeText(source->second),
+                       ", this run's ", target_name, " has ", ShapeText(tensor),
+                       "; the channels that both resolutions have must be the same"));
+    }
+    sources[target_name] = source->second;
+  }
+  const torch::NoGradGuard no_grad;
+  for (const Networks* networks : {&networks_, &averaged_}) {
+    for (auto& [target_name, tensor] : networks->NamedTensors()) {
+      if (const auto source = sources.find(target_name); source != sources.end()) {
+        tensor.copy_(source->second);
+      } else if (IsColourWeight(target_name)) {
+        tensor.zero_();
+      }
+    }
+  }
+  if (config_.stylex().constant_to_rgb()) {
+    MakeColoursConstant();
+  }
+  for (const v1::FileHash& file : from.files()) {
+    started_from_ += file.name() == kWeightsFile ? file.sha256() : "";
+  }
+  return absl::OkStatus();
+}
+
+torch::Tensor StylexTraining::Drawn::Probabilities() const {
+  return logits.defined() ? torch::softmax(logits, 1) : torch::Tensor();
+}
+
+StylexTraining::RealBatch StylexTraining::Classify(const torch::Tensor& images) const {
+  torch::NoGradGuard no_grad;
+  RealBatch real;
+  real.images = images.to(device_);
+  if (!HasEncoder(config_.model())) {
+    return real;
+  }
+  Classifier::Features features = classifier_->LogitsAndFeatures(real.images);
+  real.logits = std::move(features.logits);
+  real.taps = std::move(features.taps);
+  real.probabilities = torch::softmax(real.logits, 1);
+  return real;
+}
+
+torch::Tensor StylexTraining::MixedLatents(int64_t n) {
+  const auto options = torch::TensorOptions(device_);
+  const int64_t size = config_.model().generator().latent_size();
+  const int64_t layers = networks_.generator->num_latents();
+  const torch::Tensor latents =
+      networks_.mapping->forward(torch::randn({2 * n, size}, options)).view({2, n, 1, size});
+  const torch::Tensor mixed = torch::rand({n, 1, 1}, options) < kStyleMixing;
+  const torch::Tensor cut = torch::randint(1, layers, {n, 1, 1}, options);
+  const torch::Tensor second =
+      torch::arange(layers, options).view({1, layers, 1}).ge(cut).logical_and(mixed);
+  return torch::where(second, latents[1], latents[0]);
+}
+
+StylexTraining::Source StylexTraining::SourceOfStep() const {
+  const int64_t mapping = config_.stylex().mapping_interval();
+  const int64_t swap = config_.stylex().swap_interval();
+  if (mapping > 0 && step_ % mapping == mapping - 1) {
+    return Source::kMapping;
+  }
+  return swap > 0 && step_ % swap == 0 ? Source::kSwapped : Source::kReconstruction;
+}
+
+double StylexTraining::ConditionDropout() const {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const double done =
+      std::min(1.0, static_cast<double>(images_seen()) / static_cast<double>(stylex.images()));
+  return stylex.condition_dropout_start() +
+         done * (stylex.condition_dropout_end() - stylex.condition_dropout_start());
+}
+
+double StylexTraining::LearningRateScale() const {
+  const double share = config_.stylex().lr_decay_share();
+  const double left =
+      1 - static_cast<double>(images_seen()) / static_cast<double>(config_.stylex().images());
+  return share > 0 ? std::clamp(left / share, 0.0, 1.0) : 1;
+}
+
+StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
+  Drawn drawn;
+  const int64_t n = real.images.size(0);
+  if (!HasEncoder(config_.model())) {
+    drawn.images = networks_.generator->synthesize(networks_.generator->styles(MixedLatents(n)),
+                                                   Noise::kRandom);
+    return drawn;
+  }
+  drawn.source = SourceOfStep();
+  drawn.logits = drawn.source == Source::kSwapped ? real.logits.roll(1, 0) : real.logits;
+  torch::Tensor condition = Condition(config_.model(), drawn.logits);
+  if (drawn.source == Source::kMapping) {
+    const int64_t size = config_.model().generator().latent_size();
+    drawn.latent = networks_.mapping->forward(torch::randn({n, size}, real.images.options()));
+  } else {
+    drawn.latent = networks_.encoder->forward(real.images);
+  }
+  const double dropout = drawn.source == Source::kReconstruction ? ConditionDropout() : 0;
+  if (dropout > 0) {
+    // Without its condition an image must carry its class in the latent, and so in coordinates that
+    // an explanation can move (field §4.2).
+    condition = condition * (torch::rand({n, 1}, condition.options()) >= dropout);
+  }
+  torch::Tensor latent = drawn.latent;
+  if (noisy_latents() && drawn.source != Source::kMapping) {
+    latent = latent + torch::randn_like(latent) * log_latent_noise_.exp();
+  }
+  const auto styles_with = [&](const torch::Tensor& of_class) {
+    return networks_.generator->styles(torch::cat({latent, of_class}, 1));
+  };
+  const StyleVectors styles = styles_with(condition);
+  if (drawn.source == Source::kSwapped) {
+    drawn.moved = styles.conv - styles_with(Condition(config_.model(), real.logits)).conv;
+  }
+  drawn.images = networks_.generator->synthesize(styles, Noise::kRandom);
+  return drawn;
+}
+
+void StylexTraining::UpdateDiscriminator(const RealBatch& real, const Drawn& drawn,
+                                         StepMetrics* metrics) {
+  SetRequiresGrad(*discriminator_, true);
+  const torch::Tensor real_scores = discriminator_->forward(real.images, real.probabilities);
+  const torch::Tensor fake_scores =
+      discriminator_->forward(drawn.images.detach(), drawn.Probabilities());
+  const torch::Tensor loss = DiscriminatorLoss(real_scores, fake_scores);
+  ClearGradients(discriminator_optimizer_.get());
+  loss.backward();
+  discriminator_optimizer_->step();
+  Record(metrics, "loss_d", loss);
+  Record(metrics, "score_real", real_scores.mean());
+  Record(metrics, "score_fake", fake_scores.mean());
+}
+
+void StylexTraining::RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics) {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const torch::Tensor images = real.images.detach().clone().requires_grad_(true);
+  const torch::Tensor scores = discriminator_->forward(images, real.probabilities);
+  const torch::Tensor penalty = R1Penalty(images, scores);
+  const torch::Tensor loss = penalty * (stylex.r1_gamma() / 2 * stylex.r1_interval());
+  ClearGradients(discriminator_optimizer_.get());
+  loss.backward();
+  discriminator_optimizer_->step();
+  Record(metrics, "r1", penalty);
+}
+
+// Undefined when there is nothing to compare with.
+torch::Tensor StylexTraining::Perceptual(const RealBatch& real, const Drawn& drawn,
+                                         const Classifier::Features& fake) const {
+  if (lpips_ != nullptr) {
+    return lpips_->Distance(drawn.images, real.images).mean();
+  }
+  return fake.taps.empty() ? torch::Tensor() : PerceptualLoss(real.taps, fake.taps);
+}
+
+torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& drawn,
+                                        const std::string& suffix, StepMetrics* metrics) const {
+  const v1::LossWeights& weights = config_.stylex().weights();
+  torch::Tensor loss = L1Loss(drawn.images, real.images);
+  Record(metrics, "loss_l1" + suffix, loss);
+  if (weights.l1_differences() > 0) {
+    const torch::Tensor differences = DifferencesLoss(drawn.images, real.images);
+    Record(metrics, "loss_differences" + suffix, differences);
+    loss = loss + differences * weights.l1_differences();
+  }
+  if (weights.l2() > 0) {
+    const torch::Tensor squared = L2Loss(drawn.images, real.images);
+    Record(metrics, "loss_l2" + suffix, squared);
+    loss = loss + squared * weights.l2();
+  }
+  return loss;
+}
+
+void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
+                                     StepMetrics* metrics) {
+  const v1::LossWeights& weights = config_.stylex().weights();
+  SetRequiresGrad(*discriminator_, false);
+  const torch::Tensor adversarial =
+      GeneratorLoss(discriminator_->forward(drawn.images, drawn.Probabilities()));
+  const bool reconstructs = drawn.source == Source::kReconstruction;
+  const bool swapped = drawn.source == Source::kSwapped;
+  const std::string suffix = reconstructs ? "" : swapped ? "_swap" : "_mapping";
+  torch::Tensor loss = adversarial * weights.adversarial();
+  Record(metrics, "loss_g" + suffix, adversarial);
+  const double kl_weight = reconstructs ? weights.kl()
+                           : swapped    ? weights.kl_swap()
+                                        : weights.kl_mapping();
+  const bool wants_perceptual = reconstructs && weights.perceptual() > 0;
+  Classifier::Features fake;
+  if (kl_weight > 0 || (wants_perceptual && lpips_ == nullptr)) {
+    fake = classifier_->LogitsAndFeatures(drawn.images);
+    const torch::Tensor kl = KlLoss(drawn.logits, fake.logits);
+    loss = loss + kl * kl_weight;
+    Record(metrics, "loss_kl" + suffix, kl);
+  }
+  if (swapped) {
+    const torch::Tensor sparsity = MoveSparsity(drawn.moved);
+    loss = loss + PixelLoss(real, drawn, suffix, metrics) * weights.l1_swap() +
+           sparsity * weights.swap_sparsity();
+    Record(metrics, "swap_sparsity", sparsity);
+  }
+  if (reconstructs) {
+    loss = loss + PixelLoss(real, drawn, suffix, metrics) * weights.l1();
+    const torch::Tensor perceptual =
+        wants_perceptual ? Perceptual(real, drawn, fake) : torch::Tensor();
+    if (perceptual.defined()) {
+      loss = loss + perceptual * weights.perceptual();
+      Record(metrics, lpips_ == nullptr ? "loss_perceptual" : "loss_lpips", perceptual);
+    }
+    const int64_t interval = config_.stylex().latent_interval();
+    if (weights.latent() > 0 && step_ % interval == 0) {
+      // Gradients flow through both encodings, as in the replication study's code.
+      const torch::Tensor latent = L1Loss(networks_.encoder->forward(drawn.images), drawn.latent);
+      loss = loss + latent * (weights.latent() * static_cast<double>(interval));
+      Record(metrics, "loss_latent", latent);
+    }
+  }
+  if (noisy_latents() && drawn.source != Source::kMapping) {
+    const torch::Tensor kl = LatentKl(drawn.latent, log_latent_noise_);
+    loss = loss + kl * weights.latent_kl();
+    Record(metrics, "latent_kl" + suffix, kl);
+  }
+  ClearGradients(generator_optimizer_.get());
+  if (encoder_optimizer_ != nullptr) {
+    ClearGradients(encoder_optimizer_.get());
+  }
+  loss.backward();
+  generator_optimizer_->step();
+  if (drawn.source != Source::kMapping) {
+    encoder_optimizer_->step();
+  }
+}
+
+void StylexTraining::RegularizeGenerator(const RealBatch& real, StepMetrics* metrics) {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const int64_t n = std::max<int64_t>(1, real.images.size(0) / stylex.path_length_batch_shrink());
+  torch::Tensor latents;
+  if (HasEncoder(config_.model())) {
+    torch::NoGradGuard no_grad;
+    const torch::Tensor images = real.images.narrow(0, 0, n);
+    const torch::Tensor latent =
+        torch::cat({networks_.encoder->forward(images),
+                    Condition(config_.model(), real.logits.narrow(0, 0, n))},
+                   1);
+    latents =
+        latent.unsqueeze(1).repeat({1, networks_.generator->num_latents(), 1}).requires_grad_(true);
+  } else {
+    latents = MixedLatents(n);  // the mapping network learns from it, too (StyleGAN2 §3.2)
+  }
+  const torch::Tensor images =
+      networks_.generator->synthesize(networks_.generator->styles(latents), Noise::kRandom);
+  const torch::Tensor penalty =
+      PathLengthPenalty(images, latents, torch::randn_like(images), &mean_path_length_);
+  const torch::Tensor loss =
+      penalty * (stylex.weights().path_length() * stylex.path_length_interval());
+  ClearGradients(generator_optimizer_.get());
+  loss.backward();
+  generator_optimizer_->step();
+  Record(metrics, "path_length", mean_path_length_);
+}
+
+void StylexTraining::UpdateAverage() {
+  const v1::StylexTraining& stylex = config_.stylex();
+  double half_life = stylex.ema_half_life_images();
+  if (stylex.ema_ramp() > 0) {
+    half_life = std::min(half_life, static_cast<double>(images_seen()) * stylex.ema_ramp());
+  }
+  const double decay =
+      half_life > 0 ? std::pow(0.5, static_cast<double>(stylex.batch_size()) / half_life) : 0;
+  torch::NoGradGuard no_grad;
+  const auto source = networks_.NamedTensors();
+  std::vector<torch::Tensor> averages, latest;
+  for (auto& [name, average] : averaged_.NamedTensors()) {
+    if (name.starts_with("encoder.") && !stylex.ema_encoder()) {
+      average.copy_(source.at(name));
+    } else {
+      averages.push_back(average);
+      latest.push_back(source.at(name));
+    }
+  }
+  // All tensors together, for the reason that GroupedAdam has.
+  const std::vector<torch::Tensor> differences = at::_foreach_sub(latest, averages);
+  at::_foreach_add_(averages, differences, 1 - decay);
+}
+
+void StylexTraining::SetLearningRates() {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const double scale = LearningRateScale();
+  SetLearningRate(generator_optimizer_.get(),
+                  stylex.generator_lr() * LazyRatio(stylex.path_length_interval()) * scale);
+  if (encoder_optimizer_ != nullptr) {
+    SetLearningRate(encoder_optimizer_.get(), stylex.encoder_lr() * scale);
+  }
+  SetLearningRate(discriminator_optimizer_.get(),
+                  stylex.discriminator_lr() * LazyRatio(stylex.r1_interval()) * scale);
+}
+
+StepMetrics StylexTraining::Step(const torch::Tensor& images, bool want_metrics) {
+  torch::manual_seed(SeedFor(seed_, static_cast<uint64_t>(step_), kStepNoise));
+  StepMetrics metrics;
+  StepMetrics* record = want_metrics ? &metrics : nullptr;
+  const v1::StylexTraining& stylex = config_.stylex();
+  SetLearningRates();
+  const RealBatch real = Classify(images);
+  // One drawing serves both updates: the discriminator's does not touch what made it.
+  const Drawn drawn = Draw(real);
+  UpdateDiscriminator(real, drawn, record);
+  if (stylex.r1_gamma() > 0 && step_ % stylex.r1_interval() == 0) {
+    RegularizeDiscriminator(real, record);
+  }
+  UpdateGenerator(real, drawn, record);
+  if (stylex.path_length_interval() > 0 && stylex.weights().path_length() > 0 &&
+      step_ % stylex.path_length_interval() == 0) {
+    RegularizeGenerator(real, record);
+  }
+  ++step_;
+  UpdateAverage();
+  return metrics;
+}
+
+Stylex StylexTraining::Averaged() const {
+  Stylex model(config_.model(), averaged_, classifier_);
+  model.To(device_);  // they are there; the bundle must know it
+  return model;
+}
+
+TrainingState StylexTraining::State() {
+  TrainingState state;
+  for (const auto& [name, tensor] : networks_.NamedTensors()) {
+    state.tensors["networks." + name] = tensor;
+  }
+  for (const auto& [name, tensor] : averaged_.NamedTensors()) {
+    state.tensors["averaged." + name] = tensor;
+  }
+  for (const auto& item : discriminator_->named_parameters()) {
+    state.tensors["discriminator." + item.key()] = item.value();
+  }
+  state.tensors["mean_path_length"] = mean_path_length_;
+  if (noisy_latents()) {
+    state.tensors["log_latent_noise"] = log_latent_noise_;
+  }
+  state.optimizers = {{"generator", generator_optimizer_.get()},
+                      {"discriminator", discriminator_optimizer_.get()}};
+  if (encoder_optimizer_ != nullptr) {
+    state.optimizers["encoder"] = encoder_optimizer_.get();
+  }
+  state.counters["step"] = step_;
+  // A run may be made longer or shorter when it is resumed, and saved or looked at more often; what
+  // else decides its steps must stay.
+  v1::TrainConfig fixed = config_;
+  fixed.mutable_stylex()->clear_images();
+  fixed.mutable_stylex()->clear_save_interval_images();
+  fixed.mutable_stylex()->clear_sample_interval_images();
+  state.fingerprint = fixed.ShortDebugString() + " seed " + std::to_string(seed_);
+  if (lpips_ != nullptr) {
+    state.fingerprint += " lpips " + lpips_->sha256();
+  }
+  if (!started_from_.empty()) {
+    state.fingerprint += " started from " + started_from_;
+  }
+  return state;
+}
+
+void StylexTraining::Restore(const TrainingState& state) { step_ = state.counters.at("step"); }
+
+}  // namespace stylex

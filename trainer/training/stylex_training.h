@@ -1,0 +1,133 @@
+// Training of generator, encoder, mapping network and discriminator around a frozen classifier
+// (StylEx §3.1; algorithms §4), and of a plain StyleGAN2 for comparison: a config without encoder,
+// whose batches all come from the mapping network and whose losses never ask the classifier.
+#ifndef STYLEX_TRAINER_TRAINING_STYLEX_TRAINING_H_
+#define STYLEX_TRAINER_TRAINING_STYLEX_TRAINING_H_
+
+#include <torch/optim/adam.h>
+#include <torch/types.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "models/checkpoint.h"
+#include "models/stylex.h"
+#include "stylex/v1/train_config.pb.h"
+#include "trainer/training/lpips.h"
+#include "trainer/training/training_state.h"
+
+namespace stylex {
+
+// Scalars of one step, for the log: "loss_d", "loss_l1", ...
+using StepMetrics = std::map<std::string, double>;
+
+// The networks and optimisers of a run, and its steps. Steps are a function of (config, seed, step,
+// batch) alone, so that a resumed run gives the same weights as one that was never stopped: bit for
+// bit on a CPU with the same thread count, to rounding on a GPU.
+class StylexTraining {
+ public:
+  // Draws initial weights from `seed`. `config` is resolved and carries the data's labels. Without
+  // `lpips` the perceptual loss is that of the classifier's features, where it has any.
+  StylexTraining(const v1::TrainConfig& config, std::shared_ptr<Classifier> classifier,
+                 std::shared_ptr<const Lpips> lpips, uint64_t seed, const torch::Device& device);
+
+  // Begins where `earlier` ended, another training's networks of this resolution or a smaller one:
+  // they become the networks and their average; discriminator and optimisers begin anew. What a
+  // smaller resolution lacks stays as it was drawn, but for the new layers' colours, which start at
+  // nothing, so that the generator starts with the earlier one's images, enlarged (Karras et al.
+  // 2018). INVALID_ARGUMENT when a layer has another shape; nothing is changed then. To be called
+  // before the first step, and before State() when resuming such a run.
+  absl::Status StartFrom(const Checkpoint& earlier);
+
+  // One step on images [B, C, R, R] in [-1, 1]: discriminator, (R1,) generator with encoder or
+  // mapping network, (path length,) averaged copy. Metrics are empty unless `want_metrics`, because
+  // reading a scalar waits for the device.
+  StepMetrics Step(const torch::Tensor& images, bool want_metrics);
+
+  int64_t step() const { return step_; }
+  int64_t images_seen() const { return step_ * config_.stylex().batch_size(); }
+  bool done() const { return images_seen() >= config_.stylex().images(); }
+
+  // The averaged networks, which are what ships, with the classifier.
+  Stylex Averaged() const;
+  const Networks& averaged_networks() const { return averaged_; }
+
+  // Everything a resumed run needs; tensors and optimisers are this object's own.
+  TrainingState State();
+  // After LoadTrainingState(path, &state) on a State(): takes over its counters.
+  void Restore(const TrainingState& state);
+
+ private:
+  // See StylexTraining.constant_to_rgb.
+  void MakeColoursConstant();
+
+  struct RealBatch {
+    torch::Tensor images;
+    // Of the classifier; undefined without an encoder.
+    torch::Tensor logits;
+    torch::Tensor probabilities;
+    std::vector<torch::Tensor> taps;
+  };
+  // Where a batch's latents and conditions come from.
+  enum class Source {
+    kReconstruction,  // an image and its own decision
+    kSwapped,         // an image and another one's decision
+    kMapping,         // z and an image's decision, or z alone where there is no encoder
+  };
+  struct Drawn {
+    Source source = Source::kMapping;
+    // E(x) or mapping(z), [B, latent_size], without noise; undefined without an encoder.
+    torch::Tensor latent;
+    torch::Tensor images;
+    torch::Tensor logits;  // the decision that they were drawn for; undefined without an encoder
+    torch::Tensor moved;   // where the condition is another image's: what that moves, [B, S]
+
+    torch::Tensor Probabilities() const;  // of `logits`; undefined as they are
+  };
+
+  RealBatch Classify(const torch::Tensor& images) const;
+  // Latents that the mapping network makes, one for each layer: [N, L, latent_size], with style
+  // mixing. Only without an encoder.
+  torch::Tensor MixedLatents(int64_t n);
+  Source SourceOfStep() const;
+  double ConditionDropout() const;
+  // See LossWeights.latent_kl.
+  bool noisy_latents() const { return log_latent_noise_.defined(); }
+  double LearningRateScale() const;
+  Drawn Draw(const RealBatch& real);
+  void UpdateDiscriminator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
+  void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
+  void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
+  void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
+  // L1 of pixels and, as the weights have it, of neighbours' differences, and L2; recorded with
+  // `suffix`.
+  torch::Tensor PixelLoss(const RealBatch& real, const Drawn& drawn, const std::string& suffix,
+                          StepMetrics* metrics) const;
+  torch::Tensor Perceptual(const RealBatch& real, const Drawn& drawn,
+                           const Classifier::Features& fake) const;
+  void UpdateAverage();
+  void SetLearningRates();
+
+  v1::TrainConfig config_;
+  std::shared_ptr<Classifier> classifier_;
+  std::shared_ptr<const Lpips> lpips_;  // may be null
+  uint64_t seed_;
+  torch::Device device_;
+  Networks networks_;
+  Networks averaged_;
+  Discriminator discriminator_{nullptr};
+  std::unique_ptr<torch::optim::Adam> generator_optimizer_;  // generator and mapping network
+  std::unique_ptr<torch::optim::Adam> encoder_optimizer_;    // null without an encoder
+  std::unique_ptr<torch::optim::Adam> discriminator_optimizer_;
+  torch::Tensor mean_path_length_;
+  torch::Tensor log_latent_noise_;  // [latent_size]; undefined where latents have no noise
+  int64_t step_ = 0;
+  std::string started_from_;  // SHA-256 of the weights, see StartFrom
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_TRAINING_STYLEX_TRAINING_H_

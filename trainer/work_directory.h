@@ -1,0 +1,70 @@
+// The shell of a training run: its work directory, its log, its progress bar, its warnings.
+#ifndef STYLEX_TRAINER_WORK_DIRECTORY_H_
+#define STYLEX_TRAINER_WORK_DIRECTORY_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/mutex.h"
+
+namespace stylex {
+
+// One run at a time in a work directory: a lock file keeps a second process out. Warn is
+// thread-safe, the rest belongs to one thread.
+class Run {
+ public:
+  // Creates the folder. `state_file` is where this kind of run keeps its state: when it is there
+  // already, `resume` must be set (FAILED_PRECONDITION says so), so that no run is overwritten by
+  // mistake.
+  static absl::StatusOr<std::unique_ptr<Run>> Open(const std::string& work_directory,
+                                                   const std::string& state_file, bool resume);
+  ~Run();
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  const std::string& work_directory() const { return work_directory_; }
+  std::string Path(const std::string& name) const { return work_directory_ + "/" + name; }
+  // True when a state file was there and is to be resumed.
+  bool resuming() const { return resuming_; }
+
+  // Appends {"event": event, "step": step, "time": ..., values...} to log.jsonl as one line.
+  absl::Status Log(const std::string& event, int64_t step,
+                   const std::map<std::string, double>& values);
+  // Drops log lines of `event` with a step greater than `step`: they will be written again.
+  absl::Status RewindLog(const std::string& event, int64_t step);
+
+  // One line on stderr and in the log: what a reader of the log should know, or should look into.
+  void Note(const std::string& message);
+  void Warn(const std::string& message);
+
+  // A bar with rate and time left on a terminal; a plain line every half minute elsewhere.
+  void StartProgress(const std::string& what, int64_t done, int64_t total);
+  void Progress(int64_t done, const std::string& note);
+  void EndProgress();
+
+ private:
+  Run(std::string work_directory, int lock, bool resuming);
+  void PrintProgress(int64_t done, const std::string& note);
+  void Say(const std::string& event, const std::string& prefix, const std::string& message);
+  absl::Status AppendLine(const std::string& line);
+
+  std::string work_directory_;
+  int lock_;
+  bool resuming_;
+  bool terminal_;
+  Mutex mutex_;
+  std::string what_;
+  int64_t first_ = 0;
+  int64_t total_ = 0;
+  absl::Time started_;
+  absl::Time printed_;
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_WORK_DIRECTORY_H_
