@@ -19,11 +19,12 @@
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "bench/photographs.h"
-#include "explain/attfind.h"
+#include "explain/effects.h"
 #include "explain/image_variants.h"
 #include "explain/screening.h"
 #include "models/checkpoint.h"
 #include "models/cpu/folded_mobilenet.h"
+#include "models/device.h"
 #include "models/networks/layers.h"
 #include "trainer/commands/opening.h"
 

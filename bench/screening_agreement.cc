@@ -16,11 +16,13 @@
 
 #include "base/status_macros.h"
 #include "bench/photographs.h"
-#include "explain/attfind.h"
+#include "explain/effects.h"
 #include "explain/metrics.h"
 #include "explain/move_table.h"
 #include "explain/screening.h"
+#include "explain/selection.h"
 #include "models/checkpoint.h"
+#include "models/device.h"
 #include "trainer/commands/opening.h"
 
 namespace stylex {

@@ -6,12 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "client/commands.h"
 #include "client/explanation.h"
 #include "client/file_failures.h"
 #include "client/image_files.h"
-#include "image/codec.h"
 
 namespace stylex {
 namespace {

@@ -1,6 +1,6 @@
-# One library a folder, and only the folders it names can be included from it: each library exports
-# an include directory that holds a single link, to its own folder. An include that breaks the
-# dependency rule of the house therefore does not build.
+# One library a folder (a room), and only the rooms it names can be included from it: each library
+# exports an include directory that holds links to its own headers alone. An include that breaks the
+# dependency rule (docs/architecture.md) therefore does not build.
 add_library(stylex_warnings INTERFACE)
 target_compile_options(stylex_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-unknown-pragmas
@@ -22,8 +22,21 @@ if(STYLEX_FUZZ)
   target_compile_options(stylex_warnings INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# The headers that stand in `folder` itself, not those of its subfolders.
+function(stylex_export_headers target folder)
+  set(root ${CMAKE_BINARY_DIR}/rooms/${folder})
+  file(MAKE_DIRECTORY ${root}/${folder})
+  file(GLOB headers RELATIVE ${CMAKE_SOURCE_DIR}/${folder} CONFIGURE_DEPENDS
+    ${CMAKE_SOURCE_DIR}/${folder}/*.h)
+  foreach(header ${headers})
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${folder}/${header} ${root}/${folder}/${header} SYMBOLIC)
+  endforeach()
+  target_include_directories(${target} PUBLIC ${root})
+endfunction()
+
+# For tests, which may include all of `folder`.
 function(stylex_export_folder target folder)
-  set(root ${CMAKE_BINARY_DIR}/include/${folder})
+  set(root ${CMAKE_BINARY_DIR}/rooms/${folder}-folder)
   file(MAKE_DIRECTORY ${root})
   file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${folder} ${root}/${folder} SYMBOLIC)
   target_include_directories(${target} PUBLIC ${root})
@@ -106,13 +119,15 @@ function(stylex_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${STYLEX_UNITY} UNITY_BUILD_BATCH_SIZE 8)
 endfunction()
 
-# stylex_library(FOLDER [TORCH] SRCS ... DEPS ... [PRIVATE_DEPS ...])
+# stylex_library(FOLDER [TORCH] SRCS ... DEPS ... [PRIVATE_DEPS ...]) makes stylex::FOLDER, where a
+# room inside a room, such as server/rpc, is called stylex::server_rpc.
 function(stylex_library folder)
   cmake_parse_arguments(ARG "TORCH" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
-  set(target stylex_${folder})
+  string(REPLACE "/" "_" name ${folder})
+  set(target stylex_${name})
   add_library(${target} STATIC ${ARG_SRCS})
-  add_library(stylex::${folder} ALIAS ${target})
-  stylex_export_folder(${target} ${folder})
+  add_library(stylex::${name} ALIAS ${target})
+  stylex_export_headers(${target} ${folder})
   target_link_libraries(${target} PUBLIC ${ARG_DEPS} Threads::Threads
                         PRIVATE ${ARG_PRIVATE_DEPS} stylex_warnings)
   if(ARG_TORCH)

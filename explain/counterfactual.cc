@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "base/status_macros.h"
+#include "explain/gradient_candidates.h"
 #include "explain/image_under_search.h"
 #include "explain/joint_search.h"
 

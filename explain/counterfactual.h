@@ -75,9 +75,6 @@ struct CounterfactualResult {
   std::optional<MinimalityCertificate> certificate;  // when it was asked for, after a flip
 };
 
-// What a flip needs: logit(target) - greatest other logit, [..., K] -> [...]. Differentiable.
-torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target);
-
 // styles: one image, [1, ...]. `candidates`: what may be moved; a coordinate is moved at most once.
 // Moves are chosen by what a flip needs: logit(target) - greatest other logit. With a shortlist, it
 // must not be called in LibTorch's inference mode. Tensors of the
@@ -88,25 +85,6 @@ absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
                                                         const StyleRanges& ranges,
                                                         std::span<const Coordinate> candidates,
                                                         const CounterfactualOptions& options);
-
-// For each of N images (styles [N, ...]) the `count` of its list in `among` that the first-order
-// effect on logit(target) - greatest other logit ranks highest, best first: gradient x shift x
-// distance to the extreme. One forward and backward pass for all. Thread-safe; must not be called
-// in LibTorch's inference mode.
-std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const StyleVectors& styles,
-                                                    const StyleRanges& ranges,
-                                                    std::vector<std::vector<Coordinate>> among,
-                                                    int64_t target, double shift, int64_t count);
-
-// The `count` moves that first-order effects rank highest for raising logit(target) - greatest
-// other logit, best first: gradient x shift x distance to the extreme, where the gradient is the
-// mean of two, at the image itself and with the strongest coordinate moved half of its way. Each
-// coordinate in its better direction only, and only where a gain is predicted, so there may be
-// fewer. Costs two forward and backward passes; a first guess, to be checked by exact passes.
-// Thread-safe; must not be called in LibTorch's inference mode.
-std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
-                                           const StyleRanges& ranges, int64_t target, double shift,
-                                           int64_t count);
 
 }  // namespace stylex
 

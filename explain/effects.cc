@@ -1,8 +1,9 @@
+#include "explain/effects.h"
+
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include "base/status_macros.h"
-#include "explain/attfind.h"
 #include "explain/image_variants.h"
 
 namespace stylex {

@@ -1,3 +1,5 @@
+#include "explain/gradient_candidates.h"
+
 #include <ATen/Parallel.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
@@ -5,7 +7,6 @@
 
 #include <algorithm>
 
-#include "explain/counterfactual.h"
 #include "explain/side_by_side.h"
 
 namespace stylex {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "explain/gradient_candidates.h"
 
 namespace stylex {
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "explain/attfind.h"
 #include "explain/move_table.h"
+#include "explain/selection.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 

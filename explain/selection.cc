@@ -1,3 +1,5 @@
+#include "explain/selection.h"
+
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -6,7 +8,6 @@
 
 #include "absl/status/status.h"
 #include "base/status_macros.h"
-#include "explain/attfind.h"
 #include "explain/image_variants.h"
 
 namespace stylex {

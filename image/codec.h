@@ -53,14 +53,6 @@ absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngT
 // The whole of a PNG file that says of itself that a generative model drew it.
 absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path);
 
-// Reads a whole file; NOT_FOUND, PERMISSION_DENIED or RESOURCE_EXHAUSTED (over max_bytes) with the
-// path in the message.
-absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes = int64_t{1} << 30);
-
-// Writes to a temporary name in the same folder, flushes to disk, renames: a reader sees the old
-// file or the new one, never a part. A full disk is RESOURCE_EXHAUSTED and leaves the old file.
-absl::Status WriteFileAtomic(const std::string& path, std::string_view data);
-
 }  // namespace stylex
 
 #endif  // STYLEX_IMAGE_CODEC_H_

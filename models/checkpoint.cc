@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/safetensors.h"
 #include "models/checkpoint/version_directory.h"
@@ -17,17 +17,6 @@ namespace stylex {
 namespace {
 
 constexpr int kAttributeSchemaVersion = 1;
-
-std::map<std::string, torch::Tensor> ClassifierTensors(const MobileNetV2& network) {
-  std::map<std::string, torch::Tensor> tensors;
-  for (const auto& item : network->named_parameters()) {
-    tensors[kClassifierPrefix + item.key()] = item.value();
-  }
-  for (const auto& item : network->named_buffers()) {
-    tensors[kClassifierPrefix + item.key()] = item.value();
-  }
-  return tensors;
-}
 
 absl::Status CheckAttributes(const v1::AttributeIndex& index, const Stylex& model,
                              const std::string& path) {
@@ -83,7 +72,7 @@ absl::StatusOr<Checkpoint> LoadOnce(const std::string& version_directory) {
   } else {
     MobileNetV2 network(config.image_channels(), config.labels_size(),
                         config.classifier().width_multiplier());
-    tensors.merge(ClassifierTensors(network));
+    tensors.merge(NamedTensors(network, kClassifierPrefix));
     STYLEX_RETURN_IF_ERROR(CopyTensors(stored, weights, "this model", tensors));
     classifier = MakeMobileNetClassifier(network, config.classifier().temperature());
   }
@@ -122,7 +111,7 @@ absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,
   if (!checkpoint.torchscript_classifier.empty()) {
     STYLEX_ASSIGN_OR_RETURN(files[kClassifierFile], ReadFile(checkpoint.torchscript_classifier));
   } else {
-    content.tensors.merge(ClassifierTensors(checkpoint.classifier));
+    content.tensors.merge(NamedTensors(checkpoint.classifier, kClassifierPrefix));
   }
   STYLEX_ASSIGN_OR_RETURN(files[kWeightsFile], SerializeSafeTensors(content));
   if (checkpoint.attributes) {
@@ -130,6 +119,13 @@ absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,
   }
   files[kCardFile] = checkpoint.model_card;
   return WriteVersion(checkpoint.config, files, root, name, version, replace);
+}
+
+absl::Status NeedAttributes(const Checkpoint& checkpoint) {
+  return checkpoint.attributes ? absl::OkStatus()
+                               : absl::FailedPreconditionError(
+                                     "the checkpoint has no attribute index; run "
+                                     "`stylex-train attributes` first");
 }
 
 }  // namespace stylex

@@ -26,6 +26,9 @@ struct Checkpoint {
 // NOT_FOUND, DATA_LOSS (hash, file) or INVALID_ARGUMENT; the message names the file and the fault.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory);
 
+// FAILED_PRECONDITION, saying which command makes it, for a checkpoint without attribute index.
+absl::Status NeedAttributes(const Checkpoint& checkpoint);
+
 struct CheckpointToWrite {
   v1::ModelConfig config;  // `files` is filled in
   Networks networks;

@@ -2,6 +2,10 @@
 
 #include <ATen/Context.h>
 #include <torch/cuda.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
@@ -28,6 +32,21 @@ absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
   }
   at::globalContext().setAllowTF32CuDNN(false);
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+}
+
+absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads) {
+  // LibTorch's own default is the number of physical cores, which it underestimates on some virtual
+  // machines.
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  torch::set_num_threads(threads > 0 ? threads : std::max(1, cores));
+  return ParseDevice(device);
+}
+
+void PreferSpeed(const torch::Device& device) {
+  if (device.is_cuda()) {
+    at::globalContext().setAllowTF32CuDNN(true);
+    at::globalContext().setAllowTF32CuBLAS(true);
+  }
 }
 
 }  // namespace stylex

@@ -15,6 +15,12 @@ namespace stylex {
 // convolutions are set to float32, which LibTorch would round to TF32: too coarse for an answer.
 absl::StatusOr<torch::Device> ParseDevice(const std::string& device);
 
+// As ParseDevice, and sets LibTorch's threads; 0: all cores.
+absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads);
+
+// For training only: on a GPU, convolutions and products in TF32.
+void PreferSpeed(const torch::Device& device);
+
 }  // namespace stylex
 
 #endif  // STYLEX_MODELS_DEVICE_H_

@@ -50,4 +50,11 @@ std::vector<Bitmap> TensorToBitmaps(const torch::Tensor& images) {
   return bitmaps;
 }
 
+Preparation PreparationFor(const v1::ModelConfig& config) {
+  return {.resolution = config.resolution(),
+          .channels = config.image_channels(),
+          .stretch = config.preprocessing().crop() == "stretch",
+          .padded_from = config.preprocessing().padded_from()};
+}
+
 }  // namespace stylex

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "image/bitmap.h"
+#include "image/resize.h"
+#include "stylex/v1/model_config.pb.h"
 
 namespace stylex {
 
@@ -19,6 +21,9 @@ torch::Tensor BitmapToTensor(const Bitmap& bitmap);  // [1, C, H, W]
 Bitmap TensorToBitmap(const torch::Tensor& image);
 // [N, C, H, W] -> N bitmaps.
 std::vector<Bitmap> TensorToBitmaps(const torch::Tensor& images);
+
+// How photographs are prepared for the model.
+Preparation PreparationFor(const v1::ModelConfig& config);
 
 }  // namespace stylex
 

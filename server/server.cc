@@ -18,7 +18,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "models/device.h"
-#include "server/repository/served_model.h"
+#include "server/repository/model_loading.h"
 #include "server/rpc/transport_security.h"
 
 namespace stylex {

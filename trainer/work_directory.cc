@@ -15,8 +15,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 
 namespace stylex {
 namespace {
@@ -33,8 +33,8 @@ std::string FormatLeft(double seconds) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Run>> Run::Open(const std::string& work_directory,
-                                               const std::string& state_file, bool resume) {
+absl::StatusOr<std::unique_ptr<WorkDirectory>> WorkDirectory::Open(
+    const std::string& work_directory, const std::string& state_file, bool resume) {
   std::error_code error;
   std::filesystem::create_directories(work_directory, error);
   if (error) {
@@ -59,18 +59,18 @@ absl::StatusOr<std::unique_ptr<Run>> Run::Open(const std::string& work_directory
         absl::StrCat(work_directory, ": holds a run already (", state_file,
                      "); go on with it by --resume, or give another --work-dir"));
   }
-  return std::unique_ptr<Run>(new Run(work_directory, lock, exists));
+  return std::unique_ptr<WorkDirectory>(new WorkDirectory(work_directory, lock, exists));
 }
 
-Run::Run(std::string work_directory, int lock, bool resuming)
+WorkDirectory::WorkDirectory(std::string work_directory, int lock, bool resuming)
     : work_directory_(std::move(work_directory)),
       lock_(lock),
       resuming_(resuming),
       terminal_(isatty(STDERR_FILENO) == 1) {}
 
-Run::~Run() { close(lock_); }
+WorkDirectory::~WorkDirectory() { close(lock_); }
 
-absl::Status Run::AppendLine(const std::string& line) {
+absl::Status WorkDirectory::AppendLine(const std::string& line) {
   const std::string path = Path("log.jsonl");
   std::FILE* file = std::fopen(path.c_str(), "ae");
   if (file == nullptr) {
@@ -84,8 +84,8 @@ absl::Status Run::AppendLine(const std::string& line) {
   return absl::OkStatus();
 }
 
-absl::Status Run::Log(const std::string& event, int64_t step,
-                      const std::map<std::string, double>& values) {
+absl::Status WorkDirectory::Log(const std::string& event, int64_t step,
+                                const std::map<std::string, double>& values) {
   nlohmann::ordered_json line;
   line["event"] = event;
   line["step"] = step;
@@ -96,7 +96,7 @@ absl::Status Run::Log(const std::string& event, int64_t step,
   return AppendLine(line.dump() + "\n");
 }
 
-absl::Status Run::RewindLog(const std::string& event, int64_t step) {
+absl::Status WorkDirectory::RewindLog(const std::string& event, int64_t step) {
   const std::string path = Path("log.jsonl");
   absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) {
@@ -114,11 +114,12 @@ absl::Status Run::RewindLog(const std::string& event, int64_t step) {
   return WriteFileAtomic(path, kept);
 }
 
-void Run::Note(const std::string& message) { Say("note", "", message); }
+void WorkDirectory::Note(const std::string& message) { Say("note", "", message); }
 
-void Run::Warn(const std::string& message) { Say("warning", "warning: ", message); }
+void WorkDirectory::Warn(const std::string& message) { Say("warning", "warning: ", message); }
 
-void Run::Say(const std::string& event, const std::string& prefix, const std::string& message) {
+void WorkDirectory::Say(const std::string& event, const std::string& prefix,
+                        const std::string& message) {
   MutexLock lock(&mutex_);
   std::fprintf(stderr, "%s%s%s\n", terminal_ ? "\r\033[K" : "", prefix.c_str(), message.c_str());
   nlohmann::ordered_json line;
@@ -128,7 +129,7 @@ void Run::Say(const std::string& event, const std::string& prefix, const std::st
       .IgnoreError();
 }
 
-void Run::StartProgress(const std::string& what, int64_t done, int64_t total) {
+void WorkDirectory::Start(const std::string& what, int64_t done, int64_t total) {
   what_ = what;
   first_ = done;
   total_ = total;
@@ -136,7 +137,7 @@ void Run::StartProgress(const std::string& what, int64_t done, int64_t total) {
   printed_ = terminal_ ? absl::InfinitePast() : started_;
 }
 
-void Run::Progress(int64_t done, const std::string& note) {
+void WorkDirectory::Advance(int64_t done, const std::string& note) {
   const absl::Time now = absl::Now();
   if (now - printed_ >= (terminal_ ? kTerminalInterval : kPlainInterval)) {
     printed_ = now;
@@ -144,7 +145,7 @@ void Run::Progress(int64_t done, const std::string& note) {
   }
 }
 
-void Run::PrintProgress(int64_t done, const std::string& note) {
+void WorkDirectory::PrintProgress(int64_t done, const std::string& note) {
   const double seconds = std::max(1e-3, absl::ToDoubleSeconds(absl::Now() - started_));
   const double rate = static_cast<double>(done - first_) / seconds;
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
@@ -161,7 +162,7 @@ void Run::PrintProgress(int64_t done, const std::string& note) {
   }
 }
 
-void Run::EndProgress() {
+void WorkDirectory::End() {
   PrintProgress(total_, "");
   if (terminal_) {
     std::fprintf(stderr, "\n");

@@ -1,4 +1,4 @@
-// The shell of a training run: its work directory, its log, its progress bar, its warnings.
+// The folder that a command works in: its lock, its log, its progress bar, its warnings.
 #ifndef STYLEX_TRAINER_WORK_DIRECTORY_H_
 #define STYLEX_TRAINER_WORK_DIRECTORY_H_
 
@@ -11,23 +11,25 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
+#include "trainer/data/progress.h"
 
 namespace stylex {
 
 // One run at a time in a work directory: a lock file keeps a second process out. Warn is
 // thread-safe, the rest belongs to one thread.
-class Run {
+class WorkDirectory : public Progress {
  public:
   // Creates the folder. `state_file` is where this kind of run keeps its state: when it is there
   // already, `resume` must be set (FAILED_PRECONDITION says so), so that no run is overwritten by
   // mistake.
-  static absl::StatusOr<std::unique_ptr<Run>> Open(const std::string& work_directory,
-                                                   const std::string& state_file, bool resume);
-  ~Run();
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
+  static absl::StatusOr<std::unique_ptr<WorkDirectory>> Open(const std::string& work_directory,
+                                                             const std::string& state_file,
+                                                             bool resume);
+  ~WorkDirectory() override;
+  WorkDirectory(const WorkDirectory&) = delete;
+  WorkDirectory& operator=(const WorkDirectory&) = delete;
 
-  const std::string& work_directory() const { return work_directory_; }
+  const std::string& path() const { return work_directory_; }
   std::string Path(const std::string& name) const { return work_directory_ + "/" + name; }
   // True when a state file was there and is to be resumed.
   bool resuming() const { return resuming_; }
@@ -40,15 +42,15 @@ class Run {
 
   // One line on stderr and in the log: what a reader of the log should know, or should look into.
   void Note(const std::string& message);
-  void Warn(const std::string& message);
+  void Warn(const std::string& message) override;
 
   // A bar with rate and time left on a terminal; a plain line every half minute elsewhere.
-  void StartProgress(const std::string& what, int64_t done, int64_t total);
-  void Progress(int64_t done, const std::string& note);
-  void EndProgress();
+  void Start(const std::string& what, int64_t done, int64_t total) override;
+  void Advance(int64_t done, const std::string& note) override;
+  void End() override;
 
  private:
-  Run(std::string work_directory, int lock, bool resuming);
+  WorkDirectory(std::string work_directory, int lock, bool resuming);
   void PrintProgress(int64_t done, const std::string& note);
   void Say(const std::string& event, const std::string& prefix, const std::string& message);
   absl::Status AppendLine(const std::string& line);

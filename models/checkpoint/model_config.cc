@@ -126,11 +126,4 @@ absl::Status ValidateModelConfig(const v1::ModelConfig& config, const std::strin
   return faults.ToStatus(origin);
 }
 
-Preparation PreparationFor(const v1::ModelConfig& config) {
-  return {.resolution = config.resolution(),
-          .channels = config.image_channels(),
-          .stretch = config.preprocessing().crop() == "stretch",
-          .padded_from = config.preprocessing().padded_from()};
-}
-
 }  // namespace stylex

@@ -6,7 +6,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "image/resize.h"
 #include "models/checkpoint/config_faults.h"
 #include "stylex/v1/model_config.pb.h"
 
@@ -25,9 +24,6 @@ bool IsResolution(int resolution);
 bool HasEncoder(const v1::ModelConfig& config);
 // FAILED_PRECONDITION, saying what it is and what it is good for, where there is none.
 absl::Status NeedEncoder(const v1::ModelConfig& config, const std::string& origin);
-
-// How photographs are prepared for the model.
-Preparation PreparationFor(const v1::ModelConfig& config);
 
 // INVALID_ARGUMENT naming every field that is out of range, its value and what would be right;
 // `origin` comes first in the message.

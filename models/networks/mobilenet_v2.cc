@@ -119,4 +119,16 @@ MobileNetV2Impl::Features MobileNetV2Impl::ForwardWithFeatures(const torch::Tens
   return result;
 }
 
+std::map<std::string, torch::Tensor> NamedTensors(const MobileNetV2& network,
+                                                  const std::string& prefix) {
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto& item : network->named_parameters()) {
+    tensors[prefix + item.key()] = item.value();
+  }
+  for (const auto& item : network->named_buffers()) {
+    tensors[prefix + item.key()] = item.value();
+  }
+  return tensors;
+}
+
 }  // namespace stylex

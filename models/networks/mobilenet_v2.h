@@ -9,6 +9,8 @@
 #include <torch/types.h>
 
 #include <array>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace stylex {
@@ -50,6 +52,10 @@ class MobileNetV2Impl : public torch::nn::Module {
   torch::nn::Sequential classifier_;
 };
 TORCH_MODULE(MobileNetV2);
+
+// Parameters and buffers by name, each behind `prefix`.
+std::map<std::string, torch::Tensor> NamedTensors(const MobileNetV2& network,
+                                                  const std::string& prefix = "");
 
 }  // namespace stylex
 

@@ -10,9 +10,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "explain/attfind.h"
 #include "explain/counterfactual.h"
+#include "explain/effects.h"
+#include "explain/gradient_candidates.h"
 #include "explain/screening.h"
+#include "explain/selection.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/pictures.h"
 #include "server/handlers/request_checks.h"

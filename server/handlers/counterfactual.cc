@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "explain/gradient_candidates.h"
 #include "explain/side_by_side.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/pictures.h"

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "server/repository/model_shape.h"
 #include "server/rpc/errors.h"
 #include "stylex/v1/explanation.pb.h"
 
@@ -21,16 +22,6 @@ namespace stylex {
 inline constexpr int kMaxEdits = 64;
 inline constexpr int kMaxSearchImages = 256;
 inline constexpr double kMaxShift = 4;
-
-// What checks need to know of a model.
-struct ModelShape {
-  std::string id;  // NAME/VERSION
-  std::vector<std::string> labels;
-  int64_t latent_size = 0;  // condition included
-  int64_t num_styles = 0;
-  int64_t num_to_rgb_styles = 0;
-  bool has_ranges = false;  // the extremes of the style coordinates are known
-};
 
 class RequestChecks {
  public:

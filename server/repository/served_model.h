@@ -12,10 +12,8 @@
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
 #include "models/stylex.h"
-#include "server/handlers/request_checks.h"
-#include "server/repository/model_repository.h"
+#include "server/repository/model_shape.h"
 #include "server/repository/network_passes.h"
-#include "server/scheduling/device_scheduler.h"
 #include "stylex/v1/explanation.pb.h"
 
 namespace stylex {
@@ -53,21 +51,6 @@ class ServedModel {
   std::optional<StyleRanges> ranges_;
   int64_t search_batch_, explanation_batch_;
 };
-
-struct WarmUpOptions {
-  DeviceScheduler* device = nullptr;
-  int64_t max_batch = 1;  // the largest batch that calls may share
-};
-
-// Loads a version, puts it on the device, and warms it up with batches of every size that calls may
-// share: the numbers must be finite, and the same whatever the batch. Exceptions of LibTorch become
-// INTERNAL with their text.
-absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
-                                              const torch::Device& device,
-                                              const WarmUpOptions& warm_up);
-
-// Every NAME/VERSION under `root`; see models/checkpoint/version_directory.h.
-absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root);
 
 }  // namespace stylex
 

@@ -1,3 +1,5 @@
+#include "base/file.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -11,8 +13,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "image/codec.h"
-#include "tests/image/pillow.h"
+#include "tests/temporary_folder.h"
 
 namespace stylex {
 namespace {
@@ -21,14 +22,13 @@ using ::testing::HasSubstr;
 
 class FileTest : public testing::Test {
  protected:
-  ~FileTest() override { std::filesystem::remove_all(folder_); }
-
   static size_t CountFiles(const std::string& folder) {
     return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder),
                                              std::filesystem::directory_iterator()));
   }
 
-  const std::string folder_ = MakeTemporaryFolder();
+  const TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
   const std::string path_ = folder_ + "/file";
 };
 

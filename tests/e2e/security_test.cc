@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "tests/e2e/odd_images.h"
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/tiny_checkpoint.h"

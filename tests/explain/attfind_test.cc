@@ -1,10 +1,10 @@
 // The batched engine against one image, one coordinate, one whole pass at a time.
-#include "explain/attfind.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include "explain/effects.h"
+#include "explain/selection.h"
 #include "tests/explain/tiny_model.h"
 
 namespace stylex {

@@ -6,7 +6,8 @@
 
 #include <algorithm>
 
-#include "explain/attfind.h"
+#include "explain/effects.h"
+#include "explain/gradient_candidates.h"
 #include "tests/explain/tiny_model.h"
 
 namespace stylex {

@@ -13,8 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "explain/attfind.h"
+#include "explain/effects.h"
 #include "explain/move_table.h"
+#include "explain/selection.h"
 #include "tests/explain/tiny_model.h"
 
 namespace stylex {

@@ -1,5 +1,7 @@
 // Global selection against literal readings of the released code and of the paper's Algorithm 1, on
 // hand-made and random effects.
+#include "explain/selection.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -9,7 +11,7 @@
 #include <limits>
 #include <utility>
 
-#include "explain/attfind.h"
+#include "explain/effects.h"
 
 namespace stylex {
 namespace {

@@ -9,7 +9,7 @@
 #include <future>
 
 #include "server/handlers/handlers.h"
-#include "server/repository/served_model.h"
+#include "server/repository/model_loading.h"
 #include "server/rpc/errors.h"
 #include "tests/e2e/tiny_checkpoint.h"
 

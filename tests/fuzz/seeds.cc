@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "image/codec.h"
+#include "base/file.h"
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/safetensors.h"
 #include "stylex/v1/attribute_index.pb.h"

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/pillow.h"
 

@@ -5,7 +5,8 @@
 #include <filesystem>
 #include <random>
 
-#include "image/codec.h"
+#include "base/file.h"
+#include "image/bitmap.h"
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/pillow.h"
 

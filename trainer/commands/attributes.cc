@@ -9,8 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "explain/attfind.h"
+#include "explain/effects.h"
 #include "explain/screening.h"
+#include "explain/selection.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/version_directory.h"
@@ -18,6 +19,7 @@
 #include "trainer/commands/opening.h"
 #include "trainer/data/batch_loader.h"
 #include "trainer/data/encoded_images.h"
+#include "trainer/data/random_order.h"
 #include "trainer/training/model_card.h"
 #include "trainer/training/training_state.h"
 #include "trainer/work_directory.h"
@@ -33,23 +35,24 @@ constexpr uint64_t kRangeLatents = 81;
 constexpr uint64_t kSearchLatents = 82;
 
 // Ranges over images that a model without encoder draws.
-StyleRanges RangesOverSamples(const Stylex& model, int64_t count, uint64_t seed, Run* run) {
+StyleRanges RangesOverSamples(const Stylex& model, int64_t count, uint64_t seed,
+                              WorkDirectory* run) {
   StyleRangeAccumulator accumulator;
-  run->StartProgress("style ranges", 0, count);
+  run->Start("style ranges", 0, count);
   for (int64_t start = 0; start < count; start += kEncodeBatch) {
     const int64_t n = std::min(kEncodeBatch, count - start);
     const uint64_t batch_seed = SeedFor(seed, static_cast<uint64_t>(start), kRangeLatents);
     accumulator.Add(SampleStyles(model, n, batch_seed).conv);
-    run->Progress(start + n, "");
+    run->Advance(start + n, "");
   }
-  run->EndProgress();
+  run->End();
   return accumulator.Finish();
 }
 
 // Ranges over the training split; `limit` 0: every image. Without an encoder, over as many images
 // of the model's own.
 absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Dataset& dataset,
-                                               int64_t limit, uint64_t seed, Run* run) {
+                                               int64_t limit, uint64_t seed, WorkDirectory* run) {
   if (!model.has_encoder()) {
     return RangesOverSamples(model, limit > 0 ? limit : dataset.size(Split::kTrain), seed, run);
   }
@@ -63,7 +66,7 @@ absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Datase
 // Training images in an order of the seed's, so that every class has its share; without an encoder,
 // images of the model's own.
 absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& dataset,
-                                          int64_t count, uint64_t seed, Run* run) {
+                                          int64_t count, uint64_t seed, WorkDirectory* run) {
   if (!model.has_encoder()) {
     return SampleStyles(model, count, SeedFor(seed, 0, kSearchLatents));
   }
@@ -97,7 +100,7 @@ class SearchState {
   }
 
   // Starts over where the file is of another search.
-  absl::Status Load(Run* run) {
+  absl::Status Load(WorkDirectory* run) {
     const absl::Status status = LoadTrainingState(run->Path(kStateFile), &state_);
     if (absl::IsFailedPrecondition(status)) {
       run->Warn(absl::StrCat(status.message(), "; starting over"));
@@ -106,7 +109,7 @@ class SearchState {
     ranges_.images = state_.counters["range_images"];
     return absl::IsNotFound(status) ? absl::OkStatus() : status;
   }
-  absl::Status Save(const Run& run) const {
+  absl::Status Save(const WorkDirectory& run) const {
     return SaveTrainingState(state_, run.Path(kStateFile));
   }
 
@@ -134,15 +137,15 @@ class SearchState {
 };
 
 // Fills in what `state` lacks, saving as it goes.
-absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double shift, Run* run,
-                         SearchState* state) {
+absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double shift,
+                         WorkDirectory* run, SearchState* state) {
   EffectOptions search;
   search.shift = shift;
   const int64_t images = styles.conv.size(0), moves = 2 * state->ranges().size();
-  run->StartProgress("attributes", state->searched() * moves, images * moves);
+  run->Start("attributes", state->searched() * moves, images * moves);
   while (state->searched() < images) {
     const int64_t start = state->searched();
-    search.progress = [&](int64_t done, int64_t) { run->Progress(start * moves + done, ""); };
+    search.progress = [&](int64_t done, int64_t) { run->Advance(start * moves + done, ""); };
     STYLEX_ASSIGN_OR_RETURN(
         const StyleEffects part,
         ComputeEffects(model, styles.Narrow(start, std::min(kSaveImages, images - start)),
@@ -150,7 +153,7 @@ absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double
     state->Add(part);
     STYLEX_RETURN_IF_ERROR(state->Save(*run));
   }
-  run->EndProgress();
+  run->End();
   return absl::OkStatus();
 }
 
@@ -209,7 +212,7 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectFrom(const StyleEffects& ef
 absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
     const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
     const torch::Tensor& base, int64_t target, const CommonOptions& common,
-    const AttributesOptions& options, Run* run) {
+    const AttributesOptions& options, WorkDirectory* run) {
   const torch::Tensor others = Others(base, target).to(styles.conv.device());
   if (others.numel() == 0) {
     return std::vector<SelectedAttribute>{};
@@ -220,14 +223,14 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
   screening.explained_at = options.explained_at;
   screening.seed = common.seed;
   const std::string label = model.config().labels(static_cast<int>(target));
-  run->StartProgress(absl::StrCat("attributes of ", label, ", %"), 0, 100);
+  run->Start(absl::StrCat("attributes of ", label, ", %"), 0, 100);
   screening.progress = [run](int64_t done, int64_t total) {  // of an estimate, which changes
-    run->Progress(100 * done / std::max<int64_t>(total, 1), "");
+    run->Advance(100 * done / std::max<int64_t>(total, 1), "");
   };
   STYLEX_ASSIGN_OR_RETURN(
       ScreenedSelection found,
       SelectAttributesScreened(model, styles.Select(others), ranges, target, screening));
-  run->EndProgress();
+  run->End();
   STYLEX_RETURN_IF_ERROR(
       run->Log("screened_search", target,
                {{"confidence", found.confidence},
@@ -267,8 +270,8 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(model.config(), common.data));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, kStateFile, /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<WorkDirectory> run,
+                          WorkDirectory::Open(common.work_directory, kStateFile, /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,
                           SearchStyles(model, *dataset, options.images, common.seed, run.get()));
   SearchState state(model, styles, Fingerprint(model.config(), common, options));

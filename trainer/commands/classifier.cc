@@ -1,4 +1,5 @@
 #include "base/status_macros.h"
+#include "models/device.h"
 #include "trainer/commands/commands.h"
 #include "trainer/commands/opening.h"
 #include "trainer/training/classifier_training.h"
@@ -15,8 +16,9 @@ absl::Status ClassifierCommand(const CommonOptions& common) {
     return absl::InvalidArgumentError(
         common.data + ": its images have no labels; a classifier needs some, e.g. in train/CLASS");
   }
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, kClassifierStateFile, common.resume));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<WorkDirectory> run,
+      WorkDirectory::Open(common.work_directory, kClassifierStateFile, common.resume));
   return TrainClassifier(config, *dataset, common.seed, device, run.get());
 }
 

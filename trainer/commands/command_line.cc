@@ -11,6 +11,7 @@
 #include "base/heap.h"
 #include "explain/components.h"
 #include "trainer/commands/commands.h"
+#include "trainer/commands/common_options.h"
 #include "trainer/commands/study_options.h"
 
 namespace stylex {
@@ -119,22 +120,6 @@ std::string CommandLine(int argc, char** argv) {
 }
 
 }  // namespace
-
-void AddCommonOptions(CLI::App* command, CommonOptions* options) {
-  command
-      ->add_option("--data", options->data,
-                   "folder with train/CLASS/* and val/CLASS/*, IDX files, CELEBA:ATTRIBUTE, or a "
-                   "folder of unlabelled images")
-      ->required();
-  command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
-      ->required();
-  command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
-  command->add_flag("--resume", options->resume, "go on with the run in --work-dir");
-  command->add_option("--device", options->device, "auto, cpu or cuda[:N]")->capture_default_str();
-  command->add_option("--threads", options->threads, "CPU threads; 0: all cores")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
-}
 
 int TrainMain(int argc, char** argv) {
   KeepFreedMemory();

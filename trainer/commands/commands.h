@@ -7,20 +7,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "trainer/commands/common_options.h"
 
 namespace stylex {
-
-struct CommonOptions {
-  std::string data;
-  std::string work_directory;
-  std::string config;  // path; empty: the preset alone
-  std::string preset;  // over the config's own, when set
-  uint64_t seed = 1;
-  bool resume = false;
-  std::string device = "auto";
-  int threads = 0;
-  std::string command_line;  // for the checkpoint's provenance
-};
 
 struct OutputOptions {
   std::string root;

@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/safetensors.h"
 #include "models/checkpoint/version_directory.h"
@@ -30,7 +30,7 @@ constexpr char kNoState[] = "components_state";  // never written: it takes a mi
 
 // The encoder's latents of training images, without the condition, [N, L] on the CPU.
 absl::StatusOr<torch::Tensor> LatentsOfTraining(const Stylex& model, const Dataset& dataset,
-                                                int64_t limit, Run* run) {
+                                                int64_t limit, WorkDirectory* run) {
   const int64_t length = model.config().generator().latent_size();
   std::vector<torch::Tensor> latents;
   STYLEX_RETURN_IF_ERROR(
@@ -76,8 +76,8 @@ absl::Status ComponentsCommand(const CommonOptions& common, const ComponentsOpti
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   v1::ModelConfig config = checkpoint.model.config();
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(config, common.data));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, kNoState, /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<WorkDirectory> run,
+                          WorkDirectory::Open(common.work_directory, kNoState, /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor latents,
                           LatentsOfTraining(checkpoint.model, *dataset, options.images, run.get()));
   ComponentOptions sought;

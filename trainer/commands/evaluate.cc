@@ -6,12 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "explain/metrics.h"
-#include "image/codec.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/version_directory.h"
 #include "trainer/commands/commands.h"
+#include "trainer/commands/flip_options.h"
 #include "trainer/commands/opening.h"
 #include "trainer/study/reconstruction_figures.h"
 #include "trainer/training/model_card.h"
@@ -110,8 +111,9 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(checkpoint.model.config(), common.data));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, "evaluation_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<WorkDirectory> run,
+      WorkDirectory::Open(common.work_directory, "evaluation_state", /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const ReconstructionFigures reconstruction,
                           EvaluateReconstruction(checkpoint.model, *dataset, run.get()));
   PrintReconstruction(reconstruction);

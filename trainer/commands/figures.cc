@@ -50,8 +50,9 @@ absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& o
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(model.config(), common.data));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, "figures_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<WorkDirectory> run,
+      WorkDirectory::Open(common.work_directory, "figures_state", /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(
       const EncodedImages images,
       EncodeImages(model, *dataset, Split::kValidation, std::max(kPool, options.photographs),

@@ -11,24 +11,10 @@
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/model_config.h"
 #include "models/device.h"
+#include "models/pixels.h"
 #include "trainer/training/train_config.h"
 
 namespace stylex {
-
-absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads) {
-  // LibTorch's own default is the number of physical cores, which it underestimates on some virtual
-  // machines.
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  torch::set_num_threads(threads > 0 ? threads : std::max(1, cores));
-  return ParseDevice(device);
-}
-
-void PreferSpeed(const torch::Device& device) {
-  if (device.is_cuda()) {
-    at::globalContext().setAllowTF32CuDNN(true);
-    at::globalContext().setAllowTF32CuBLAS(true);
-  }
-}
 
 absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common) {
   v1::TrainConfig overrides;
@@ -65,13 +51,6 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std
   }
   checkpoint.model.To(device);
   return checkpoint;
-}
-
-absl::Status NeedAttributes(const Checkpoint& checkpoint) {
-  return checkpoint.attributes ? absl::OkStatus()
-                               : absl::FailedPreconditionError(
-                                     "the checkpoint has no attribute index; run "
-                                     "`stylex-train attributes` first");
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,

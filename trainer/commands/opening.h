@@ -15,12 +15,6 @@
 
 namespace stylex {
 
-// As ParseDevice (models/device.h), and sets LibTorch's threads; 0: all cores.
-absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads);
-
-// For training only: on a GPU, convolutions and products in TF32.
-void PreferSpeed(const torch::Device& device);
-
 // The resolved config of a command; data path and labels are filled in by OpenData.
 absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);
 
@@ -33,9 +27,6 @@ enum class Encoding { kNeeded, kOptional };
 // has no encoder and one is needed.
 absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path,
                                           Encoding encoding = Encoding::kNeeded);
-// FAILED_PRECONDITION, saying which command makes it, for a checkpoint without attribute index.
-absl::Status NeedAttributes(const Checkpoint& checkpoint);
-
 // Opens a data set for a finished model; its labels must be the model's, or as many.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
                                                     const std::string& path);

@@ -7,10 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "explain/metrics.h"
-#include "image/codec.h"
 #include "models/checkpoint.h"
+#include "trainer/commands/flip_options.h"
 #include "trainer/commands/opening.h"
 #include "trainer/commands/study_options.h"
 #include "trainer/study/counterfactual_quality.h"
@@ -174,7 +175,7 @@ Report ReportOf(const QualityFigures& figures) {
 
 absl::StatusOr<Report> Counterfactuals(const Checkpoint& checkpoint, const Dataset& dataset,
                                        const std::vector<Oracle>& oracles, uint64_t seed,
-                                       const EvaluateOptions& options, Run* run) {
+                                       const EvaluateOptions& options, WorkDirectory* run) {
   FlipOptions search = FlipOptionsOf(options, seed, checkpoint.model);
   search.images = search.images > 0 ? search.images : kCounterfactualImages;
   STYLEX_ASSIGN_OR_RETURN(const QualityFigures figures,
@@ -205,8 +206,9 @@ absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandO
   STYLEX_ASSIGN_OR_RETURN(
       const std::vector<Oracle> oracles,
       OpenOracles(options.oracles, checkpoint.model.config(), checkpoint.model.device()));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, "protocol_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<WorkDirectory> run,
+      WorkDirectory::Open(common.work_directory, "protocol_state", /*resume=*/true));
   ProtocolOptions protocol;
   protocol.seed = common.seed;
   const int64_t asked = options.evaluate.flip_images;

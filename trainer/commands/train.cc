@@ -6,9 +6,10 @@
 #include "base/status_macros.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/model_config.h"
+#include "models/device.h"
+#include "models/trained_classifier.h"
 #include "trainer/commands/commands.h"
 #include "trainer/commands/opening.h"
-#include "trainer/training/classifier_training.h"
 #include "trainer/training/lpips.h"
 #include "trainer/training/model_card.h"
 #include "trainer/training/train_config.h"
@@ -123,9 +124,10 @@ absl::Status TrainAndExport(v1::TrainConfig config, const CommonOptions& common,
                           OpenClassifier(options.classifier, config.mutable_model()));
   STYLEX_ASSIGN_OR_RETURN(const std::shared_ptr<Lpips> lpips,
                           OpenLpips(options.lpips_weights, config));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, StylexStateFile(config.model()),
-                                    common.resume || options.export_only));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<WorkDirectory> run,
+      WorkDirectory::Open(common.work_directory, StylexStateFile(config.model()),
+                          common.resume || options.export_only));
   frozen.classifier->To(device);
   if (lpips != nullptr) {
     lpips->To(device);

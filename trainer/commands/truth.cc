@@ -2,8 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 #include "models/checkpoint.h"
 #include "trainer/commands/opening.h"
 #include "trainer/commands/study_options.h"
@@ -110,8 +110,9 @@ absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   const v1::ModelConfig& config = checkpoint.model.config();
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(config, common.data));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, "truth_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<WorkDirectory> run,
+      WorkDirectory::Open(common.work_directory, "truth_state", /*resume=*/true));
   TruthOptions measured;
   measured.top = options.top;
   measured.images = options.images;

@@ -3,8 +3,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/sha256.h"
 #include "trainer/commands/opening.h"
@@ -74,7 +74,7 @@ std::string KeyFile(const std::string& study, const std::vector<StudyQuestion>& 
   return text;
 }
 
-absl::Status WriteStudy(const Run& run, const std::string& study,
+absl::Status WriteStudy(const WorkDirectory& run, const std::string& study,
                         const std::vector<QuestionGifs>& questions, const std::string& key) {
   const std::string folder = run.Path("study");
   std::error_code error;
@@ -109,8 +109,9 @@ absl::Status MakeStudy(const CommonOptions& common, const StudyOptions& options)
       ChooseStudyAttributes(*checkpoint.attributes, options.attributes, target));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                           OpenDataOf(model.config(), common.data));
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
-                          Run::Open(common.work_directory, "study_state", /*resume=*/true));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<WorkDirectory> run,
+      WorkDirectory::Open(common.work_directory, "study_state", /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(
       const EncodedImages images,
       EncodeImages(model, *dataset, Split::kValidation, options.images, common.seed, run.get()));

@@ -11,13 +11,12 @@
 #include "base/status_macros.h"
 #include "image/resize.h"
 #include "models/pixels.h"
-#include "trainer/training/training_state.h"
+#include "trainer/data/random_order.h"
 
 namespace stylex {
 namespace {
 
 // Purposes of random numbers, see SeedFor.
-constexpr uint64_t kEpochOrder = 11;
 constexpr uint64_t kAugmentation = 12;
 
 constexpr int64_t kToleratedUnreadable = 3;
@@ -57,24 +56,6 @@ torch::Tensor ToTensor(const std::vector<int64_t>& values) {
 }
 
 }  // namespace
-
-std::vector<int64_t> EpochOrder(int64_t n, uint64_t seed, int64_t epoch) {
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
-  std::mt19937_64 random(SeedFor(seed, static_cast<uint64_t>(epoch), kEpochOrder));
-  for (size_t i = order.size(); i > 1; --i) {
-    std::swap(order[i - 1], order[Below(random, i)]);
-  }
-  return order;
-}
-
-std::vector<int64_t> DrawnIndices(int64_t n, uint64_t seed, int64_t count) {
-  std::vector<int64_t> order = EpochOrder(n, seed, /*epoch=*/0);
-  if (count > 0) {
-    order.resize(std::min(order.size(), static_cast<size_t>(count)));
-  }
-  return order;
-}
 
 BatchLoader::BatchLoader(const Dataset& dataset, const BatchLoaderOptions& options,
                          std::function<void(const std::string&)> warn)

@@ -74,12 +74,6 @@ class BatchLoader {
   std::vector<std::thread> threads_;
 };
 
-// A permutation of 0 .. n-1 that depends on the seed and the epoch alone.
-std::vector<int64_t> EpochOrder(int64_t n, uint64_t seed, int64_t epoch);
-
-// The first `count` of epoch 0's order; 0, or more than there are: all of it.
-std::vector<int64_t> DrawnIndices(int64_t n, uint64_t seed, int64_t count);
-
 // Calls `visit` with consecutive batches of a split, in order, at most `limit` images (0: all).
 // Unreadable images are left out and named through `warn`.
 absl::Status ForEachBatch(const Dataset& dataset, Split split, int64_t batch_size, int64_t limit,

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 #include "trainer/data/dataset.h"
 #include "trainer/data/image_files.h"
 

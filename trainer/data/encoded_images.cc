@@ -9,7 +9,7 @@
 #include "base/status_macros.h"
 #include "models/pixels.h"
 #include "trainer/data/batch_loader.h"
-#include "trainer/training/training_state.h"
+#include "trainer/data/random_order.h"
 
 namespace stylex {
 namespace {
@@ -48,26 +48,26 @@ StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed) {
 }
 
 absl::Status ForEachTrainingLatent(const Stylex& model, const Dataset& dataset, int64_t limit,
-                                   const std::string& title, Run* run,
+                                   const std::string& title, Progress* progress,
                                    const std::function<void(const torch::Tensor& w)>& visit) {
   const int64_t all = dataset.size(Split::kTrain);
   int64_t done = 0;
-  run->StartProgress(title, 0, limit > 0 ? std::min(limit, all) : all);
+  progress->Start(title, 0, limit > 0 ? std::min(limit, all) : all);
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
       dataset, Split::kTrain, kEncodingBatch, limit,
-      [run](const std::string& text) { run->Warn(text); },
+      [progress](const std::string& text) { progress->Warn(text); },
       [&](const Batch& batch) {
         const torch::Tensor images = batch.images.to(model.device());
         visit(model.Encode(images, model.Logits(images)));
-        run->Progress(done += batch.images.size(0), "");
+        progress->Advance(done += batch.images.size(0), "");
         return absl::OkStatus();
       }));
-  run->EndProgress();
+  progress->End();
   return absl::OkStatus();
 }
 
 absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
-                                           int64_t count, uint64_t seed, Run* run) {
+                                           int64_t count, uint64_t seed, Progress* progress) {
   torch::NoGradGuard no_grad;
   if (!model.has_encoder()) {
     return DrawnImages(model, split, count > 0 ? count : dataset.size(split), seed);
@@ -77,14 +77,14 @@ absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& d
   std::vector<torch::Tensor> logits;
   std::vector<StyleVectors> styles;
   std::vector<Bitmap> bitmaps;
-  run->StartProgress("encoding", 0, static_cast<int64_t>(order.size()));
+  progress->Start("encoding", 0, static_cast<int64_t>(order.size()));
   for (size_t i = 0; i < order.size(); ++i) {
     if (absl::StatusOr<Bitmap> bitmap = dataset.Load(split, order[i]); bitmap.ok()) {
       bitmaps.push_back(*std::move(bitmap));
       indices.push_back(order[i]);
       labels.push_back(dataset.label(split, order[i]));
     } else {
-      run->Warn("left out: " + std::string(bitmap.status().message()));
+      progress->Warn("left out: " + std::string(bitmap.status().message()));
     }
     if (bitmaps.size() == kEncodingBatch || (i + 1 == order.size() && !bitmaps.empty())) {
       const torch::Tensor x = BitmapsToTensor(bitmaps).to(model.device());
@@ -92,10 +92,10 @@ absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& d
       styles.push_back(model.Styles(model.Encode(x, of_photographs)));
       logits.push_back(of_photographs.to(torch::kCPU));
       bitmaps.clear();
-      run->Progress(static_cast<int64_t>(i + 1), "");
+      progress->Advance(static_cast<int64_t>(i + 1), "");
     }
   }
-  run->EndProgress();
+  progress->End();
   if (styles.empty()) {
     return absl::NotFoundError("not one image of the split can be read");
   }

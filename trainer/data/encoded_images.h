@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "models/stylex.h"
 #include "trainer/data/dataset.h"
-#include "trainer/work_directory.h"
+#include "trainer/data/progress.h"
 
 namespace stylex {
 
@@ -36,7 +36,7 @@ StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed);
 // split, at most `limit` images of it (0: all), and shows progress under `title`. The model must
 // have an encoder.
 absl::Status ForEachTrainingLatent(const Stylex& model, const Dataset& dataset, int64_t limit,
-                                   const std::string& title, Run* run,
+                                   const std::string& title, Progress* progress,
                                    const std::function<void(const torch::Tensor& w)>& visit);
 
 // `count` images drawn with the seed without repetition (0 or more than there are: all, in the
@@ -44,7 +44,7 @@ absl::Status ForEachTrainingLatent(const Stylex& model, const Dataset& dataset, 
 // Without an encoder: `count` images of z's (0: as many as the split has), other ones for another
 // split, seed, or purpose; their logits are those of the drawn images, their labels the decisions.
 absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
-                                           int64_t count, uint64_t seed, Run* run);
+                                           int64_t count, uint64_t seed, Progress* progress);
 
 }  // namespace stylex
 

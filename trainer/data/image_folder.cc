@@ -7,7 +7,6 @@
 #include "absl/strings/str_join.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 #include "image/resize.h"
 #include "trainer/data/dataset.h"
 #include "trainer/data/image_files.h"

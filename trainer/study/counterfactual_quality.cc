@@ -12,10 +12,8 @@
 #include "explain/metrics.h"
 #include "explain/style_space.h"
 #include "models/pixels.h"
-#include "trainer/commands/opening.h"
-#include "trainer/data/batch_loader.h"
+#include "trainer/data/random_order.h"
 #include "trainer/study/image_workers.h"
-#include "trainer/training/training_state.h"
 
 namespace stylex {
 namespace {
@@ -120,7 +118,7 @@ absl::StatusOr<ImageQuality> QualityOfImage(const Stylex& model, const StyleRang
 
 absl::StatusOr<QualityFigures> EvaluateQuality(const Checkpoint& checkpoint, const Dataset& dataset,
                                                const std::vector<Oracle>& oracles,
-                                               const FlipOptions& options, Run* run) {
+                                               const FlipOptions& options, Progress* progress) {
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
   const ClassLists index = IndexLists(*checkpoint.attributes, checkpoint.model.num_classes());
@@ -128,7 +126,7 @@ absl::StatusOr<QualityFigures> EvaluateQuality(const Checkpoint& checkpoint, con
       DrawnIndices(dataset.size(Split::kValidation), options.seed, options.images);
   std::vector<ImageQuality> qualities(order.size());
   STYLEX_RETURN_IF_ERROR(OnEachImage(
-      dataset, Split::kValidation, order, options.workers, "counterfactuals", run,
+      dataset, Split::kValidation, order, options.workers, "counterfactuals", progress,
       [&](const Bitmap& bitmap, size_t i) -> absl::Status {
         STYLEX_ASSIGN_OR_RETURN(qualities[i], QualityOfImage(checkpoint.model, ranges, index,
                                                              bitmap, oracles, options));

@@ -11,9 +11,9 @@
 #include "absl/status/statusor.h"
 #include "models/checkpoint.h"
 #include "trainer/data/dataset.h"
+#include "trainer/data/progress.h"
 #include "trainer/study/oracle.h"
 #include "trainer/study/reconstruction_figures.h"
-#include "trainer/work_directory.h"
 
 namespace stylex {
 
@@ -47,7 +47,7 @@ struct QualityFigures {
 // index.
 absl::StatusOr<QualityFigures> EvaluateQuality(const Checkpoint& checkpoint, const Dataset& dataset,
                                                const std::vector<Oracle>& oracles,
-                                               const FlipOptions& options, Run* run);
+                                               const FlipOptions& options, Progress* progress);
 
 }  // namespace stylex
 

@@ -12,11 +12,9 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "explain/exemplar_baseline.h"
-#include "trainer/commands/opening.h"
-#include "trainer/data/batch_loader.h"
 #include "trainer/data/encoded_images.h"
+#include "trainer/data/random_order.h"
 #include "trainer/study/image_workers.h"
-#include "trainer/training/training_state.h"
 
 namespace stylex {
 namespace {
@@ -174,12 +172,13 @@ std::vector<int64_t> AllClasses(int64_t count) {
 
 // One list for each of `classes`. A class without exemplars has an empty one, and that is said.
 ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logits,
-                         const std::vector<int64_t>& classes, Run* run) {
+                         const std::vector<int64_t>& classes, Progress* progress) {
   ClassLists lists;
   for (const int64_t k : classes) {
     absl::StatusOr<std::vector<Coordinate>> list = ExemplarList(styles, logits, k);
     if (!list.ok()) {
-      run->Warn(absl::StrCat("Wu et al.: ", list.status().message(), "; nothing is moved for it"));
+      progress->Warn(
+          absl::StrCat("Wu et al.: ", list.status().message(), "; nothing is moved for it"));
     }
     lists.push_back(list.value_or(std::vector<Coordinate>()));
   }
@@ -189,15 +188,15 @@ ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logit
 // kJoint: the search on each image, towards its target.
 absl::Status SearchEach(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
                         const ClassLists& index, const torch::Tensor& targets,
-                        const std::vector<Oracle>& oracles, const FlipOptions& options, Run* run,
-                        HeldOutFigures* figures) {
+                        const std::vector<Oracle>& oracles, const FlipOptions& options,
+                        Progress* progress, HeldOutFigures* figures) {
   Mutex mutex;
   figures->flips[Method::kJoint].fill(0);
   for (HeldOutOracle& oracle : figures->oracles) {
     oracle.convinced[Method::kJoint].fill(0);
   }
   return OnEach(
-      figures->images, options.workers, "joint search", run, [&](int64_t n) -> absl::Status {
+      figures->images, options.workers, "joint search", progress, [&](int64_t n) -> absl::Status {
         const StyleVectors of_image = styles.Narrow(n, 1);
         STYLEX_ASSIGN_OR_RETURN(
             const CounterfactualResult found,
@@ -308,14 +307,15 @@ ClassLists JoinedLists(const v1::AttributeIndex& index) {
 
 absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoint,
                                                       const Dataset& dataset,
-                                                      const ProtocolOptions& options, Run* run) {
+                                                      const ProtocolOptions& options,
+                                                      Progress* progress) {
   torch::NoGradGuard no_grad;
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const Stylex& model = checkpoint.model;
   const int64_t classes = model.num_classes();
   STYLEX_ASSIGN_OR_RETURN(const EncodedImages population,
                           EncodeImages(model, dataset, Split::kTrain, options.population,
-                                       SeedFor(options.seed, 0, kPopulation), run));
+                                       SeedFor(options.seed, 0, kPopulation), progress));
   torch::manual_seed(SeedFor(options.seed, 0, kNoiseSeeds));
   const torch::Tensor of_population = LogitsOf(model, population.styles, Drawing::kRandomClamped);
   Lists lists;
@@ -323,18 +323,18 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
   if (classes == 2) {
     lists.attfind = JoinedLists(*checkpoint.attributes);
     lists.exemplars =
-        TurnedRound(ExemplarLists(population.styles.conv, of_population, {0}, run)[0]);
+        TurnedRound(ExemplarLists(population.styles.conv, of_population, {0}, progress)[0]);
   } else {
     lists.attfind = IndexLists(*checkpoint.attributes, classes);
     lists.exemplars =
-        ExemplarLists(population.styles.conv, of_population, AllClasses(classes), run);
+        ExemplarLists(population.styles.conv, of_population, AllClasses(classes), progress);
   }
   std::map<Method, RepeatedRate> rates;
   for (int64_t repeat = 0; repeat < options.repeats; ++repeat) {
     STYLEX_ASSIGN_OR_RETURN(
         const EncodedImages images,
         EncodeImages(model, dataset, Split::kTrain, options.images,
-                     SeedFor(options.seed, static_cast<uint64_t>(repeat), kRepeat), run));
+                     SeedFor(options.seed, static_cast<uint64_t>(repeat), kRepeat), progress));
     StyleRangeAccumulator extremes;
     extremes.Add(images.styles.conv);
     const StyleRanges ranges = extremes.Finish();
@@ -359,23 +359,23 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
 
 absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Dataset& dataset,
                                        const std::vector<Oracle>& oracles,
-                                       const ProtocolOptions& options, Run* run) {
+                                       const ProtocolOptions& options, Progress* progress) {
   torch::NoGradGuard no_grad;
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const Stylex& model = checkpoint.model;
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
   STYLEX_ASSIGN_OR_RETURN(const EncodedImages population,
                           EncodeImages(model, dataset, Split::kTrain, options.population,
-                                       SeedFor(options.seed, 0, kPopulation), run));
+                                       SeedFor(options.seed, 0, kPopulation), progress));
   STYLEX_ASSIGN_OR_RETURN(
       const EncodedImages images,
-      EncodeImages(model, dataset, Split::kValidation, options.images, options.seed, run));
+      EncodeImages(model, dataset, Split::kValidation, options.images, options.seed, progress));
   Lists lists;
   lists.nothing.resize(static_cast<size_t>(model.num_classes()));
   lists.attfind = IndexLists(*checkpoint.attributes, model.num_classes());
   lists.exemplars = ExemplarLists(population.styles.conv,
                                   LogitsOf(model, population.styles, Drawing::kFixedClamped),
-                                  AllClasses(model.num_classes()), run);
+                                  AllClasses(model.num_classes()), progress);
   const torch::Tensor base = LogitsOf(model, images.styles, Drawing::kFixedClamped);
   const torch::Tensor targets = RunnerUp(base);
   MakeRandomLists(base.size(0), ranges.size(), options.seed, &lists);
@@ -400,7 +400,7 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   }
   if (options.search) {
     STYLEX_RETURN_IF_ERROR(SearchEach(model, images.styles, ranges, lists.attfind, targets, oracles,
-                                      *options.search, run, &figures));
+                                      *options.search, progress, &figures));
   }
   return figures;
 }

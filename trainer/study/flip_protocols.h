@@ -15,9 +15,9 @@
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
 #include "trainer/data/dataset.h"
+#include "trainer/data/progress.h"
 #include "trainer/study/oracle.h"
 #include "trainer/study/reconstruction_figures.h"
-#include "trainer/work_directory.h"
 
 namespace stylex {
 
@@ -61,7 +61,8 @@ struct RepeatedRate {
 // target is the runner-up. FAILED_PRECONDITION without an attribute index.
 absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoint,
                                                       const Dataset& dataset,
-                                                      const ProtocolOptions& options, Run* run);
+                                                      const ProtocolOptions& options,
+                                                      Progress* progress);
 
 inline constexpr std::array<int64_t, 4> kCounts = {1, 3, 5, 10};
 
@@ -87,7 +88,7 @@ struct HeldOutFigures {
 // of the target class; exemplars come from training images.
 absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Dataset& dataset,
                                        const std::vector<Oracle>& oracles,
-                                       const ProtocolOptions& options, Run* run);
+                                       const ProtocolOptions& options, Progress* progress);
 
 }  // namespace stylex
 

@@ -11,13 +11,13 @@
 
 namespace stylex {
 
-absl::Status OnEach(int64_t count, int workers, const std::string& title, Run* run,
+absl::Status OnEach(int64_t count, int workers, const std::string& title, Progress* progress,
                     const std::function<absl::Status(int64_t i)>& work) {
   std::atomic<int64_t> next = 0;
   Mutex mutex;
   absl::Status failure;
   int64_t done = 0;
-  run->StartProgress(title, 0, count);
+  progress->Start(title, 0, count);
   const auto loop = [&] {
     if (workers > 1) {
       torch::set_num_threads(1);
@@ -31,7 +31,7 @@ absl::Status OnEach(int64_t count, int workers, const std::string& title, Run* r
         next = count;
         return;
       }
-      run->Progress(++done, "");
+      progress->Advance(++done, "");
     }
   };
   std::vector<std::thread> threads;
@@ -42,19 +42,19 @@ absl::Status OnEach(int64_t count, int workers, const std::string& title, Run* r
     thread.join();
   }
   STYLEX_RETURN_IF_ERROR(failure);
-  run->EndProgress();
+  progress->End();
   return absl::OkStatus();
 }
 
 absl::Status OnEachImage(const Dataset& dataset, Split split, const std::vector<int64_t>& order,
-                         int workers, const std::string& title, Run* run,
+                         int workers, const std::string& title, Progress* progress,
                          const std::function<absl::Status(const Bitmap& image, size_t i)>& work) {
-  return OnEach(static_cast<int64_t>(order.size()), workers, title, run,
+  return OnEach(static_cast<int64_t>(order.size()), workers, title, progress,
                 [&](int64_t i) -> absl::Status {
                   const size_t place = static_cast<size_t>(i);
                   const absl::StatusOr<Bitmap> bitmap = dataset.Load(split, order[place]);
                   if (!bitmap.ok()) {
-                    run->Warn("left out: " + std::string(bitmap.status().message()));
+                    progress->Warn("left out: " + std::string(bitmap.status().message()));
                     return absl::OkStatus();
                   }
                   return work(*bitmap, place);

@@ -10,20 +10,20 @@
 #include "absl/status/status.h"
 #include "image/bitmap.h"
 #include "trainer/data/dataset.h"
-#include "trainer/work_directory.h"
+#include "trainer/data/progress.h"
 
 namespace stylex {
 
 // Calls work(i) once for every 0 <= i < count, from `workers` threads at once, each with one of
 // LibTorch's threads where there are several, and without gradients. The first error ends it.
 // Progress is shown under `title`.
-absl::Status OnEach(int64_t count, int workers, const std::string& title, Run* run,
+absl::Status OnEach(int64_t count, int workers, const std::string& title, Progress* progress,
                     const std::function<absl::Status(int64_t i)>& work);
 
 // Calls `work` once for every image of `order` (positions in the split) that can be read, with its
 // place in `order`, as OnEach does. Unreadable images are named in warnings and left out.
 absl::Status OnEachImage(const Dataset& dataset, Split split, const std::vector<int64_t>& order,
-                         int workers, const std::string& title, Run* run,
+                         int workers, const std::string& title, Progress* progress,
                          const std::function<absl::Status(const Bitmap& image, size_t i)>& work);
 
 }  // namespace stylex

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
-#include "trainer/training/classifier_training.h"
+#include "models/trained_classifier.h"
 
 namespace stylex {
 namespace {

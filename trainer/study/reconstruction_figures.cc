@@ -12,13 +12,13 @@
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "explain/gradient_candidates.h"
 #include "explain/image_variants.h"
 #include "explain/metrics.h"
 #include "models/pixels.h"
-#include "trainer/commands/opening.h"
 #include "trainer/data/batch_loader.h"
+#include "trainer/data/random_order.h"
 #include "trainer/study/image_workers.h"
-#include "trainer/training/training_state.h"
 
 namespace stylex {
 namespace {
@@ -161,16 +161,17 @@ std::string NameOf(Choice choice) {
 }
 
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
-                                                             const Dataset& dataset, Run* run) {
+                                                             const Dataset& dataset,
+                                                             Progress* progress) {
   torch::NoGradGuard no_grad;
   ReconstructionFigures figures;
   std::vector<torch::Tensor> kl;
   double correct = 0;
   torch::Tensor labels = torch::zeros({model.num_classes()}, torch::kInt64);
-  run->StartProgress("reconstruction", 0, dataset.size(Split::kValidation));
+  progress->Start("reconstruction", 0, dataset.size(Split::kValidation));
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
       dataset, Split::kValidation, kEvaluationBatch, 0,
-      [run](const std::string& text) { run->Warn(text); },
+      [progress](const std::string& text) { progress->Warn(text); },
       [&](const Batch& batch) {
         const torch::Tensor x = batch.images.to(model.device());
         const torch::Tensor logits = model.Logits(x);
@@ -187,10 +188,10 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
         figures.l1 += L1PerImage(x, drawn).sum().item<double>();
         figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
         figures.ssim += SsimPerImage(x, drawn).sum().item<double>();
-        run->Progress(figures.images, "");
+        progress->Advance(figures.images, "");
         return absl::OkStatus();
       }));
-  run->EndProgress();
+  progress->End();
   const double n = static_cast<double>(figures.images);
   figures.l1 /= n;
   figures.psnr /= n;
@@ -212,17 +213,6 @@ bool NothingToExplain(const ReconstructionFigures& figures) {
   return WilsonInterval(correct, figures.images).low <= *figures.constant_accuracy;
 }
 
-FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model) {
-  FlipOptions flips;
-  flips.images = options.flip_images;
-  flips.seed = seed;
-  flips.candidates = options.candidates;
-  flips.joint_candidates = options.joint_candidates;
-  flips.beam = options.beam;
-  flips.workers = model.device().is_cpu() ? torch::get_num_threads() : 1;
-  return flips;
-}
-
 absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
                                                    const StyleRanges& ranges,
                                                    const ClassLists& index, int64_t target,
@@ -238,7 +228,7 @@ absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const St
 }
 
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
-                                          const FlipOptions& options, Run* run) {
+                                          const FlipOptions& options, Progress* progress) {
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const Stylex& model = checkpoint.model;
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
@@ -248,7 +238,7 @@ absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Da
   Mutex mutex;
   FlipFigures figures;
   STYLEX_RETURN_IF_ERROR(OnEachImage(
-      dataset, Split::kValidation, order, options.workers, "flips", run,
+      dataset, Split::kValidation, order, options.workers, "flips", progress,
       [&](const Bitmap& bitmap, size_t i) -> absl::Status {
         STYLEX_ASSIGN_OR_RETURN(const ImageOutcome outcome,
                                 EvaluateImage(model, ranges, index, bitmap, order[i], options));

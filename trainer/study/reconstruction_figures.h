@@ -12,9 +12,8 @@
 #include "explain/counterfactual.h"
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
-#include "trainer/commands/commands.h"
 #include "trainer/data/dataset.h"
-#include "trainer/work_directory.h"
+#include "trainer/data/progress.h"
 
 namespace stylex {
 
@@ -33,7 +32,8 @@ struct ReconstructionFigures {
 bool NothingToExplain(const ReconstructionFigures& figures);
 
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
-                                                             const Dataset& dataset, Run* run);
+                                                             const Dataset& dataset,
+                                                             Progress* progress);
 
 // How the moved attributes are chosen.
 enum class Choice { kGlobalIndex, kStrongestSingles, kJoint, kRandom };
@@ -66,9 +66,6 @@ struct FlipOptions {
   int64_t beam = 8;
 };
 
-// As the command line asks for them; as many workers as LibTorch has threads on a CPU.
-FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model);
-
 // The joint search as every measurement here asks for it: at most kMostAttributes moves, not made
 // minimal (one weakened to the border would convince nobody else). styles: one image.
 absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
@@ -80,7 +77,7 @@ absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const St
 // so nothing counts as flipped before something has been moved. A flip within k attributes means
 // that the decision is the target after the first j <= k moves for some j.
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
-                                          const FlipOptions& options, Run* run);
+                                          const FlipOptions& options, Progress* progress);
 
 }  // namespace stylex
 

@@ -8,46 +8,23 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <iterator>
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
 #include "base/status_macros.h"
-#include "models/checkpoint.h"
-#include "models/checkpoint/json_message.h"
-#include "models/checkpoint/safetensors.h"
-#include "models/checkpoint/version_directory.h"
+#include "models/trained_classifier.h"
 #include "trainer/data/batch_loader.h"
+#include "trainer/data/random_order.h"
 #include "trainer/training/training_state.h"
 
 namespace stylex {
 namespace {
 
-constexpr char kClassifierWeightsFile[] = "classifier.safetensors";
-constexpr char kConfigFile[] = "classifier.json";
 constexpr uint64_t kInitialClassifierWeights = 21;
 constexpr uint64_t kDropout = 22;
 constexpr int64_t kScoreBatch = 256;
 constexpr int64_t kCalibrationBins = 15;
-
-std::map<std::string, torch::Tensor> NamedTensors(const MobileNetV2& network) {
-  std::map<std::string, torch::Tensor> tensors;
-  for (const auto& item : network->named_parameters()) {
-    tensors[item.key()] = item.value();
-  }
-  for (const auto& item : network->named_buffers()) {
-    tensors[item.key()] = item.value();
-  }
-  return tensors;
-}
-
-MobileNetV2 MakeNetwork(const v1::ModelConfig& model) {
-  return MobileNetV2(model.image_channels(), model.labels_size(),
-                     model.classifier().width_multiplier());
-}
 
 double CalibrationError(const torch::Tensor& probabilities, const torch::Tensor& labels) {
   const auto [top, predicted] = probabilities.max(1);
@@ -68,17 +45,15 @@ double CalibrationError(const torch::Tensor& probabilities, const torch::Tensor&
 }
 
 absl::Status WriteBest(const v1::TrainConfig& config, const MobileNetV2& network,
-                       const ClassifierScore& score, int64_t epoch, uint64_t seed, Run* run) {
+                       const ClassifierScore& score, int64_t epoch, uint64_t seed,
+                       WorkDirectory* run) {
   v1::ModelConfig model = config.model();
   (*model.mutable_metrics())["classifier_accuracy"] = score.accuracy;
   (*model.mutable_metrics())["classifier_cross_entropy"] = score.cross_entropy;
   (*model.mutable_metrics())["classifier_calibration_error"] = score.expected_calibration_error;
   (*model.mutable_metrics())["classifier_epoch"] = static_cast<double>(epoch);
   model.mutable_provenance()->set_seed(seed);
-  SafeTensors content;
-  content.tensors = NamedTensors(network);
-  STYLEX_RETURN_IF_ERROR(WriteSafeTensors(content, run->Path(kClassifierWeightsFile)));
-  return WriteJsonMessage(model, run->Path(kConfigFile));
+  return WriteTrainedClassifier({network, std::move(model)}, run->path());
 }
 
 // The run's moving parts, in one place.
@@ -110,7 +85,7 @@ void SetCosineRate(const v1::ClassifierTraining& options, double done,
 
 absl::Status TrainEpoch(const v1::TrainConfig& config, int64_t steps_per_epoch, uint64_t seed,
                         const torch::Device& device, BatchLoader* loader, Training* training,
-                        Run* run) {
+                        WorkDirectory* run) {
   const v1::ClassifierTraining& options = config.classifier();
   training->network->train();
   double loss_sum = 0;
@@ -130,8 +105,8 @@ absl::Status TrainEpoch(const v1::TrainConfig& config, int64_t steps_per_epoch, 
     loss.backward();
     training->optimizer.step();
     loss_sum += loss.item<double>();
-    run->Progress((step + 1) * options.batch_size(),
-                  absl::StrFormat("loss %.4f", loss_sum / static_cast<double>(i + 1)));
+    run->Advance((step + 1) * options.batch_size(),
+                 absl::StrFormat("loss %.4f", loss_sum / static_cast<double>(i + 1)));
   }
   return run->Log("classifier", training->epoch + 1,
                   {{"loss", loss_sum / static_cast<double>(steps_per_epoch)}});
@@ -141,7 +116,7 @@ absl::Status TrainEpoch(const v1::TrainConfig& config, int64_t steps_per_epoch, 
 
 absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Dataset& dataset,
                                                 Split split, const torch::Device& device,
-                                                Run* run) {
+                                                WorkDirectory* run) {
   torch::NoGradGuard no_grad;
   network->eval();
   std::vector<torch::Tensor> logits;
@@ -164,10 +139,10 @@ absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Datas
 }
 
 absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
-                             const torch::Device& device, Run* run) {
+                             const torch::Device& device, WorkDirectory* run) {
   const v1::ClassifierTraining& options = config.classifier();
   torch::manual_seed(SeedFor(seed, 0, kInitialClassifierWeights));
-  MobileNetV2 network = MakeNetwork(config.model());
+  MobileNetV2 network = MakeClassifierNetwork(config.model());
   network->to(device);
   Training training{network, torch::optim::AdamW(network->parameters(),
                                                  torch::optim::AdamWOptions(options.learning_rate())
@@ -189,8 +164,8 @@ absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& datas
   loading.seed = seed;
   loading.start_step = training.epoch * steps_per_epoch;
   BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });
-  run->StartProgress("classifier", loading.start_step * options.batch_size(),
-                     steps_per_epoch * options.epochs() * options.batch_size());
+  run->Start("classifier", loading.start_step * options.batch_size(),
+             steps_per_epoch * options.epochs() * options.batch_size());
   while (training.epoch < options.epochs()) {
     STYLEX_RETURN_IF_ERROR(
         TrainEpoch(config, steps_per_epoch, seed, device, &loader, &training, run));
@@ -209,67 +184,8 @@ absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& datas
     STYLEX_RETURN_IF_ERROR(
         SaveTrainingState(training.State(config, seed), run->Path(kClassifierStateFile)));
   }
-  run->EndProgress();
+  run->End();
   return absl::OkStatus();
-}
-
-namespace {
-
-absl::StatusOr<TrainedClassifier> ReadCheckpointClassifier(const std::string& directory) {
-  TrainedClassifier trained;
-  STYLEX_ASSIGN_OR_RETURN(trained.config, ReadVersion(directory));
-  if (trained.config.classifier().architecture() == "torchscript") {
-    return absl::InvalidArgumentError(absl::StrCat(directory,
-                                                   ": its classifier is a TorchScript file; give ",
-                                                   directory, "/", kClassifierFile));
-  }
-  trained.network = MakeNetwork(trained.config);
-  const std::string path = absl::StrCat(directory, "/", kWeightsFile);
-  STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
-  SafeTensors own;
-  for (const auto& [name, tensor] : content.tensors) {
-    if (absl::string_view rest = name; absl::ConsumePrefix(&rest, kClassifierPrefix)) {
-      own.tensors[std::string(rest)] = tensor;
-    }
-  }
-  STYLEX_RETURN_IF_ERROR(CopyTensors(own, path, "its classifier", NamedTensors(trained.network)));
-  google::protobuf::Map<std::string, double>& metrics = *trained.config.mutable_metrics();
-  for (auto metric = metrics.begin(); metric != metrics.end();) {
-    metric = metric->first.starts_with("classifier_") ? std::next(metric) : metrics.erase(metric);
-  }
-  return trained;
-}
-
-}  // namespace
-
-absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& directory) {
-  if (std::filesystem::exists(absl::StrCat(directory, "/", kModelFile))) {
-    return ReadCheckpointClassifier(directory);
-  }
-  TrainedClassifier trained;
-  STYLEX_RETURN_IF_ERROR(
-      ReadJsonMessage(absl::StrCat(directory, "/", kConfigFile), &trained.config));
-  trained.network = MakeNetwork(trained.config);
-  const std::string path = absl::StrCat(directory, "/", kClassifierWeightsFile);
-  STYLEX_ASSIGN_OR_RETURN(const SafeTensors content, ReadSafeTensors(path));
-  STYLEX_RETURN_IF_ERROR(
-      CopyTensors(content, path, "this classifier", NamedTensors(trained.network)));
-  return trained;
-}
-
-absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
-                           const v1::ModelConfig& model) {
-  if (classifier.resolution() == model.resolution() &&
-      classifier.image_channels() == model.image_channels() &&
-      classifier.labels_size() == model.labels_size()) {
-    return absl::OkStatus();
-  }
-  const auto task = [](const v1::ModelConfig& config) {
-    return absl::StrCat(config.labels_size(), " classes of ", config.resolution(), "x",
-                        config.resolution(), "x", config.image_channels(), " images");
-  };
-  return absl::InvalidArgumentError(absl::StrCat(path, ": the classifier was trained for ",
-                                                 task(classifier), ", this run has ", task(model)));
 }
 
 }  // namespace stylex

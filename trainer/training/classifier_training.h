@@ -27,25 +27,14 @@ struct ClassifierScore {
 
 // Scores a split (0: all images).
 absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Dataset& dataset,
-                                                Split split, const torch::Device& device, Run* run);
+                                                Split split, const torch::Device& device,
+                                                WorkDirectory* run);
 
-// Trains in run.work_directory(), resumable after each epoch, and leaves the best epoch in
+// Trains in run.path(), resumable after each epoch, and leaves the best epoch in
 // WORK/classifier.safetensors beside WORK/classifier.json (architecture, labels, scores). When that
 // file is there and the run is done, nothing is computed.
 absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
-                             const torch::Device& device, Run* run);
-
-struct TrainedClassifier {
-  MobileNetV2 network{nullptr};
-  v1::ModelConfig config;  // classifier, labels, resolution, channels, metrics
-};
-// Reads what TrainClassifier left in a work directory, or the classifier of a checkpoint's version
-// directory. INVALID_ARGUMENT where the checkpoint's is a TorchScript file.
-absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& directory);
-// INVALID_ARGUMENT naming `path` when the classifier that lies there has other classes than
-// `model`, as far as their number goes, or another size of images.
-absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
-                           const v1::ModelConfig& model);
+                             const torch::Device& device, WorkDirectory* run);
 
 }  // namespace stylex
 

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
 #include "models/checkpoint/safetensors.h"
 #include "models/checkpoint/sha256.h"
 

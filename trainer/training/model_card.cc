@@ -10,8 +10,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/file.h"
 #include "explain/style_space.h"
-#include "image/codec.h"
 #include "models/checkpoint/model_config.h"
 #include "models/checkpoint/version_directory.h"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "image/canvas.h"
 #include "image/codec.h"

@@ -19,6 +19,7 @@
 #include "models/checkpoint/model_config.h"
 #include "models/checkpoint/safetensors.h"
 #include "models/checkpoint/version_directory.h"
+#include "trainer/data/random_order.h"
 #include "trainer/training/grouped_adam.h"
 #include "trainer/training/losses.h"
 

@@ -49,7 +49,8 @@ std::string ValidationEvent(const v1::ModelConfig& model) {
 }
 
 absl::Status WriteLook(std::vector<torch::Tensor> rows, std::map<std::string, double> figures,
-                       const StylexTraining& training, const v1::ModelConfig& model, Run* run) {
+                       const StylexTraining& training, const v1::ModelConfig& model,
+                       WorkDirectory* run) {
   for (torch::Tensor& row : rows) {
     row = row.narrow(0, 0, std::min(kGridColumns, row.size(0)));
   }
@@ -62,7 +63,7 @@ absl::Status WriteLook(std::vector<torch::Tensor> rows, std::map<std::string, do
 
 // A grid of images drawn from the same z's at every look, and how many of them are decided as each
 // class: attributes of classes that are never drawn cannot be found.
-absl::Status LookAtSamples(const StylexTraining& training, Run* run) {
+absl::Status LookAtSamples(const StylexTraining& training, WorkDirectory* run) {
   torch::NoGradGuard no_grad;
   const Stylex model = training.Averaged();
   const StyleVectors styles = SampleStyles(model, kQuickImages, kSampleSeed);
@@ -118,7 +119,7 @@ RunnersUp DrawRunnersUp(const Stylex& model, const torch::Tensor& w, const torch
 // Agreement, KL and L1 on the first validation images, and a grid: photographs above their
 // reconstructions with the class condition, without it, and with that of the runner-up.
 absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset& dataset,
-                                   Run* run) {
+                                   WorkDirectory* run) {
   torch::NoGradGuard no_grad;
   const Stylex model = training.Averaged();
   double agree = 0, kl = 0, l1 = 0, agree_latent = 0;
@@ -177,7 +178,7 @@ std::string StylexStateFile(const v1::ModelConfig& model) {
 }
 
 absl::Status RestoreStylexTraining(const v1::TrainConfig& config, StylexTraining* training,
-                                   Run* run) {
+                                   WorkDirectory* run) {
   TrainingState state = training->State();
   STYLEX_RETURN_IF_ERROR(LoadTrainingState(run->Path(StylexStateFile(config.model())), &state));
   training->Restore(state);
@@ -186,7 +187,7 @@ absl::Status RestoreStylexTraining(const v1::TrainConfig& config, StylexTraining
 }
 
 absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
-                               StylexTraining* training, Run* run) {
+                               StylexTraining* training, WorkDirectory* run) {
   stop_requested = 0;
   const auto old_term = std::signal(SIGTERM, RequestStop);
   const auto old_int = std::signal(SIGINT, RequestStop);
@@ -203,7 +204,7 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
   BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });
   const std::string name = StylexRunName(config.model());
   const std::string state_path = run->Path(StylexStateFile(config.model()));
-  run->StartProgress(name, training->images_seen(), stylex.images());
+  run->Start(name, training->images_seen(), stylex.images());
   while (!training->done()) {
     const int64_t before = training->images_seen();
     STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader.Next());
@@ -214,7 +215,7 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
       metrics["images_seen"] = static_cast<double>(training->images_seen());
       STYLEX_RETURN_IF_ERROR(run->Log(name, training->step(), metrics));
     }
-    run->Progress(training->images_seen(), "");
+    run->Advance(training->images_seen(), "");
     const int64_t after = training->images_seen();
     if (Crossed(stylex.sample_interval_images(), before, after) || training->done()) {
       STYLEX_RETURN_IF_ERROR(HasEncoder(config.model())
@@ -230,7 +231,7 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
           absl::StrCat("stopped after ", training->images_seen(), " images; go on with --resume"));
     }
   }
-  run->EndProgress();
+  run->End();
   return absl::OkStatus();
 }
 

@@ -25,11 +25,11 @@ std::string StylexStateFile(const v1::ModelConfig& model);
 // Trains to config.stylex().images, saving the state at intervals and on SIGTERM or SIGINT (then it
 // returns CANCELLED; --resume goes on). `training` holds the averaged networks afterwards.
 absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
-                               StylexTraining* training, Run* run);
+                               StylexTraining* training, WorkDirectory* run);
 
 // Restores the run's last saved state into `training`.
 absl::Status RestoreStylexTraining(const v1::TrainConfig& config, StylexTraining* training,
-                                   Run* run);
+                                   WorkDirectory* run);
 
 }  // namespace stylex
 

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
-#include "image/codec.h"
+#include "base/file.h"
 
 namespace stylex {
 namespace {
@@ -106,18 +106,6 @@ absl::Status LoadTrainingState(const std::string& path, TrainingState* state) {
     return absl::DataLossError(
         absl::StrCat(path, ": not a readable training state: ", FirstLine(error)));
   }
-}
-
-uint64_t SeedFor(uint64_t seed, uint64_t step, uint64_t purpose) {
-  // splitmix64 over the three numbers.
-  uint64_t state = seed;
-  for (const uint64_t part : {step, purpose}) {
-    state += 0x9e3779b97f4a7c15ULL + part;
-    state = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    state = (state ^ (state >> 27)) * 0x94d049bb133111ebULL;
-    state ^= state >> 31;
-  }
-  return state;
 }
 
 }  // namespace stylex

@@ -32,10 +32,6 @@ absl::Status SaveTrainingState(const TrainingState& state, const std::string& pa
 // the file cannot be read; INVALID_ARGUMENT when a tensor is missing or has another shape.
 absl::Status LoadTrainingState(const std::string& path, TrainingState* state);
 
-// A number for the random generator that depends on the run's seed, the step and what it is for:
-// random numbers are then a function of the step, and resuming needs no generator state.
-uint64_t SeedFor(uint64_t seed, uint64_t step, uint64_t purpose);
-
 }  // namespace stylex
 
 #endif  // STYLEX_TRAINER_TRAINING_TRAINING_STATE_H_

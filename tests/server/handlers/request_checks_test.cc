@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "error_details.h"
+#include "tests/server/rpc/error_details.h"
 
 namespace stylex {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "fake_clock.h"
+#include "tests/server/scheduling/fake_clock.h"
 
 namespace stylex {
 namespace {

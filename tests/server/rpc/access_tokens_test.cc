@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-#include "fake_clock.h"
+#include "tests/server/scheduling/fake_clock.h"
 
 namespace stylex {
 namespace {

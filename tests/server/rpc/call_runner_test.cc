@@ -9,9 +9,9 @@
 #include <stdexcept>
 #include <thread>
 
-#include "error_details.h"
-#include "fake_clock.h"
 #include "stylex/v1/explanation.grpc.pb.h"
+#include "tests/server/rpc/error_details.h"
+#include "tests/server/scheduling/fake_clock.h"
 
 namespace stylex {
 namespace {

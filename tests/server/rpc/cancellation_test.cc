@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "fake_clock.h"
 #include "server/rpc/errors.h"
+#include "tests/server/scheduling/fake_clock.h"
 
 namespace stylex {
 namespace {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "error_details.h"
+#include "tests/server/rpc/error_details.h"
 
 namespace stylex {
 namespace {

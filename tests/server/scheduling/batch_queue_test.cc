@@ -5,8 +5,8 @@
 
 #include <memory>
 
-#include "fake_clock.h"
 #include "server/scheduling/device_scheduler.h"
+#include "tests/server/scheduling/fake_clock.h"
 
 namespace stylex {
 namespace {

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "absl/time/clock.h"
-#include "fake_clock.h"
+#include "tests/server/scheduling/fake_clock.h"
 
 namespace stylex {
 namespace {

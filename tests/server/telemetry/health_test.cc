@@ -3,7 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include "error_details.h"
+#include "tests/server/rpc/error_details.h"
 
 namespace stylex {
 namespace {

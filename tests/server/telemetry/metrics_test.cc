@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "http_metrics.h"
 #include "server/rpc/errors.h"
 #include "stylex/v1/explanation.pb.h"
+#include "tests/server/telemetry/http_metrics.h"
 
 namespace stylex {
 namespace {

@@ -11,7 +11,7 @@
 #include <chrono>
 #include <thread>
 
-#include "image/codec.h"
+#include "base/file.h"
 
 extern char** environ;
 

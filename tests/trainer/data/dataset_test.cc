@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "image/codec.h"
 #include "image/resize.h"
 #include "tests/trainer/data/drawn_dataset.h"

@@ -6,11 +6,13 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "explain/attfind.h"
+#include "explain/effects.h"
 #include "explain/exemplar_baseline.h"
+#include "explain/selection.h"
 #include "models/pixels.h"
 #include "tests/explain/tiny_model.h"
 #include "tests/temporary_folder.h"
+#include "tests/trainer/data/silent_progress.h"
 #include "trainer/data/encoded_images.h"
 
 namespace stylex {
@@ -104,8 +106,7 @@ TEST(ListsTest, JoinsBothClassesAsTheStudyDoes) {
 
 class ProtocolsTest : public testing::Test {
  protected:
-  ProtocolsTest()
-      : tiny_(MakeTinyModel(9)), run_(stylex::Run::Open(folder_ / "run", "s", true).value()) {
+  ProtocolsTest() : tiny_(MakeTinyModel(9)) {
     torch::NoGradGuard no_grad;
     for (auto& [name, tensor] : tiny_.stylex.networks().NamedTensors()) {
       if (name.find("to_rgb") != std::string::npos && tensor.dim() == 4) {
@@ -181,12 +182,11 @@ class ProtocolsTest : public testing::Test {
       }
     }
   }
-  stylex::Run* run() { return run_.get(); }
+  SilentProgress* progress() { return &progress_; }
 
-  const TemporaryFolder folder_;
   NoisePictures pictures_;
   TinyModel tiny_;
-  std::unique_ptr<stylex::Run> run_;
+  SilentProgress progress_;
   std::optional<Checkpoint> checkpoint_;
 };
 
@@ -195,7 +195,7 @@ TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
   // Another classifier of the classes: one that sees every picture turned upside down.
   const auto contrary = std::make_shared<UpsideDown>(model);
   const HeldOutFigures figures = HeldOut(*checkpoint_, pictures_, {{"contrary", contrary}},
-                                         {.seed = 3, .images = 0, .population = 0}, run())
+                                         {.seed = 3, .images = 0, .population = 0}, progress())
                                      .value();
   ASSERT_EQ(figures.images, kValidation);
   torch::NoGradGuard no_grad;
@@ -242,7 +242,7 @@ TEST_F(ProtocolsTest, HeldOutCountsWhatASearchOnEachImageFinds) {
   search.workers = 2;
   const HeldOutFigures figures =
       HeldOut(*checkpoint_, pictures_, {},
-              {.seed = 3, .images = 0, .population = 0, .search = search}, run())
+              {.seed = 3, .images = 0, .population = 0, .search = search}, progress())
           .value();
   const Stylex& model = tiny_.stylex;
   std::array<int64_t, kCounts.size()> flips{};
@@ -271,7 +271,7 @@ TEST_F(ProtocolsTest, HeldOutCountsWhatASearchOnEachImageFinds) {
 
 TEST_F(ProtocolsTest, TheBaselineMovesWhatExemplarsShare) {
   const HeldOutFigures figures =
-      HeldOut(*checkpoint_, pictures_, {}, {.seed = 3, .images = 0, .population = 0}, run())
+      HeldOut(*checkpoint_, pictures_, {}, {.seed = 3, .images = 0, .population = 0}, progress())
           .value();
   const Stylex& model = tiny_.stylex;
   torch::NoGradGuard no_grad;
@@ -302,7 +302,7 @@ TEST_F(ProtocolsTest, TheBaselineMovesWhatExemplarsShare) {
 
 TEST_F(ProtocolsTest, Table2RepeatsWithTheSameSeedAndReportsItsSpread) {
   const ProtocolOptions options{.seed = 4, .repeats = 3, .images = 30, .population = 0};
-  const auto rates = Table2(*checkpoint_, pictures_, options, run()).value();
+  const auto rates = Table2(*checkpoint_, pictures_, options, progress()).value();
   for (const Method method : kListMethods) {
     const RepeatedRate& rate = rates.at(method);
     ASSERT_EQ(rate.rates.size(), 3);
@@ -315,11 +315,11 @@ TEST_F(ProtocolsTest, Table2RepeatsWithTheSameSeedAndReportsItsSpread) {
     }
     EXPECT_NEAR(rate.deviation, std::sqrt(squares), 1e-12);
   }
-  EXPECT_EQ(Table2(*checkpoint_, pictures_, options, run()).value().at(Method::kAttFind).rates,
+  EXPECT_EQ(Table2(*checkpoint_, pictures_, options, progress()).value().at(Method::kAttFind).rates,
             rates.at(Method::kAttFind).rates);
   ProtocolOptions other = options;
   other.seed = 5;
-  EXPECT_NE(Table2(*checkpoint_, pictures_, other, run()).value().at(Method::kAttFind).rates,
+  EXPECT_NE(Table2(*checkpoint_, pictures_, other, progress()).value().at(Method::kAttFind).rates,
             rates.at(Method::kAttFind).rates);
 }
 
@@ -327,7 +327,7 @@ TEST_F(ProtocolsTest, Table2RepeatsWithTheSameSeedAndReportsItsSpread) {
 TEST_F(ProtocolsTest, Table2AgreesWithItsDefinitionWhereNoiseIsOff) {
   TurnNoiseOff();
   const ProtocolOptions options{.seed = 4, .repeats = 1, .images = kTrain, .population = 0};
-  const auto rates = Table2(*checkpoint_, pictures_, options, run()).value();
+  const auto rates = Table2(*checkpoint_, pictures_, options, progress()).value();
   const int64_t flips = LiteralFlips(IndexLists(*checkpoint_->attributes, kTinyClasses));
   const int64_t unmoved = LiteralFlips(ClassLists(kTinyClasses));
   EXPECT_NE(flips, unmoved);
@@ -340,7 +340,7 @@ TEST_F(ProtocolsTest, OfTwoClassesOneListServesBothWays) {
   Explain(2);
   TurnNoiseOff();
   const ProtocolOptions options{.seed = 4, .repeats = 1, .images = kTrain, .population = 0};
-  const auto rates = Table2(*checkpoint_, pictures_, options, run()).value();
+  const auto rates = Table2(*checkpoint_, pictures_, options, progress()).value();
   const int64_t flips = LiteralFlips(JoinedLists(*checkpoint_->attributes));
   EXPECT_DOUBLE_EQ(rates.at(Method::kAttFind).mean, static_cast<double>(flips) / kTrain);
   std::vector<Coordinate> list;
@@ -370,20 +370,20 @@ TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
                      std::make_shared<Undecided>(tiny_.classifier, usual, kTinyClasses));
   const Checkpoint plain{model, checkpoint_->attributes};
   const EncodedImages images =
-      EncodeImages(model, pictures_, Split::kValidation, 0, /*seed=*/3, run()).value();
+      EncodeImages(model, pictures_, Split::kValidation, 0, /*seed=*/3, progress()).value();
   ASSERT_EQ(images.styles.conv.size(0), kValidation);
   EXPECT_TRUE(torch::equal(images.logits, model.LogitsOfStyles(images.styles)));
   EXPECT_TRUE(torch::equal(images.labels, images.logits.argmax(1)));
   EXPECT_GT(images.styles.conv.std(0).min().item<float>(), 0) << "every image another one";
   // Neither the same split's with another seed nor the other split's with the same.
   for (const EncodedImages& other :
-       {EncodeImages(model, pictures_, Split::kValidation, 0, 4, run()).value(),
-        EncodeImages(model, pictures_, Split::kTrain, kValidation, 3, run()).value()}) {
+       {EncodeImages(model, pictures_, Split::kValidation, 0, 4, progress()).value(),
+        EncodeImages(model, pictures_, Split::kTrain, kValidation, 3, progress()).value()}) {
     EXPECT_GT((other.styles.conv - images.styles.conv).abs().amax(1).min().item<float>(), 1e-3);
   }
 
   const HeldOutFigures figures =
-      HeldOut(plain, pictures_, {}, {.seed = 3, .images = 0}, run()).value();
+      HeldOut(plain, pictures_, {}, {.seed = 3, .images = 0}, progress()).value();
   EXPECT_EQ(figures.images, kValidation);
   EXPECT_FALSE(figures.reconstruction_flips.has_value());
   const ClassLists lists = IndexLists(*plain.attributes, kTinyClasses);
@@ -406,9 +406,9 @@ TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
 
 TEST_F(ProtocolsTest, NeedsAnIndex) {
   checkpoint_->attributes.reset();
-  EXPECT_THAT(std::string(HeldOut(*checkpoint_, pictures_, {}, {}, run()).status().message()),
+  EXPECT_THAT(std::string(HeldOut(*checkpoint_, pictures_, {}, {}, progress()).status().message()),
               HasSubstr("stylex-train attributes"));
-  EXPECT_THAT(std::string(Table2(*checkpoint_, pictures_, {}, run()).status().message()),
+  EXPECT_THAT(std::string(Table2(*checkpoint_, pictures_, {}, progress()).status().message()),
               HasSubstr("stylex-train attributes"));
 }
 

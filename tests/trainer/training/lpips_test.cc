@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "image/codec.h"
+#include "base/file.h"
 #include "models/checkpoint/safetensors.h"
 #include "models/checkpoint/sha256.h"
 #include "tests/models/reference_folder.h"

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "image/codec.h"
+#include "base/file.h"
 #include "tests/temporary_folder.h"
 
 namespace stylex {

@@ -14,7 +14,6 @@
 #include "explain/metrics.h"
 #include "explain/side_by_side.h"
 #include "models/pixels.h"
-#include "trainer/commands/opening.h"
 #include "trainer/data/encoded_images.h"
 
 namespace stylex {
@@ -249,13 +248,13 @@ void SummarizeClass(const std::vector<int>& signs, ClassTruth* truth) {
 
 absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const KnownWorld& world,
                                           const Dataset& dataset, const TruthOptions& options,
-                                          Run* run) {
+                                          Progress* progress) {
   torch::NoGradGuard no_grad;
   STYLEX_RETURN_IF_ERROR(CheckFit(checkpoint, world));
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(
       const EncodedImages images,
-      EncodeImages(model, dataset, Split::kValidation, options.images, options.seed, run));
+      EncodeImages(model, dataset, Split::kValidation, options.images, options.seed, progress));
   STYLEX_ASSIGN_OR_RETURN(const Photographs photographs,
                           LoadPhotographs(world, dataset, images.indices));
   TruthFigures figures;
@@ -277,7 +276,7 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
   STYLEX_RETURN_IF_ERROR(
       MeasureEffects(model, world, photographs.bitmaps, photographs.values, &figures.classes));
   int64_t done = 0;
-  run->StartProgress("attributes", 0, options.top * model.num_classes());
+  progress->Start("attributes", 0, options.top * model.num_classes());
   for (const v1::ClassAttributes& of_class : checkpoint.attributes->classes()) {
     ClassTruth& truth = figures.classes[static_cast<size_t>(of_class.class_id())];
     truth.class_id = of_class.class_id();
@@ -288,11 +287,11 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
       }
       STYLEX_ASSIGN_OR_RETURN(truth.attributes.emplace_back(),
                               measurement.Measure(attribute, others, truth.class_id));
-      run->Progress(++done, "");
+      progress->Advance(++done, "");
     }
     SummarizeClass(signs, &truth);
   }
-  run->EndProgress();
+  progress->End();
   return figures;
 }
 

@@ -16,8 +16,8 @@
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
 #include "trainer/data/dataset.h"
+#include "trainer/data/progress.h"
 #include "trainer/study/truth/truth_dataset.h"
-#include "trainer/work_directory.h"
 
 namespace stylex {
 
@@ -81,7 +81,7 @@ struct TruthFigures {
 // size, channels or classes.
 absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const KnownWorld& world,
                                           const Dataset& dataset, const TruthOptions& options,
-                                          Run* run);
+                                          Progress* progress);
 
 // The figures that follow from `attributes` and `effect`; `signs` are the world's.
 void SummarizeClass(const std::vector<int>& signs, ClassTruth* truth);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "trainer/training/training_state.h"
+#include "trainer/data/random_order.h"
 
 namespace stylex {
 namespace {

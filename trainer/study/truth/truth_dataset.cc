@@ -5,8 +5,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "base/status_macros.h"
-#include "image/codec.h"
+#include "image/bitmap.h"
 #include "trainer/data/csv.h"
 #include "trainer/study/truth/drawn_face.h"
 #include "trainer/study/truth/face_fit.h"

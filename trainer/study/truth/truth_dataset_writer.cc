@@ -6,16 +6,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "image/codec.h"
-#include "trainer/data/batch_loader.h"
 #include "trainer/data/csv.h"
 #include "trainer/data/dataset.h"
+#include "trainer/data/random_order.h"
 #include "trainer/study/truth/drawn_face.h"
 #include "trainer/study/truth/label_rule.h"
 #include "trainer/study/truth/planted_mark.h"
 #include "trainer/study/truth/truth_dataset.h"
-#include "trainer/training/training_state.h"
 
 namespace stylex {
 namespace {

@@ -12,9 +12,8 @@
 #include "image/gif.h"
 #include "image/resize.h"
 #include "models/pixels.h"
-#include "trainer/data/batch_loader.h"
 #include "trainer/data/encoded_images.h"
-#include "trainer/training/training_state.h"
+#include "trainer/data/random_order.h"
 
 namespace stylex {
 namespace {

@@ -11,7 +11,7 @@
 #include "explain/metrics.h"
 #include "models/pixels.h"
 #include "tests/explain/tiny_model.h"
-#include "tests/temporary_folder.h"
+#include "tests/trainer/data/silent_progress.h"
 
 namespace stylex {
 namespace {
@@ -165,10 +165,9 @@ class MeasureTest : public testing::Test {
         Checkpoint{Stylex(config, tiny.stylex.networks(), std::make_shared<TwoOfFour>()), index});
   }
   absl::StatusOr<TruthFigures> Measure(const KnownWorld& world) {
-    const TemporaryFolder folder;
-    const auto run = stylex::Run::Open(folder / "run", "truth_state", true).value();
+    SilentProgress progress;
     return MeasureTruth(*checkpoint_, world, GreyPictures(), {.top = 2, .images = 0, .seed = 1},
-                        run.get());
+                        &progress);
   }
   std::optional<Checkpoint> checkpoint_;
   StyleRanges ranges_;

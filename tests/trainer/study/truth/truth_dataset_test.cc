@@ -7,7 +7,8 @@
 #include <filesystem>
 #include <map>
 
-#include "image/codec.h"
+#include "base/file.h"
+#include "image/bitmap.h"
 #include "tests/trainer/data/drawn_dataset.h"
 #include "trainer/data/csv.h"
 #include "trainer/data/dataset.h"

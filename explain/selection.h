@@ -1,52 +1,18 @@
-// AttFind (StylEx §3.2, Algorithm 1; algorithms §5): which style coordinates move the classifier's
-// decision, over a set of images.
-//
-// Effects are changes of the *logits* of clamped images drawn with fixed noise. Batched over
-// coordinates against one image, starting from the cached activations below the coordinate's layer;
-// exact up to rounding whatever the batch. Thread-safe.
-#ifndef STYLEX_EXPLAIN_ATTFIND_H_
-#define STYLEX_EXPLAIN_ATTFIND_H_
-
-#include <torch/types.h>
+// AttFind's choice (StylEx §3.2, Algorithm 1; §3.3, subset selection): which style coordinates move
+// the classifier's decision, over a set of images. Thread-safe.
+#ifndef STYLEX_EXPLAIN_SELECTION_H_
+#define STYLEX_EXPLAIN_SELECTION_H_
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "explain/effects.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 
 namespace stylex {
-
-struct EffectOptions {
-  double shift = 1;
-  // Images (variants) a generator batch.
-  int64_t batch_size = 32;
-  Cancelled cancelled = nullptr;  // may be empty
-  // Called after each batch with evaluations done (image x coordinate x direction) and their total.
-  std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
-};
-
-// What moving each coordinate of each image does. On the CPU, wherever the model is.
-struct StyleEffects {
-  torch::Tensor base;    // [N, K] logits of the images themselves
-  torch::Tensor effect;  // [N, 2, S, K]: change of logits, direction 0 towards min, 1 towards max
-};
-
-// Every coordinate, both directions. styles: [N, ...]. CANCELLED when told so.
-absl::StatusOr<StyleEffects> ComputeEffects(const Stylex& model, const StyleVectors& styles,
-                                            const StyleRanges& ranges,
-                                            const EffectOptions& options);
-
-// The same for chosen coordinates of ONE image: [M, K] logits after each single move (not changes),
-// in the order of `coordinates`, on the CPU.
-absl::StatusOr<torch::Tensor> LogitsAfterSingleMoves(const Stylex& model,
-                                                     const StyleVectors& styles,
-                                                     const StyleRanges& ranges,
-                                                     std::span<const Coordinate> coordinates,
-                                                     const EffectOptions& options);
 
 struct SelectionOptions {
   int64_t max_attributes = 10;
@@ -93,4 +59,4 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectAttributesJointly(
 
 }  // namespace stylex
 
-#endif  // STYLEX_EXPLAIN_ATTFIND_H_
+#endif  // STYLEX_EXPLAIN_SELECTION_H_

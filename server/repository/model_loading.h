@@ -1,0 +1,34 @@
+// How versions of the model repository's folder are found, loaded and warmed up.
+#ifndef STYLEX_SERVER_REPOSITORY_MODEL_LOADING_H_
+#define STYLEX_SERVER_REPOSITORY_MODEL_LOADING_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/repository/model_repository.h"
+#include "server/scheduling/device_scheduler.h"
+
+namespace stylex {
+
+struct WarmUpOptions {
+  DeviceScheduler* device = nullptr;
+  int64_t max_batch = 1;  // the largest batch that calls may share
+};
+
+// Loads a version, puts it on the device, and warms it up with batches of every size that calls may
+// share: the numbers must be finite, and the same whatever the batch. Exceptions of LibTorch become
+// INTERNAL with their text.
+absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
+                                              const torch::Device& device,
+                                              const WarmUpOptions& warm_up);
+
+// Every NAME/VERSION under `root`; see models/checkpoint/version_directory.h.
+absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root);
+
+}  // namespace stylex
+
+#endif  // STYLEX_SERVER_REPOSITORY_MODEL_LOADING_H_

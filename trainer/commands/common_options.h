@@ -1,0 +1,31 @@
+// The options that every subcommand of `stylex-train` has.
+#ifndef STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
+#define STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace stylex {
+
+struct CommonOptions {
+  std::string data;
+  std::string work_directory;
+  std::string config;  // path; empty: the preset alone
+  std::string preset;  // over the config's own, when set
+  uint64_t seed = 1;
+  bool resume = false;
+  std::string device = "auto";
+  int threads = 0;
+  std::string command_line;  // for the checkpoint's provenance
+};
+
+// Gives a subcommand the flags of CommonOptions.
+void AddCommonOptions(CLI::App* command, CommonOptions* options);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
