@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "explain/style_space.h"
 #include "image/codec.h"
 #include "models/checkpoint.h"
@@ -34,8 +35,8 @@ constexpr char kConfig[] = R"({
             "encoder": {"channels": [8, 8, 8]},
             "discriminator": {"channels": [8, 8, 8]},
             "classifier": {"widthMultiplier": 0.25}},
-  "classifier": {"epochs": 30, "batchSize": 16, "learningRate": 0.005},
-  "stylex": {"images": 1200, "batchSize": 4, "generatorLr": 0.006, "encoderLr": 0.006,
+  "classifier": {"epochs": 40, "batchSize": 16, "learningRate": 0.005},
+  "stylex": {"images": 2400, "batchSize": 4, "generatorLr": 0.006, "encoderLr": 0.006,
              "discriminatorLr": 0.003, "weights": {"adversarial": 0.1, "l1": 5, "kl": 3}}
 })";
 
@@ -45,8 +46,8 @@ class StudyCommandsTest : public testing::Test {
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
     WriteBytes(Path("config.json"), kConfig);
-    ASSERT_EQ(Run({"world", "--output", Path("world"), "--resolution", "16", "--train", "128",
-                   "--val", "32", "--rule", "background"}),
+    ASSERT_EQ(Run({"world", "--output", Path("world"), "--resolution", "16", "--train", "320",
+                   "--val", "96", "--rule", "background"}),
               0)
         << said_;
     ASSERT_EQ(Run(With(Common("classifier", "classifier"), {"--config", Path("config.json")})), 0)
@@ -236,7 +237,7 @@ TEST_F(StudyCommandsTest, AnAttributesTilesAreItsMoves) {
 TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
   ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "heldout"})), 0) << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("| Wu et al. |"), HasSubstr("| AttFind |"),
-                           HasSubstr("of 32 images")));
+                           HasSubstr("of 96 images")));
   const auto held_out = nlohmann::json::parse(Bytes("protocols/heldout.json"));
   EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
   ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "table2"})), 0) << said_;
@@ -367,7 +368,7 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   ASSERT_EQ(Run(on_plain("attributes", "on_plain", {"--images", "16"})), 0) << said_;
   const auto index = nlohmann::json::parse(Bytes("models/plain/1/attributes.json"));
   EXPECT_EQ(index.at("searchImages"), 16);
-  EXPECT_EQ(index.at("rangeImages"), 128) << "as many as the training split has";
+  EXPECT_EQ(index.at("rangeImages"), 320) << "as many as the training split has";
 
   ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout", "--flip-images", "12"})),
             0)
