@@ -1,4 +1,4 @@
-// Time as a value one can hand in, so that deadlines and delays are tested without waiting.
+// An injectable clock, so that deadlines and delays are tested without waiting.
 #ifndef STYLEX_BASE_CLOCK_H_
 #define STYLEX_BASE_CLOCK_H_
 
@@ -10,7 +10,7 @@ namespace stylex {
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Monotonic enough for deadlines: never used for dates that a person reads.
+  // Monotonic enough for deadlines; not meant for dates shown to people.
   virtual absl::Time Now() const = 0;
 
   // The machine's clock; lives for the whole process.

@@ -51,7 +51,7 @@ absl::Status WriteAll(int fd, std::string_view data, const std::string& path) {
   return fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus(path, "cannot be flushed", errno);
 }
 
-// A rename is on disk only once its folder is.
+// A rename is durable only after its folder has been flushed.
 absl::Status SyncFolderOf(const std::string& path) {
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
@@ -62,7 +62,7 @@ absl::Status SyncFolderOf(const std::string& path) {
   const int result = fsync(fd);
   const int error = errno;
   close(fd);
-  // Some file systems cannot flush folders; the data itself has been flushed by then.
+  // Some file systems cannot flush folders; the file's data has already been flushed.
   return result == 0 || error == EINVAL ? absl::OkStatus()
                                         : ErrnoStatus(folder, "cannot be flushed", error);
 }

@@ -1,13 +1,13 @@
-// How the process's heap treats freed memory.
+// Controls what the process's heap does with freed memory.
 #ifndef STYLEX_BASE_HEAP_H_
 #define STYLEX_BASE_HEAP_H_
 
 namespace stylex {
 
-// Tensors of a few MB come and go with every operator. By default glibc maps each anew, and the
-// kernel clears its pages one fault at a time: a quarter of a training step. After this call freed
-// memory is kept and used again; malloc_trim(0) still gives it back. To be called first in main;
-// does nothing where the C library is another one.
+// Every operator allocates and frees tensors of a few MB. By default glibc maps each of them, and
+// the kernel clears its pages one fault at a time: a quarter of a training step. After this call
+// freed memory is kept and reused; malloc_trim(0) still returns it to the system. Call first in
+// main; does nothing with C libraries other than glibc.
 void KeepFreedMemory();
 
 }  // namespace stylex

@@ -1,5 +1,5 @@
-// std::mutex with clang's thread-safety annotations. (absl::Mutex would do, but Debian's prebuilt
-// Abseil carries no thread-sanitizer annotations and reports false races.)
+// std::mutex with clang's thread-safety annotations. (Not absl::Mutex: Debian's prebuilt Abseil has
+// no thread-sanitizer annotations, which causes false reports of races.)
 #ifndef STYLEX_BASE_MUTEX_H_
 #define STYLEX_BASE_MUTEX_H_
 
@@ -33,7 +33,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mutex_;
 };
 
-// Waits with the mutex held by the caller; spurious wake-ups happen, so wait in a loop.
+// Waits while the caller holds the mutex; wake-ups may be spurious, so wait in a loop.
 class CondVar {
  public:
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

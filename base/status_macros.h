@@ -1,5 +1,5 @@
-// Two macros that make absl::Status readable where errors are passed upwards. (Abseil of Debian 12
-// has neither.)
+// Two macros for passing absl::Status errors on to the caller. (The Abseil of Debian 12 has
+// neither.)
 //
 //   absl::StatusOr<Foo> MakeFoo(...) {
 //     STYLEX_RETURN_IF_ERROR(Check(...));

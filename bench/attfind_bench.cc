@@ -1,6 +1,5 @@
-// How fast AttFind is, side by side in one run: the literal loop of the published notebook, the
-// same loop batched, the exhaustive engine and the screened one; and how fast this machine could
-// be.
+// Speed of AttFind, compared in one run: the loop of the published notebook, the same loop batched,
+// the exhaustive engine and the screened one; and the attainable speed of this machine.
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -53,14 +52,15 @@ double Seconds(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// What is searched: a model, ranges, and the styles of `images` images that are not `target`.
+// The input of the search: a model, ranges, and the styles of `images` images that are not decided
+// as `target`.
 struct Subject {
   Stylex model;
   StyleRanges ranges;
   StyleVectors styles;
 };
 
-// Untrained networks of the usual 64x64 shape: as much work as trained ones.
+// Untrained networks of the usual 64x64 shape, which need the same computation as trained ones.
 Stylex RandomModel() {
   v1::ModelConfig config;
   config.set_resolution(64);
@@ -91,7 +91,7 @@ StyleVectors RandomStyles(const Stylex& model, int64_t count) {
 }
 
 absl::StatusOr<Subject> MakeSubject(const Options& options) {
-  // Some are decided as the target already and are left out: look at more.
+  // Reads more images than needed, because those already decided as the target are left out.
   const int64_t looked_at = 2 * options.images + 16;
   std::optional<Stylex> model;
   StyleRanges ranges;
@@ -130,7 +130,7 @@ absl::StatusOr<Subject> MakeSubject(const Options& options) {
   return Subject{*model, ranges, styles->Select(others.narrow(0, 0, count))};
 }
 
-// Plain passes of a few images are often quicker on one thread than on all.
+// Plain passes of a few images are often faster on one thread than on all.
 struct PlainSeconds {
   double all_threads, one_thread;
   double best() const { return std::min(all_threads, one_thread); }
@@ -150,8 +150,8 @@ void Print(const char* name, const PlainSeconds& seconds, const std::string& com
               compared.c_str(), seconds.all_threads, seconds.one_thread);
 }
 
-// (a): one coordinate, one direction, one whole pass of plain operators at a time. Every
-// `literal_step`-th move stands for all. Seconds an image.
+// (a): one coordinate, one direction, one whole pass of plain operators at a time. Extrapolated
+// from every `literal_step`-th move. Seconds per image.
 double Literal(const Subject& subject, const Options& options) {
   const std::vector<Coordinate> moves = AllMoves(subject.ranges.size());
   int64_t done = 0;
@@ -166,7 +166,7 @@ double Literal(const Subject& subject, const Options& options) {
   return seconds * static_cast<double>(moves.size()) / static_cast<double>(done);
 }
 
-// (b): the same passes, many coordinates at once. Seconds an image.
+// (b): the same passes, many coordinates per batch. Seconds per image.
 double Batched(const Subject& subject, const Options& options) {
   const std::vector<Coordinate> moves = AllMoves(subject.ranges.size());
   return Seconds([&] {
@@ -187,8 +187,8 @@ double Batched(const Subject& subject, const Options& options) {
          static_cast<double>(options.exhaustive_images);
 }
 
-// (c). Seconds an image, the best of a few runs, as of the bare convolutions: others compute on
-// this machine too.
+// (c). Seconds per image, the best of a few runs, like the bare convolutions, because other
+// programs run on the machine.
 double Exhaustive(const Subject& subject, const Options& options) {
   double best = std::numeric_limits<double>::infinity();
   for (int repeat = 0; repeat < 3; ++repeat) {
@@ -202,10 +202,10 @@ double Exhaustive(const Subject& subject, const Options& options) {
   return best / static_cast<double>(options.exhaustive_images);
 }
 
-// What (c) has to compute, an image: rank-one updates, the layers above them, the classifier.
+// The computation of (c) per image: rank-one updates, the layers above them, the classifier.
 struct Work {
   double multiply_adds = 0;
-  // How often each convolution runs, an image.
+  // Number of runs of each convolution per image.
   std::vector<double> runs;
 };
 Work WorkOf(const Stylex& model) {
@@ -221,7 +221,7 @@ Work WorkOf(const Stylex& model) {
     variants += 2.0 * static_cast<double>(convs[l].in);
   }
   const v1::ModelConfig& config = model.config();
-  // What a user's own classifier computes is not known, and not counted.
+  // The computation of a TorchScript classifier is unknown and not counted.
   if (config.classifier().architecture() == "mobilenet_v2") {
     const MobileNetV2 network(config.image_channels(), model.num_classes(),
                               config.classifier().width_multiplier());
@@ -233,7 +233,7 @@ Work WorkOf(const Stylex& model) {
   return work;
 }
 
-// Multiply-adds a second of LibTorch's bare convolutions on this network's shapes, side by side on
+// Multiply-adds per second of LibTorch's bare convolutions on this network's shapes, in parallel on
 // all cores, weighted by how much of each (c) needs.
 double AttainableRate(const Stylex& model, const Work& work) {
   double multiply_adds = 0, seconds = 0;
@@ -291,7 +291,8 @@ Point Measure(const Subject& subject, int64_t images, int64_t step) {
   return point;
 }
 
-// How (c)'s cost grows, as one JSON object: in images, with all coordinates, and in coordinates.
+// Growth of the cost of (c) with the number of images (all coordinates) and of coordinates, as one
+// JSON object.
 absl::Status Growth(const Subject& subject) {
   const auto to_json = [](const Point& point) {
     return nlohmann::json{

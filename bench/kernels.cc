@@ -1,4 +1,4 @@
-// The generator's and AttFind's inner loops, each beside the plain operators that it replaces
+// The inner loops of generator and AttFind, each compared with the plain operators that it replaces
 // (Google Benchmark). Arguments: channels in and out, side of the input. One thread.
 #include <benchmark/benchmark.h>
 #include <torch/types.h>
@@ -19,7 +19,7 @@ torch::Tensor RandomActivations(int64_t batch, int64_t channels, int64_t side) {
   return torch::randn({batch, channels, side, side}).contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
-// Operations a second, counted as two for each multiply-add.
+// Operations per second, two for each multiply-add.
 void CountMultiplyAdds(benchmark::State& state, double each) {
   state.counters["FLOP/s"] = benchmark::Counter(2 * each * static_cast<double>(state.iterations()),
                                                 benchmark::Counter::kIsRate);
@@ -29,8 +29,7 @@ double ConvolutionOf(int64_t channels, int64_t side) {
   return 9.0 * static_cast<double>(channels * channels) * static_cast<double>(side * side);
 }
 
-// What every layer above a moved one costs, an image in a batch: styles are folded into the
-// weights.
+// Cost per image in a batch of every layer above a moved one, with styles folded into the weights.
 void FoldedConvolution(benchmark::State& state) {
   const torch::NoGradGuard no_grad;
   const int64_t channels = state.range(0), side = state.range(1);
@@ -43,7 +42,7 @@ void FoldedConvolution(benchmark::State& state) {
   CountMultiplyAdds(state, kBatch * ConvolutionOf(channels, side));
 }
 
-// The same by the definition: styles times activations, convolution, demodulation.
+// The same by definition: styles times activations, convolution, demodulation.
 void ModulatedConvolution(benchmark::State& state) {
   const torch::NoGradGuard no_grad;
   const int64_t channels = state.range(0), side = state.range(1);
@@ -89,7 +88,7 @@ void RankOneUpdate(benchmark::State& state) {
   CountMultiplyAdds(state, ConvolutionOf(channels, side) / static_cast<double>(channels));
 }
 
-// What the update replaces: both directions' layer as a whole.
+// The computation that the update replaces: the whole layer for both directions.
 void WholeLayerForBothDirections(benchmark::State& state) {
   const torch::NoGradGuard no_grad;
   const int64_t channels = state.range(0), side = state.range(1);
@@ -102,7 +101,7 @@ void WholeLayerForBothDirections(benchmark::State& state) {
   CountMultiplyAdds(state, 2 * ConvolutionOf(channels, side));
 }
 
-// Second half of an upsampling convolution: the neighbourhoods are summed up, filtered, activated.
+// Second half of an upsampling convolution: sums up neighbourhoods, filters, activates.
 void UpFilter(benchmark::State& state) {
   const int64_t channels = state.range(0), side = state.range(1);
   const torch::Tensor columns = torch::randn({side, side, 9, channels});
@@ -128,7 +127,7 @@ void PlainUpFilter(benchmark::State& state) {
   }
 }
 
-// The discriminator's and the encoder's way down.
+// Downsampling in discriminator and encoder.
 void FirDown(benchmark::State& state) {
   const torch::NoGradGuard no_grad;
   const int64_t channels = state.range(0), side = state.range(1);
@@ -139,7 +138,7 @@ void FirDown(benchmark::State& state) {
   }
 }
 
-// The shipped network's widest layers, and those of 64x64 networks.
+// The widest layers of the shipped network, and those of 64x64 networks.
 void Shapes(benchmark::internal::Benchmark* benchmark) {
   for (const auto& [channels, side] :
        {std::pair<int64_t, int64_t>{48, 8}, {48, 16}, {128, 16}, {128, 32}, {64, 32}}) {

@@ -1,4 +1,4 @@
-// Photographs for the benchmarks, as styles.
+// Styles of photographs for the benchmarks.
 #ifndef STYLEX_BENCH_PHOTOGRAPHS_H_
 #define STYLEX_BENCH_PHOTOGRAPHS_H_
 

@@ -1,5 +1,5 @@
-// How often the screened AttFind selects what the exhaustive one does: random subsets of a pool of
-// images, every class in turn as the target.
+// Measures how often screened AttFind selects what the exhaustive one does, on random subsets of a
+// pool of images, with every class as the target in turn.
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -58,8 +58,8 @@ bool SameOrder(const std::vector<SelectedAttribute>& a, const std::vector<Select
                     });
 }
 
-// The chosen images of a pool whose every effect has been computed: what a search asks is looked
-// up, so that hundreds of searches cost no more than the pool.
+// Chosen images of a pool whose effects have all been computed: searches look effects up, so that
+// hundreds of searches cost no more than the pool.
 class RecordedMoves : public MoveTable {
  public:
   RecordedMoves(const MoveTable& pool, const StyleEffects& effects, std::vector<int64_t> chosen,
@@ -142,7 +142,7 @@ absl::Status CompareCheckpoint(const std::string& path, const Options& options, 
   STYLEX_ASSIGN_OR_RETURN(const StyleVectors pool,
                           StylesOfPhotographs(model, options.data, options.pool));
   STYLEX_ASSIGN_OR_RETURN(const StyleEffects effects, ComputeEffects(model, pool, ranges, {}));
-  std::vector<std::unique_ptr<ModelMoves>> predictions;  // one a target
+  std::vector<std::unique_ptr<ModelMoves>> predictions;  // per target
   for (int64_t target = 0; target < model.num_classes(); ++target) {
     predictions.push_back(
         std::make_unique<ModelMoves>(model, pool, ranges, target, 1, 64, Cancelled()));

@@ -1,5 +1,5 @@
-// The networks alone, as Encode and Reconstruct use them, without a server: one JSON object. One
-// image may be quicker on one thread than on all: the better of the two counts.
+// Measures the networks as Encode and Reconstruct use them, without a server; prints one JSON
+// object. One image may be faster on one thread than on all: the better of the two counts.
 //   serving_bare CHECKPOINT_VERSION_FOLDER
 #include <torch/types.h>
 #include <torch/utils.h>

@@ -1,14 +1,14 @@
-// A closed loop of clients against a stylex-server; one JSON object on stdout.
+// Closed-loop load on a stylex-server; prints one JSON object to stdout.
 //
 //   serving_load --server HOST:PORT --method METHOD --image FILE [FILE ...] [--model NAME]
 //                [--clients N] [--seconds S] [--search]
 //
 // METHOD is Classify, Encode, Reconstruct, Counterfactual (the service's defaults: a local
 // explanation towards the runner-up), Traverse (a walk of 16 frames to attribute 0's extreme; times
-// are those of one frame) or Cancel. Several images are asked for in turn. --search keeps an
-// exhaustive FindAttributes running meanwhile. Method Cancel measures, with one client, how long
-// after the cancellation of a search the next one's first frame comes; it needs a server with
-// --search-workers 1, where that is the time until the device is free.
+// are per frame) or Cancel. Several images are used in turn. --search keeps an exhaustive
+// FindAttributes running during the measurement. Cancel measures, with one client, the time from
+// the cancellation of a search to the first frame of the next call; it needs a server with
+// --search-workers 1, where this is the time until the device is free.
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>
@@ -76,7 +76,7 @@ bool CallWith(Stub* stub, const Flags& flags, const v1::Image& image,
   return (stub->*method)(&context, request, &response).ok();
 }
 
-// A walk of so many frames; whether all of them came.
+// Requests a walk of kFrames frames; returns whether all arrived.
 constexpr int kFrames = 16;
 bool Walk(Stub* stub, const Flags& flags, const v1::Image& image, int frames) {
   grpc::ClientContext context;
@@ -112,7 +112,7 @@ bool Call(Stub* stub, const Flags& flags, const v1::Image& image) {
                                                                    &Stub::Reconstruct);
 }
 
-// A search that computes (its second progress message came) until it is cancelled.
+// A search that is computing (its second progress message has arrived) until it is cancelled.
 class RunningSearch {
  public:
   RunningSearch(Stub* stub, const Flags& flags, int target)
@@ -159,7 +159,7 @@ double CancelOnce(Stub* stub, const Flags& flags, int target) {
   return ms;
 }
 
-// A class that the image is not decided as.
+// A class other than the decision on the image.
 int OtherClass(Stub* stub, const Flags& flags) {
   grpc::ClientContext context;
   v1::ClassifyRequest request;

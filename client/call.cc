@@ -13,7 +13,7 @@
 namespace stylex {
 namespace {
 
-// Large enough for whatever a server may be configured to send.
+// Large enough for every message that a server can be configured to send.
 constexpr int kMaxReceiveBytes = 64 << 20;
 
 constexpr char kServiceConfig[] = R"({

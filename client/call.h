@@ -1,4 +1,4 @@
-// The connection to a server, and its errors in words.
+// The connection to a server, and readable errors.
 #ifndef STYLEX_CLIENT_CALL_H_
 #define STYLEX_CLIENT_CALL_H_
 
@@ -15,8 +15,8 @@ namespace stylex {
 struct ConnectionOptions {
   std::string server = "localhost:50051";
   std::string model;           // NAME or NAME/VERSION; empty: the server's only one
-  double timeout_seconds = 0;  // of each call; 0: 60, searches 600
-  bool json = false;           // answers as JSON on stdout, one a line, nothing else
+  double timeout_seconds = 0;  // per call; 0: 60, searches 600
+  bool json = false;           // prints only answers on stdout, as JSON Lines
 };
 
 // A channel with the service config that the docs recommend: round robin, retries of UNAVAILABLE.
@@ -40,8 +40,8 @@ absl::Status Call(const ConnectionOptions& options, v1::ExplanationService::Stub
   return ToStatus((stub->*method)(&context, request, response));
 }
 
-// Prints a message as one line of JSON on stdout: one document an answer, so that commands with
-// many answers give JSON Lines. A path, if given, becomes the document's first member, "path".
+// Prints a message as one line of JSON on stdout, so that commands with several answers print JSON
+// Lines. A path, if given, becomes the document's first member, "path".
 void PrintJson(const google::protobuf::Message& message, const std::string& path = "");
 
 }  // namespace stylex

@@ -4,7 +4,7 @@
 
 namespace stylex {
 
-// Exit code 0 only on success; otherwise one clear line on stderr a fault.
+// Exit code 0 only on success; otherwise prints one line per error to stderr.
 int ClientMain(int argc, char** argv);
 
 }  // namespace stylex

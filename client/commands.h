@@ -1,5 +1,5 @@
 // The subcommands of `stylex`, one function each. Failures of single files are printed and the
-// others go on; the status then says how many failed.
+// other files are still processed; the status then tells how many failed.
 #ifndef STYLEX_CLIENT_COMMANDS_H_
 #define STYLEX_CLIENT_COMMANDS_H_
 
@@ -13,7 +13,7 @@
 
 namespace stylex {
 
-// "3" -> class_id, anything else -> label; "#…" is always a label, for labels that are numbers.
+// "3" -> class_id, anything else -> label; "#…" is always a label, for labels that are numeric.
 v1::ClassSelector ParseClass(const std::string& text);
 
 // "INDEX" or "INDEX:min" or "INDEX:max".

@@ -82,7 +82,7 @@ absl::Status WriteFiles(const Explanation& explanation, const std::string& folde
   return WriteFileAtomic(prefix + ".gif", gif);
 }
 
-// ", and no smaller set of ..."; empty when nothing was certified.
+// ", and no smaller set of ..."; empty without a certificate.
 std::string CertificateText(const v1::CounterfactualResponse& answer) {
   if (!answer.has_certificate() || answer.certificate().candidates() == 0) {
     return "";
@@ -100,7 +100,7 @@ void PrintOutcome(const Explanation& explanation) {
               answer.applied_size(), CertificateText(answer).c_str());
 }
 
-// Two photographs may have one name in two folders: their files must not.
+// Photographs in different folders may have the same name; their output files must not.
 void MakeUnique(std::set<std::string>* seen, Explanation* explanation) {
   const std::string name = explanation->stem;
   for (int i = 2; !seen->insert(explanation->stem).second; ++i) {

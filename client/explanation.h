@@ -1,4 +1,4 @@
-// One photograph and the server's answer for it, decoded: what the report and the sheet show.
+// One photograph and the server's decoded answer, as shown in the report and the sheet.
 #ifndef STYLEX_CLIENT_EXPLANATION_H_
 #define STYLEX_CLIENT_EXPLANATION_H_
 
@@ -13,7 +13,7 @@ namespace stylex {
 
 struct Explanation {
   std::string path;   // of the photograph
-  std::string stem;   // unique within a report: names its files
+  std::string stem;   // unique within a report; base name of its files
   Bitmap photograph;  // as the model sees it: square, at the model's resolution
   Bitmap reconstruction;
   Bitmap counterfactual;
@@ -26,7 +26,7 @@ struct Explanation {
 std::string DecisionText(const v1::Prediction& prediction);
 // "ears" or "layer 4, channel 17".
 std::string AttributeText(const v1::Attribute& attribute);
-// Reconstruction and counterfactual in turn, for ever.
+// A looping animation of reconstruction and counterfactual.
 absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation);
 
 }  // namespace stylex

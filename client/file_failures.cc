@@ -8,7 +8,7 @@
 namespace stylex {
 namespace {
 
-// Our own messages about a file begin with its path, the server's cannot.
+// Local messages about a file start with its path; the server's do not know it.
 std::string NamingFile(const std::string& path, const absl::Status& status) {
   return absl::StartsWith(status.message(), absl::StrCat(path, ":"))
              ? std::string(status.message())

@@ -1,4 +1,4 @@
-// Keeps account of the photographs that could not be dealt with while the others go on.
+// Records the photographs that failed while the others are processed.
 #ifndef STYLEX_CLIENT_FILE_FAILURES_H_
 #define STYLEX_CLIENT_FILE_FAILURES_H_
 
@@ -15,11 +15,12 @@ class FileFailures {
   // `files`: how many photographs there are in all.
   explicit FileFailures(size_t files) : files_(files) {}
 
-  // Prints one line on stderr that names the file. With one file in all nothing is printed: Summary
-  // says everything.
+  // Prints one line to stderr that names the file. If there is only one file, prints nothing:
+  // Summary contains the error.
   void Add(const std::string& path, const absl::Status& status);
 
-  // OK without failures; otherwise the first one's code, and how many of how many failed.
+  // OK without failures; otherwise the first failure's code, with the numbers of failed and of all
+  // files.
   absl::Status Summary() const;
 
  private:

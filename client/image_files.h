@@ -1,4 +1,4 @@
-// Photographs on disk, and the answers' pictures.
+// Reads photographs from disk and decodes the answers' images.
 #ifndef STYLEX_CLIENT_IMAGE_FILES_H_
 #define STYLEX_CLIENT_IMAGE_FILES_H_
 
@@ -12,16 +12,17 @@
 namespace stylex {
 
 // The given files, and of each folder its .jpg, .jpeg and .png files (not deeper), sorted by name.
-// NOT_FOUND names a path that is neither; INVALID_ARGUMENT a folder without images.
+// NOT_FOUND names a path that does not exist; INVALID_ARGUMENT a folder without images.
 absl::StatusOr<std::vector<std::string>> ListImages(const std::vector<std::string>& paths);
 
-// A request's image: the file as it is. Refuses what is neither JPEG nor PNG before sending it.
+// A request's image, with the file's unmodified bytes. Files that are neither JPEG nor PNG are
+// refused.
 absl::StatusOr<v1::Image> LoadImage(const std::string& path);
 
 // Decodes an answer's image.
 absl::StatusOr<Bitmap> DecodeAnswer(const v1::Image& image);
 
-// Creates a folder and those above it.
+// Creates a folder and its parents.
 absl::Status MakeFolder(const std::string& path);
 
 // "dir/photo.jpg" -> "photo".

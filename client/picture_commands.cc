@@ -76,7 +76,7 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
     }
   }
   STYLEX_RETURN_IF_ERROR(ToStatus(reader->Finish()));
-  // There and back again, so that the loop has no jump.
+  // Appends the frames in reverse order, so that the loop has no jump.
   for (size_t i = frames.size(); i > 2; --i) {
     frames.push_back(frames[i - 2]);
   }

@@ -61,7 +61,7 @@ std::string DataUri(const std::string& type, const std::string& bytes) {
   return absl::StrCat("data:", type, ";base64,", absl::Base64Escape(bytes));
 }
 
-// `decision` is what the classifier says of the picture, if anything.
+// `decision`: the classifier's decision on the picture; may be empty.
 absl::StatusOr<std::string> Figure(const Bitmap& bitmap, const std::string& caption,
                                    const std::string& decision = "") {
   STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(bitmap));
@@ -76,7 +76,7 @@ double ProbabilityOf(const v1::Prediction& prediction, int k) {
   return k < prediction.probabilities_size() ? prediction.probabilities(k) : 0;
 }
 
-// The classes that matter before or after, with a bar for each.
+// A bar for each class with a relevant probability before or after.
 std::string Bars(const v1::Model& model, const v1::CounterfactualResponse& answer) {
   const v1::Prediction& before = answer.reconstruction_prediction();
   const v1::Prediction& after = answer.counterfactual_prediction();
@@ -86,7 +86,7 @@ std::string Bars(const v1::Model& model, const v1::CounterfactualResponse& answe
     return std::max(ProbabilityOf(before, k), ProbabilityOf(after, k));
   };
   std::sort(order.begin(), order.end(), [&](int a, int b) { return weight(a) > weight(b); });
-  // A target that stayed out of reach is shown too: it is what was asked for.
+  // The requested target is shown even if it was not reached.
   const auto target = std::find(order.begin(), order.end(), answer.target_class_id());
   if (target != order.end() && target - order.begin() >= kBarsShown) {
     std::iter_swap(target, order.begin() + kBarsShown - 1);

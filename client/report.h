@@ -1,4 +1,4 @@
-// One self-contained HTML page over all explained photographs.
+// One self-contained HTML page with all explained photographs.
 #ifndef STYLEX_CLIENT_REPORT_H_
 #define STYLEX_CLIENT_REPORT_H_
 
@@ -11,12 +11,12 @@
 
 namespace stylex {
 
-// No script, nothing loaded from elsewhere: images are data URIs. Everything that came from outside
-// (labels, names, paths) is escaped.
+// Contains no scripts and loads nothing: images are data URIs. All external text (labels, names,
+// paths) is escaped.
 absl::StatusOr<std::string> RenderReport(const v1::Model& model,
                                          const std::vector<Explanation>& explanations);
 
-// & < > " ' as entities.
+// Replaces & < > " ' by entities.
 std::string EscapeHtml(const std::string& text);
 
 }  // namespace stylex

@@ -13,9 +13,9 @@
 namespace stylex {
 namespace {
 
-// While it lives, Ctrl-C cancels the call instead of ending the program. A thread of its own waits
-// for the signal, because cancelling takes locks and so must not happen in a signal handler. Must
-// be made before the channel: threads inherit the signal mask.
+// While it exists, Ctrl-C cancels the call instead of ending the program. A separate thread waits
+// for the signal, because cancelling takes locks and must not happen in a signal handler. Must be
+// created before the channel: threads inherit the signal mask.
 class CancelOnInterrupt {
  public:
   explicit CancelOnInterrupt(grpc::ClientContext* context) {

@@ -1,4 +1,4 @@
-// One PNG over all explained photographs.
+// A contact sheet of all explained photographs.
 #ifndef STYLEX_CLIENT_SHEET_H_
 #define STYLEX_CLIENT_SHEET_H_
 
@@ -9,8 +9,8 @@
 
 namespace stylex {
 
-// A row a photograph: photograph, reconstruction, counterfactual, difference, and in words what was
-// decided and which attributes were moved.
+// One row per photograph: photograph, reconstruction, counterfactual, difference, and text with the
+// decisions and the moved attributes.
 Bitmap DrawContactSheet(const std::vector<Explanation>& explanations);
 
 }  // namespace stylex

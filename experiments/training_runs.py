@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESOLUTION = 32
-# Photographs to take two classes of: coats and pullovers, which are hard to tell apart.
+# Photographs of two classes: coats and pullovers, which are hard to tell apart.
 PHOTOGRAPHS = pathlib.Path("/usr/share/datasets/fashion-mnist")
 CLASSES = "2,4"
 CHANNELS = [32, 32, 32, 16]
@@ -61,7 +61,7 @@ def run_all(jobs, parallel):
             else:
                 results[keys[run]] = run.result()
             print(f"{done} of {len(keys)} runs", file=sys.stderr, flush=True)
-    # In the order of the jobs, not of their ends.
+    # In the order of the jobs, not of their completion.
     return {key: results[key] for key in jobs if key in results}, len(jobs) - len(results)
 
 
@@ -82,7 +82,7 @@ class Runner:
 
     def world(self, path, *arguments):
         """A data set that `stylex-train world` draws."""
-        if not (path / "world.json").exists():  # which is written last
+        if not (path / "world.json").exists():  # written last
             shutil.rmtree(path, ignore_errors=True)
             self.run(path.parent / f"{path.name}.log", "world", "--output", path, *arguments)
         return path
@@ -108,7 +108,7 @@ class Runner:
         config_text = json.dumps(config, indent=2)
         config_file = folder / "train.json"
         if config_file.exists() and config_file.read_text() != config_text:
-            shutil.rmtree(folder)  # of other settings
+            shutil.rmtree(folder)  # made with other settings
         if not config_file.exists():
             folder.mkdir(parents=True, exist_ok=True)
             config_file.write_text(config_text)

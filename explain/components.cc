@@ -15,7 +15,8 @@ namespace {
 constexpr int kMaxSweeps = 100;
 constexpr double kLeastAngle = 1e-8;
 constexpr int64_t kImagesPerComponent = 10;
-// Variance along a direction, as a share of the greatest, below which it is rounding.
+// Variance along a direction, as a share of the greatest, below which it is considered rounding
+// error.
 constexpr double kLeastVariance = 1e-9;
 
 // The cumulant matrices Q_pq of white data, p <= q, weighted so that they count as both Q_pq and
@@ -39,7 +40,8 @@ torch::Tensor CumulantMatrices(const torch::Tensor& white) {
   return torch::stack(matrices);
 }
 
-// The angle in the plane of axes p and q after which all matrices together are nearest to diagonal.
+// The rotation angle in the plane of axes p and q that brings all matrices together nearest to
+// diagonal.
 double JacobiAngle(const torch::Tensor& matrices, int64_t p, int64_t q) {
   const torch::Tensor difference =
       matrices.select(1, p).select(1, p) - matrices.select(1, q).select(1, q);
@@ -50,7 +52,7 @@ double JacobiAngle(const torch::Tensor& matrices, int64_t p, int64_t q) {
   return 0.5 * std::atan2(off, on + std::sqrt(on * on + off * off));
 }
 
-// Turns two rows (or columns) of a tensor in their plane.
+// Rotates two rows (or columns) of a tensor in their plane.
 void Turn(torch::Tensor a, torch::Tensor b, double angle) {
   const torch::Tensor turned = std::cos(angle) * a + std::sin(angle) * b;
   b.copy_(std::cos(angle) * b - std::sin(angle) * a);
@@ -59,7 +61,7 @@ void Turn(torch::Tensor a, torch::Tensor b, double angle) {
 
 struct Principal {
   torch::Tensor variance;   // [L], greatest first
-  torch::Tensor direction;  // [L, L], a unit vector a row
+  torch::Tensor direction;  // [L, L], one unit vector per row
 };
 
 Principal PrincipalDirections(const torch::Tensor& centred) {
@@ -69,7 +71,7 @@ Principal PrincipalDirections(const torch::Tensor& centred) {
   return {values.flip(0).clamp_min(0), vectors.t().flip(0).contiguous()};
 }
 
-// How many principal directions have `share` of the variance.
+// Number of principal directions that together have `share` of the variance.
 int64_t CountFor(const torch::Tensor& variance, double share) {
   const torch::Tensor reached = variance.cumsum(0) / variance.sum();
   return std::min(reached.lt(share).sum().item<int64_t>() + 1, variance.size(0));

@@ -1,13 +1,13 @@
-// Independent directions of the latent, to be searched instead of the channels of the convolutions.
+// Independent directions of the latent, which are searched instead of the convolutions' channels.
 //
-// A channel's style is one row of an affine layer: some mixture of whatever the latent holds, and
-// nothing in StylEx's losses makes it one thing. What varies independently in the images, though,
-// varies independently along some directions of the latent, if the latent holds it linearly, and
-// these can be found without labels: principal components for the subspace, then the rotation that
-// makes its coordinates as independent as fourth-order statistics can tell (JADE; Cardoso and
-// Souloumiac 1993). Directions along which the images are normally distributed cannot be told
-// apart by any such statistics, and those that carry hardly any variance are noise: they are left
-// out of the search.
+// A channel's style is one row of an affine layer, a mixture of whatever the latent encodes;
+// nothing in StylEx's losses makes it a single factor. But factors that vary independently in the
+// images, and that the latent encodes linearly, vary independently along some directions of the
+// latent. These are found without labels: principal components give the subspace, then a rotation
+// makes its coordinates as independent as fourth-order statistics allow (JADE; Cardoso and
+// Souloumiac 1993). Directions along which the images are normally distributed cannot be separated
+// by such statistics, and those with hardly any variance are noise: both are left out of the
+// search.
 #ifndef STYLEX_EXPLAIN_COMPONENTS_H_
 #define STYLEX_EXPLAIN_COMPONENTS_H_
 
@@ -23,7 +23,8 @@ namespace stylex {
 inline constexpr int64_t kMaxComponents = 64;
 
 struct ComponentOptions {
-  // How many; 0: as many principal components as it takes for `variance` of the whole variance.
+  // Number of components; 0: as many principal components as are needed for `variance` of the total
+  // variance.
   int64_t count = 0;
   double variance = 0.97;
 };
@@ -31,15 +32,15 @@ struct ComponentOptions {
 struct Components {
   LatentBasis basis;  // float32; the components come first, strongest first
   int64_t count = 0;
-  double variance = 0;     // share of the latents' variance that they have
-  torch::Tensor kurtosis;  // [count], excess: 0 if normal, -1.2 if uniform, -2 if one of two values
+  double variance = 0;     // their share of the latents' variance
+  torch::Tensor kurtosis;  // [count], excess: normal 0, uniform -1.2, two values -2
 };
 
-// latents: [N, L] of N images; behind them w has `condition_size` more values, which stay
-// coordinates of their own and are not searched. A component is scaled to a standard deviation of 1
-// over the images, its sign so that its greatest weight is positive. INVALID_ARGUMENT when there
-// are fewer images than ten times the components, or more components than the latents vary along or
-// than kMaxComponents.
+// latents: [N, L] of N images; w has `condition_size` further values, which remain separate
+// coordinates and are not searched. A component is scaled to a standard deviation of 1 over the
+// images, with the sign that makes its greatest weight positive. INVALID_ARGUMENT when there are
+// fewer images than ten times the components, or when `count` exceeds the number of directions with
+// variance or kMaxComponents.
 absl::StatusOr<Components> FindComponents(const torch::Tensor& latents, int64_t condition_size,
                                           const ComponentOptions& options);
 

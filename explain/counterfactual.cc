@@ -20,17 +20,18 @@
 namespace stylex {
 namespace {
 
-// Up to this many moves every subset is tried; two to this power still is one batch.
+// Up to this many moves every subset is tried; 2^kExhaustiveMoves subsets fit into one batch.
 constexpr size_t kExhaustiveMoves = 6;
-// The weakest move's shift is found to this share of the shift asked for.
+// The weakest move's shift is determined to this share of the requested shift.
 constexpr double kShiftPrecision = 1.0 / 256;
-// Where a line through the ends of the bracket says that the shift is, two shifts are tried at
-// once, so far on either side, as a share of the bracket. If it is between them, they are the new
-// bracket; if not, the next two are further apart, up to thirds.
+// Linear interpolation between the ends of the bracket predicts the needed shift; two shifts, one
+// kNarrow of the bracket below it and one above, are tried at once. If the needed shift lies
+// between them, they are the new bracket; if not, the next two are twice as far apart, up to
+// kWidest, which divides the bracket into thirds.
 constexpr double kNarrow = 1.0 / 12;
 constexpr double kWidest = 1.0 / 6;
 
-// One image's search: what is asked, and what is known so far.
+// The search on one image: the request and the state.
 class CounterfactualSearch {
  public:
   CounterfactualSearch(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
@@ -40,19 +41,20 @@ class CounterfactualSearch {
   absl::StatusOr<CounterfactualResult> Run(const std::vector<Coordinate>& candidates);
 
  private:
-  // Each fills moves_ until the target is reached; returns why it stopped.
+  // Each adds to moves_ until the target is reached, and returns why it stopped.
   absl::StatusOr<CounterfactualOutcome> AddJointly(const std::vector<Coordinate>& candidates);
   absl::StatusOr<CounterfactualOutcome> AddBySingleEffect(std::span<const Coordinate> candidates);
   CounterfactualOutcome Unreached(CounterfactualOutcome why, const torch::Tensor& logits) const;
 
-  // Leaves the smallest subset of moves_ that still reaches the target.
+  // Reduces moves_ to the smallest subset that still reaches the target.
   absl::Status DropUnneeded();
-  // Finds the subset among `subsets` that reaches the target with the fewest moves, then the
-  // greatest margin; none when none does.
+  // Finds the subset among `subsets` that reaches the target with the fewest moves, or of several
+  // the one with the greatest margin; none if none reaches it.
   absl::StatusOr<std::optional<MoveSet>> BestReaching(std::span<const MoveSet> subsets) const;
-  // Takes a smaller set of the strongest moves where one reaches the target; says what was tried.
+  // Replaces moves_ by a smaller set of the strongest moves if one reaches the target; returns what
+  // was tried.
   absl::StatusOr<MinimalityCertificate> Certify(const std::vector<Coordinate>& candidates);
-  // Puts the move last without which the margin stays greatest, and weakens it as far as it goes.
+  // Puts the move whose removal costs the least margin last, and weakens it as far as possible.
   absl::Status WeakenLeastNeeded();
   absl::Status Report(CounterfactualResult* result) const;
 
@@ -73,8 +75,8 @@ absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddJointly(
                           GrowJointly(image_, candidates, 1, options_.max_attributes, &singles));
   const bool flipped = grown.outcome == CounterfactualOutcome::kFlipped;
   const int64_t greedy = static_cast<int64_t>(grown.best.moves.size());
-  // A beam finds no single move that the greedy search does not, and after a flip by two there is
-  // nothing else to find.
+  // A beam tries the same single moves as the greedy search, so it cannot improve on a flip by one
+  // or two moves.
   if (options_.beam > 1 && (!flipped || greedy > 2)) {
     STYLEX_ASSIGN_OR_RETURN(Grown wider,
                             GrowJointly(image_, candidates, options_.beam,
@@ -147,7 +149,7 @@ std::vector<MoveSet> WithoutOne(const MoveSet& moves) {
   return subsets;
 }
 
-// Without the empty one and the whole.
+// All subsets but the empty one and the whole set.
 std::vector<MoveSet> ProperSubsets(const MoveSet& moves) {
   std::vector<MoveSet> subsets;
   for (size_t mask = 1; mask + 1 < size_t{1} << moves.size(); ++mask) {
@@ -187,7 +189,7 @@ absl::Status CounterfactualSearch::WeakenLeastNeeded() {
   const MoveSet whole = moves_;
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor ends,
                           image_.Logits(std::vector<MoveSet>{rest, whole}));
-  // Without the move the target is not reached, or it would have been dropped.
+  // The target is not reached without the move; otherwise it would have been dropped.
   double failing = 0;
   double lacking = image_.Excess(ends[0]);
   double beyond = image_.Excess(ends[1]);
@@ -219,7 +221,7 @@ absl::Status CounterfactualSearch::Report(CounterfactualResult* result) const {
   result->base_logits = image_.base();
   result->logits = image_.base();
   const int64_t count = static_cast<int64_t>(moves_.size());
-  std::vector<MoveSet> asked;  // all singles, then all prefixes but the first, which is a single
+  std::vector<MoveSet> asked;  // all singles, then all prefixes of two or more
   for (const Move& move : moves_) {
     asked.push_back({move});
   }
@@ -239,7 +241,7 @@ absl::Status CounterfactualSearch::Report(CounterfactualResult* result) const {
 absl::StatusOr<MinimalityCertificate> CounterfactualSearch::Certify(
     const std::vector<Coordinate>& candidates) {
   if (moves_.size() == 1) {
-    return MinimalityCertificate{};  // nothing is smaller
+    return MinimalityCertificate{};  // no smaller set exists
   }
   STYLEX_ASSIGN_OR_RETURN(const std::vector<Move> strongest,
                           image_.Strongest(candidates, options_.certificate_candidates));

@@ -9,7 +9,7 @@
 namespace stylex {
 namespace {
 
-// Counts variants done and passes the sum on.
+// Counts finished variants and reports the sum.
 VariantOptions ForwardProgress(const EffectOptions& options, int64_t total, int64_t* done) {
   VariantOptions forwarded{options.batch_size, options.cancelled, {}};
   if (options.progress) {

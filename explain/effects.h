@@ -1,9 +1,9 @@
 // What moving each style coordinate does to the classifier's logits (AttFind's effects: StylEx
 // §3.2, Algorithm 1).
 //
-// Effects are changes of the *logits* of clamped images drawn with fixed noise. Batched over
-// coordinates against one image, starting from the cached activations below the coordinate's layer;
-// exact up to rounding whatever the batch. Thread-safe.
+// Effects are changes of the *logits* of clamped images synthesized with fixed noise. Coordinates
+// of one image are batched and start from the cached activations below their layer; exact up to
+// rounding for any batch size. Thread-safe.
 #ifndef STYLEX_EXPLAIN_EFFECTS_H_
 #define STYLEX_EXPLAIN_EFFECTS_H_
 
@@ -21,20 +21,20 @@ namespace stylex {
 
 struct EffectOptions {
   double shift = 1;
-  // Images (variants) a generator batch.
+  // Images (variants) per generator batch.
   int64_t batch_size = 32;
   Cancelled cancelled = nullptr;  // may be empty
   // Called after each batch with evaluations done (image x coordinate x direction) and their total.
   std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
 };
 
-// What moving each coordinate of each image does. On the CPU, wherever the model is.
+// The effect of moving each coordinate of each image. On the CPU, whatever the model's device.
 struct StyleEffects {
   torch::Tensor base;    // [N, K] logits of the images themselves
   torch::Tensor effect;  // [N, 2, S, K]: change of logits, direction 0 towards min, 1 towards max
 };
 
-// Every coordinate, both directions. styles: [N, ...]. CANCELLED when told so.
+// All coordinates, both directions. styles: [N, ...]. CANCELLED if `cancelled` returns true.
 absl::StatusOr<StyleEffects> ComputeEffects(const Stylex& model, const StyleVectors& styles,
                                             const StyleRanges& ranges,
                                             const EffectOptions& options);

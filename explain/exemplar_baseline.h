@@ -1,7 +1,7 @@
-// The baseline that StylEx is compared with (Wu et al. 2021, "StyleSpace Analysis", as the
-// replication study has it; algorithms §7.1): a coordinate matters to a class when the class's
-// clearest images all have it away from the population's mean, on the same side. No image is
-// changed or classified for it.
+// The baseline that StylEx is compared with (Wu et al. 2021, "StyleSpace Analysis", as implemented
+// by the replication study, Bosch et al. 2022): a coordinate is relevant to a class when the
+// class's most certain images all deviate from the population's mean to the same side. No image is
+// changed or classified.
 #ifndef STYLEX_EXPLAIN_EXEMPLAR_BASELINE_H_
 #define STYLEX_EXPLAIN_EXEMPLAR_BASELINE_H_
 
@@ -18,20 +18,21 @@ namespace stylex {
 struct ExemplarOptions {
   // Exemplars of the class: images whose probability of it is greater than this,
   double probability = 0.9;
-  // or, when this is not 0, this share of all images: those that are surest of the class.
+  // or, when this is not 0, this share of all images: those with the greatest probability of the
+  // class.
   double share = 0;
   int64_t max_attributes = 10;
 };
 
 struct ExemplarAttribute {
-  Coordinate coordinate;  // towards the side on which the exemplars are
+  Coordinate coordinate;  // towards the side of the exemplars
   double relevance = 0;   // |mean| / deviation of the exemplars' normalised differences
 };
 
 // conv_styles: [N, S] of a population; logits: [N, K] of its images. Differences are normalised by
 // the population's mean and (biased) standard deviation; the exemplars' deviation is biased too.
 // Sorted by relevance; coordinates that do not vary, in the population or among the exemplars, are
-// left out. FAILED_PRECONDITION when there are fewer than two exemplars.
+// left out. FAILED_PRECONDITION if there are fewer than two exemplars.
 absl::StatusOr<std::vector<ExemplarAttribute>> ExemplarAttributes(const torch::Tensor& conv_styles,
                                                                   const torch::Tensor& logits,
                                                                   int64_t target,

@@ -21,8 +21,8 @@ torch::Tensor MarginGradients(const Stylex& model, const StyleVectors& styles, i
   return torch::autograd::grad({margin.sum()}, {conv})[0].to(torch::kCPU);
 }
 
-// The same, the images shared out among the cores: the passes of a few images are so small that
-// LibTorch's threads, which meet after every operator, would slow them down.
+// The same with the images distributed over the cores: passes of a few images are so small that
+// LibTorch's threads, which synchronise after every operator, would slow them down.
 torch::Tensor MarginGradientsSideBySide(const Stylex& model, const StyleVectors& styles,
                                         int64_t target) {
   const bool on_cpu = model.device().is_cpu();
@@ -37,11 +37,11 @@ torch::Tensor MarginGradientsSideBySide(const Stylex& model, const StyleVectors&
                    model, styles.Narrow(start, std::min(of_part, images - start)), target);
                return absl::OkStatus();
              })
-      .IgnoreError();  // nothing here fails or is cancelled
+      .IgnoreError();  // cannot fail or be cancelled here
   return torch::cat(gradients);
 }
 
-// Towards min and towards max, [N, 2, S]: what a move does to each coordinate's value.
+// Change of each coordinate's value by a move towards min and towards max, [N, 2, S].
 torch::Tensor Displacements(const StyleVectors& styles, const StyleRanges& ranges, double shift) {
   const torch::Tensor values = styles.conv.to(torch::kCPU);
   return torch::stack({ranges.min - values, ranges.max - values}, 1) * shift;

@@ -13,7 +13,8 @@
 
 namespace stylex {
 
-// What a flip needs: logit(target) - greatest other logit, [..., K] -> [...]. Differentiable.
+// The margin, positive after a flip: logit(target) - greatest other logit, [..., K] -> [...].
+// Differentiable.
 torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target);
 
 // For each of N images (styles [N, ...]) the `count` of its list in `among` that the first-order
@@ -27,9 +28,9 @@ std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const S
 
 // The `count` moves that first-order effects rank highest for raising logit(target) - greatest
 // other logit, best first: gradient x shift x distance to the extreme, where the gradient is the
-// mean of two, at the image itself and with the strongest coordinate moved half of its way. Each
-// coordinate in its better direction only, and only where a gain is predicted, so there may be
-// fewer. Costs two forward and backward passes; a first guess, to be checked by exact passes.
+// mean of two, at the image itself and with the strongest coordinate moved halfway. Each coordinate
+// appears in its better direction only, and only if a gain is predicted, so there may be fewer.
+// Costs two forward and backward passes; the result is an estimate to be verified by exact passes.
 // Thread-safe; must not be called in LibTorch's inference mode.
 std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
                                            const StyleRanges& ranges, int64_t target, double shift,

@@ -41,7 +41,7 @@ absl::StatusOr<torch::Tensor> ImageUnderSearch::Remembered(
     const MoveSet& moves, std::span<const MoveSet> more,
     const std::function<absl::StatusOr<torch::Tensor>(std::span<const MoveSet>)>& compute) const {
   std::vector<Members> wanted;
-  std::map<Members, int64_t> places;  // of those that are new, among themselves
+  std::map<Members, int64_t> places;  // position of each new set among the new ones
   std::vector<MoveSet> unknown;
   for (const MoveSet& part : more) {
     MoveSet whole = moves;

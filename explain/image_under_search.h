@@ -1,5 +1,5 @@
-// One image whose decision is to be changed: what the searches for a counterfactual ask of it, and
-// how many classifier calls that took.
+// One image whose decision is to be changed: evaluates moves for the counterfactual searches and
+// counts the classifier calls.
 #ifndef STYLEX_EXPLAIN_IMAGE_UNDER_SEARCH_H_
 #define STYLEX_EXPLAIN_IMAGE_UNDER_SEARCH_H_
 
@@ -31,39 +31,39 @@ class ImageUnderSearch {
 
   // Logits of the image itself, [K] on the CPU, like all logits here.
   const torch::Tensor& base() const { return base_; }
-  // Logits with each set of moves, [M, K]; of sets that were asked for before, in whatever order of
-  // their moves and by either function, they are remembered. CANCELLED when told so, as below.
+  // Logits with each set of moves, [M, K]. Results are cached for both functions, regardless of the
+  // order of a set's moves. CANCELLED if `cancelled` returns true, also below.
   absl::StatusOr<torch::Tensor> Logits(std::span<const MoveSet> sets) const;
-  // Logits with all of `moves` and one more, each of `more` in turn, [M, K]; each is computed from
-  // its own layer on.
+  // Logits with all of `moves` and one of `more` in turn, [M, K]; each is computed from its own
+  // layer on.
   absl::StatusOr<torch::Tensor> LogitsWithOneMore(const MoveSet& moves,
                                                   std::span<const Move> more) const;
-  // Whether of so many candidates a shortlist is tried, not all of them.
+  // Whether, given this many candidates, only a shortlist of them is tried.
   bool TriesShortlist(size_t candidates) const;
-  // For each set of moves, those of `candidates` whose coordinates it leaves alone; where
-  // TriesShortlist, without those in its list of `tried`, and only as many as make a shortlist
-  // together with these, those that gradients rank highest first.
+  // For each set of moves, the `candidates` whose coordinates it does not move; if TriesShortlist,
+  // excluding those in its list of `tried`, and only as many as fill a shortlist together with
+  // these, in the order in which gradients rank them.
   std::vector<std::vector<Coordinate>> Shortlists(
       const std::vector<const MoveSet*>& sets, const std::vector<Coordinate>& candidates,
       const std::vector<std::vector<Coordinate>>& tried) const;
-  // The `count` moves, no two of one coordinate, that raise the margin most on their own, exactly,
-  // strongest first; among the four times as many that gradients rank highest.
+  // The `count` moves, at most one per coordinate, that raise the margin most on their own by exact
+  // effect, strongest first, out of the 4 * `count` moves that gradients rank highest.
   absl::StatusOr<std::vector<Move>> Strongest(const std::vector<Coordinate>& candidates,
                                               int64_t count) const;
 
-  // logit(target) - greatest other logit, [..., K] -> [...]. The decision is the argmax, so this,
-  // not the target's logit alone as in algorithms §5.6, is what a flip needs: with more than two
-  // classes a move may raise the target and a third class still more.
+  // logit(target) - greatest other logit, [..., K] -> [...]. Moves are chosen by this, not by the
+  // target's logit alone as in StylEx (Lang et al. 2021, §3.3): with more than two classes a move
+  // may raise the target and a third class even more.
   torch::Tensor Margin(const torch::Tensor& logits) const;
   bool IsTarget(const torch::Tensor& logits) const;  // [K]
-  // How far beyond the target, 0 or more where it is reached, in logits: the margin, or where a
-  // probability is asked for what that lacks if it is less. logits: [K].
+  // How far the target is exceeded, at least 0 if it is reached, in logits: the margin, or if a
+  // probability is requested, the smaller of margin and probability gap. logits: [K].
   double Excess(const torch::Tensor& logits) const;
-  // Decided as the target, with the probability asked for. logits: [K].
+  // Whether the decision is the target, with the requested probability. logits: [K].
   bool Reached(const torch::Tensor& logits) const;
 
   const CounterfactualOptions& options() const { return options_; }
-  // Classifier calls so far, those for gradients among them.
+  // Classifier calls so far, including those for gradients.
   int64_t evaluations() const { return evaluations_; }
 
  private:
@@ -72,8 +72,7 @@ class ImageUnderSearch {
   static Members MembersOf(const MoveSet& moves);
 
   VariantOptions Batches() const;
-  // Logits with `moves` and each of `more`; those that are not known yet by `compute`, which gets
-  // their parts of `more`.
+  // Logits with `moves` and each of `more`; `compute` gets the part of `more` that is not cached.
   absl::StatusOr<torch::Tensor> Remembered(
       const MoveSet& moves, std::span<const MoveSet> more,
       const std::function<absl::StatusOr<torch::Tensor>(std::span<const MoveSet>)>& compute) const;
@@ -86,7 +85,7 @@ class ImageUnderSearch {
   const ImageVariants variants_;
   const torch::Tensor base_;
   mutable std::map<Members, torch::Tensor> known_;  // [K] each
-  // Of the last call with moves: the next is often for the same ones.
+  // Cache for the last call's moves, which are often repeated.
   mutable MoveSet moved_;
   mutable std::optional<ImageVariants> of_moved_;
 };

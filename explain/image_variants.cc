@@ -16,7 +16,7 @@
 namespace stylex {
 namespace {
 
-// Largest activation of a generator batch on the CPU: it should stay in the caches.
+// Largest activation of a generator batch on the CPU, so that it fits into the caches.
 constexpr int64_t kActivationBytes = int64_t{4} << 20;
 
 }  // namespace
@@ -132,7 +132,7 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
     const std::span<const int64_t> chosen(&order[batch.start], batch.length);
     const torch::Tensor part = model_.Logits(Draw(batch, variants, chosen));
     const torch::Tensor rows = torch::tensor(at::ArrayRef<int64_t>(chosen.data(), chosen.size()));
-    logits.index_copy_(0, rows, part.to(torch::kCPU));  // rows of no other batch
+    logits.index_copy_(0, rows, part.to(torch::kCPU));  // rows of this batch only
     unreported += batch.length;
     if (options_.classified && std::this_thread::get_id() == caller) {
       options_.classified(unreported.exchange(0));
@@ -148,9 +148,9 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   return logits;
 }
 
-// Sorts `order` so that what shares work stands together: single moves by coordinate, both
-// directions of it next to one another, and the others by layer. Cuts it into batches; where there
-// are few variants, smaller ones, so that each core gets some.
+// Sorts `order` so that variants that share work are adjacent: single moves by coordinate, with its
+// two directions together, and the others by layer. Cuts it into batches, smaller ones if there are
+// few variants, so that each core gets some.
 std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(std::span<const MoveSet> variants,
                                                              std::vector<int64_t>* order) const {
   struct Key {
@@ -172,7 +172,7 @@ std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(std::span<const Mov
   for (int64_t start = 0; start < count;) {
     const Key& key = keys[(*order)[start]];
     const int64_t most = std::min(BatchFor(key.layer), fair);
-    // Single moves of different layers run together; others start from one layer.
+    // Single moves of different layers share a batch; others must start from the same layer.
     const auto fits = [&](const Key& other) {
       return other.several == key.several && (!key.several || other.layer == key.layer);
     };

@@ -1,10 +1,10 @@
-// The engine under AttFind and the counterfactual search: logits of many variants of one image,
-// each with a few style coordinates moved.
+// The engine of AttFind and the counterfactual search: logits of many variants of one image, each
+// with a few style coordinates moved.
 //
-// Everything below the lowest moved coordinate's layer is the image's own and comes from one trace;
-// above it, variants of the same layer share a batch. Single moves on the CPU take the shorter way
-// of models/cpu/variant_synthesis.h, unless coordinates are components, which reach every layer.
-// Exact up to rounding, whatever the batch size. Not thread-safe; make one a thread.
+// Activations below the lowest moved coordinate's layer come from one trace of the unmodified
+// image; above it, variants of the same layer share a batch. Single moves on the CPU use the faster
+// models/cpu/variant_synthesis.h, unless coordinates are components, which affect every layer.
+// Exact up to rounding for any batch size. Not thread-safe; use one object per thread.
 #ifndef STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 #define STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 
@@ -22,14 +22,15 @@
 
 namespace stylex {
 
-// What is moved at once; empty: nothing.
+// Moves applied together; may be empty.
 using MoveSet = std::vector<Move>;
 
 struct VariantOptions {
-  // Variants drawn and classified at once; on the CPU fewer where the activations are large.
+  // Variants synthesized and classified at once; fewer on the CPU if the activations are large.
   int64_t batch_size = 64;
-  Cancelled cancelled = nullptr;  // may be empty; called by the caller's thread
-  // After batches, variants done since the last time; called by the caller's thread.
+  Cancelled cancelled = nullptr;  // may be empty; called on the caller's thread
+  // Called after batches, on the caller's thread, with the number of variants finished since the
+  // last call.
   std::function<void(int64_t count)> classified = nullptr;  // may be empty
 };
 
@@ -41,7 +42,8 @@ class ImageVariants {
 
   // Logits of the image itself, [K] on the CPU.
   torch::Tensor BaseLogits() const;
-  // Logits of the image with each set of moves, [M, K] on the CPU. CANCELLED when told so.
+  // Logits of the image with each set of moves, [M, K] on the CPU. CANCELLED if `cancelled` returns
+  // true.
   absl::StatusOr<torch::Tensor> Logits(std::span<const MoveSet> variants) const;
   // The same for single moves of `shift`.
   absl::StatusOr<torch::Tensor> LogitsOfSingles(std::span<const Coordinate> coordinates,
@@ -49,8 +51,8 @@ class ImageVariants {
 
  private:
   struct Batch {
-    bool single;    // every variant is one channel's move, on the CPU
-    int64_t layer;  // lowest that is moved
+    bool single;    // every variant moves one channel, on the CPU
+    int64_t layer;  // lowest moved layer
     int64_t start, length;
   };
   std::vector<Batch> MakeBatches(std::span<const MoveSet> variants,
@@ -58,7 +60,7 @@ class ImageVariants {
   // Images of the chosen variants, [count, ...], clamped.
   torch::Tensor Draw(const Batch& batch, std::span<const MoveSet> variants,
                      std::span<const int64_t> chosen) const;
-  // The value that a move gives to its coordinate.
+  // The coordinate's value after the move.
   float MovedValue(const Move& move) const;
   // Variants of `layer` that fit into one generator batch.
   int64_t BatchFor(int64_t layer) const;
@@ -74,7 +76,7 @@ class ImageVariants {
   StyleVectors styles_;
   torch::Tensor values_;                         // styles_.conv on the CPU, [S]
   std::optional<VariantSynthesis> singles_;      // on the CPU only
-  mutable std::optional<SynthesisTrace> trace_;  // made when first wanted
+  mutable std::optional<SynthesisTrace> trace_;  // computed when first used
 };
 
 }  // namespace stylex

@@ -13,8 +13,8 @@
 namespace stylex {
 namespace {
 
-// Moves of a shortlist that are tried before looking whether one has reached the target: enough for
-// batches on a few cores.
+// Moves of a shortlist that are tried together before checking whether one reaches the target:
+// enough for batches on a few cores.
 constexpr size_t kTriedTogether = 16;
 constexpr size_t kPromising = 8;
 
@@ -36,7 +36,7 @@ absl::StatusOr<std::vector<JointSet>> AddEach(const ImageUnderSearch& image, con
   return sets;
 }
 
-// The same moves in whatever order.
+// The moves in sorted order, for comparison.
 std::vector<std::pair<int64_t, int>> Members(const MoveSet& moves) {
   std::vector<std::pair<int64_t, int>> members;
   for (const Move& move : moves) {
@@ -46,7 +46,7 @@ std::vector<std::pair<int64_t, int>> Members(const MoveSet& moves) {
   return members;
 }
 
-// The `count` different sets of the greatest margins, greatest first.
+// The `count` distinct sets with the greatest margins, greatest first.
 std::vector<JointSet> Best(std::vector<JointSet> sets, int64_t count) {
   std::stable_sort(sets.begin(), sets.end(),
                    [](const JointSet& a, const JointSet& b) { return a.margin > b.margin; });
@@ -63,8 +63,8 @@ std::vector<JointSet> Best(std::vector<JointSet> sets, int64_t count) {
   return best;
 }
 
-// Adds to `next` the sets with one more of `coordinates` each, where that raises their margin,
-// `together` at once; whether one has reached the target, after which nothing more is tried.
+// Adds to `next` the sets enlarged by one of `coordinates` if that raises their margin, evaluating
+// `together` at a time; returns whether one reaches the target, after which no more are tried.
 absl::StatusOr<bool> TryInTurn(const ImageUnderSearch& image, const JointSet& set,
                                const std::vector<Coordinate>& coordinates, size_t together,
                                std::vector<JointSet>* next) {
@@ -87,8 +87,8 @@ absl::StatusOr<bool> TryInTurn(const ImageUnderSearch& image, const JointSet& se
   return false;
 }
 
-// Moves that are tried before a gradient is taken, which takes as long as many of them: for the
-// image itself the target's attributes in the index, then those that did most on their own.
+// Moves that are tried before computing a gradient, which costs as much as many moves: for the
+// image itself the target's attributes in the index, later those with the greatest single effects.
 std::vector<Coordinate> Promising(const ImageUnderSearch& image, const MoveSet& moves,
                                   const std::vector<JointSet>& singles) {
   std::vector<Coordinate> known = image.options().favourites;
@@ -107,8 +107,8 @@ std::vector<Coordinate> Promising(const ImageUnderSearch& image, const MoveSet& 
   return promising;
 }
 
-// The sets with one more of `candidates` each, where that raises their margin. With shortlists the
-// promising ones come first; nothing more is tried once a set has reached the target.
+// The sets enlarged by one of `candidates` if that raises their margin. With shortlists the
+// promising ones come first, and no more are tried once a set reaches the target.
 absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
                                               const std::vector<Coordinate>& candidates,
                                               const std::vector<JointSet>& sets,
@@ -141,7 +141,8 @@ absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
   return next;
 }
 
-// All subsets of one size, depth first; each step shares the trace of the moves before.
+// Enumerates all subsets of one size depth first; each step reuses the trace of the preceding
+// moves.
 class SubsetsOfSize {
  public:
   SubsetsOfSize(const ImageUnderSearch& image, std::span<const Move> moves, size_t size)

@@ -1,5 +1,5 @@
-// Sets of moves chosen together, every step by exact effects: greedy, with a beam, or all subsets
-// of a few (StylEx §3.3, subset selection; algorithms §5.6).
+// Joint selection of moves by exact effects: greedy, beam search, or all subsets of a few moves
+// (subset selection; StylEx, Lang et al. 2021, §3.3).
 #ifndef STYLEX_EXPLAIN_JOINT_SEARCH_H_
 #define STYLEX_EXPLAIN_JOINT_SEARCH_H_
 
@@ -21,23 +21,23 @@ struct JointSet {
 };
 
 struct Grown {
-  JointSet best;  // the greatest margin; the first that reaches the target if one does
+  JointSet best;  // the first that reaches the target, else that of the greatest margin
   // kFlipped, kBudgetExhausted or kNoImprovement.
   CounterfactualOutcome outcome = CounterfactualOutcome::kNoImprovement;
 };
 
-// Adds one move at a time, of `candidates`, to each of up to `width` sets, and goes on with the
-// `width` sets of the greatest margins; 1 is the greedy search. Sets only grow by moves that raise
-// their margin. Ends with the first size at which a set reaches the target; with shortlists, which
-// are tried in their order, the remaining sets of that size are not tried any more. `singles`, the
-// sets of one move, are the same for every width: they are computed where the vector is empty, else
-// read.
+// Beam search: adds one of `candidates` at a time to each of up to `width` sets and keeps the
+// `width` sets with the greatest margins; width 1 is the greedy search. Sets only grow by moves
+// that raise their margin. Stops at the first size at which a set reaches the target; with
+// shortlists, which are tried in order, the remaining sets of that size are skipped. `singles`, the
+// sets of one move, do not depend on the width: they are computed if the vector is empty, else
+// reused.
 absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
                                   const std::vector<Coordinate>& candidates, int64_t width,
                                   int64_t max_moves, std::vector<JointSet>* singles);
 
 struct SubsetsTried {
-  std::optional<JointSet> smallest;  // that reaches the target; of several the greatest margin
+  std::optional<JointSet> smallest;  // reaches the target; of several, with the greatest margin
   int64_t subsets = 0;
 };
 

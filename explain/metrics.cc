@@ -19,7 +19,7 @@ void CheckSameShape(const torch::Tensor& a, const torch::Tensor& b) {
               b.sizes(), "; expected [N, C, H, W] twice");
 }
 
-// Weights of one axis, [11], summing to 1: the two-dimensional window is their outer product.
+// Weights along one axis, [11], with sum 1; the two-dimensional window is their outer product.
 torch::Tensor GaussianTaps(const torch::TensorOptions& options) {
   const torch::Tensor distance = torch::arange(kSsimWindow, options) - kSsimWindow / 2;
   const torch::Tensor taps = torch::exp(distance.square() / (-2 * kSsimSigma * kSsimSigma));
@@ -107,7 +107,7 @@ Interval WilsonInterval(int64_t successes, int64_t trials) {
   const double denominator = 1 + kZ * kZ / n;
   const double centre = (rate + kZ * kZ / (2 * n)) / denominator;
   const double half = kZ * std::sqrt(rate * (1 - rate) / n + kZ * kZ / (4 * n * n)) / denominator;
-  // Rounding must not take 0 and 1 from those to whom they belong.
+  // Rounding must not move bounds that are exactly 0 or 1.
   return {successes == 0 ? 0 : std::max(0.0, centre - half),
           successes == trials ? 1 : std::min(1.0, centre + half)};
 }

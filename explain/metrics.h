@@ -1,4 +1,4 @@
-// How well a reconstruction stands for its image, and how sure a rate is.
+// Measures of reconstruction and counterfactual quality, and confidence intervals of rates.
 #ifndef STYLEX_EXPLAIN_METRICS_H_
 #define STYLEX_EXPLAIN_METRICS_H_
 
@@ -11,7 +11,7 @@
 
 namespace stylex {
 
-// All take images [N, C, H, W] in [-1, 1] and give one value an image, [N] float32.
+// All take images [N, C, H, W] in [-1, 1] and return one value per image, [N] float32.
 torch::Tensor L1PerImage(const torch::Tensor& a, const torch::Tensor& b);
 // 10 log10(4 / mean squared error), in dB; 100 where the images are equal.
 torch::Tensor PsnrPerImage(const torch::Tensor& a, const torch::Tensor& b);
@@ -21,18 +21,18 @@ torch::Tensor SsimPerImage(const torch::Tensor& a, const torch::Tensor& b);
 // KL(softmax(p_logits) || softmax(q_logits)) in nats: [N, K], [N, K] -> [N].
 torch::Tensor KlPerImage(const torch::Tensor& p_logits, const torch::Tensor& q_logits);
 
-// The share of pixels that differ in some channel by more than `threshold`: [N] float32.
+// The share of pixels that differ by more than `threshold` in at least one channel: [N] float32.
 torch::Tensor ChangedAreaPerImage(const torch::Tensor& a, const torch::Tensor& b, double threshold);
 
-// COUT (Khorram and Fuxin 2022), in [-1, 1]: the pixels of `from` [1, C, H, W] become those of
-// `to`, those that differ most first, in `steps` parts; the area under the target's probability on
-// the way less the area under that of the class decided at first. Great where few pixels carry the
-// change. `logits` maps [N, C, H, W] to [N, K].
+// COUT (Khorram and Fuxin 2022), in [-1, 1]: the pixels of `from` [1, C, H, W] are replaced by
+// those of `to` in `steps` steps, those that differ most first; the area under the curve of the
+// target's probability minus the area under that of the originally decided class. High if few
+// pixels are responsible for the change. `logits` maps [N, C, H, W] to [N, K].
 double Cout(const std::function<torch::Tensor(const torch::Tensor&)>& logits,
             const torch::Tensor& from, const torch::Tensor& to, int64_t decided, int64_t target,
             int64_t steps = 50);
 
-// Rank correlation with mean ranks for ties; none where one side has a single value.
+// Rank correlation with mean ranks for ties; none if all values of one side are equal.
 std::optional<double> Spearman(const std::vector<double>& a, const std::vector<double>& b);
 
 struct Interval {

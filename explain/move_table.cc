@@ -14,7 +14,7 @@
 namespace stylex {
 namespace {
 
-// Images of one backward pass.
+// Images per backward pass.
 constexpr int64_t kGradientBatch = 8;
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What a screened search knows of each move on each image: a first-order prediction always, the
-// exact effect where it has been asked for.
+// The state of a screened search for each move on each image: a first-order prediction, and the
+// exact effect if it has been evaluated.
 #ifndef STYLEX_EXPLAIN_MOVE_TABLE_H_
 #define STYLEX_EXPLAIN_MOVE_TABLE_H_
 
@@ -20,9 +20,9 @@ class MoveTable {
  public:
   virtual ~MoveTable() = default;
 
-  // Logits of the images and the predictions. CANCELLED when told so.
+  // Computes the images' logits and the predictions. CANCELLED if `cancelled` returns true.
   absl::Status Predict();
-  // Computes what is not known yet of `moves` on `images`.
+  // Computes the exact effects of `moves` on `images` that are not known yet.
   absl::Status Evaluate(std::span<const int64_t> images, std::span<const int64_t> moves);
 
   int64_t images() const { return images_; }
@@ -31,23 +31,23 @@ class MoveTable {
   Coordinate CoordinateOf(int64_t move) const {
     return {move % (moves_ / 2), static_cast<int>(move / (moves_ / 2))};
   }
-  // The decision on the image itself; known after Predict.
+  // The decision on the unmodified image; known after Predict.
   int64_t decided(int64_t image) const { return decided_[static_cast<size_t>(image)]; }
   // Changes of the target's logit.
   float predicted(int64_t image, int64_t move) const { return predicted_[At(image, move)]; }
   bool known(int64_t image, int64_t move) const { return known_[At(image, move)] != 0; }
   float exact(int64_t image, int64_t move) const { return exact_[At(image, move)]; }
-  // The move makes the target the decision; where known.
+  // Whether the move makes the target the decision; only if known.
   bool flips(int64_t image, int64_t move) const { return known_[At(image, move)] == kFlips; }
 
  protected:
-  // What is to be known of a move on an image.
+  // The exact effect of a move on an image.
   struct Outcome {
     float change = 0;  // of the target's logit
     bool flips = false;
   };
 
-  // `side_by_side`: several images are worked on at a time.
+  // `side_by_side`: several images are processed in parallel.
   MoveTable(int64_t images, int64_t moves, bool side_by_side, Cancelled cancelled);
 
   // Of `length` images from `start`: decisions [length], predicted changes [length, moves].
@@ -76,7 +76,7 @@ class MoveTable {
   std::atomic<int64_t> evaluations_ = 0;
 };
 
-// Moves of images under a model, predicted by one backward pass an image and evaluated by
+// Moves of images under a model, predicted by one backward pass per image and evaluated by
 // ImageVariants.
 class ModelMoves : public MoveTable {
  public:

@@ -16,26 +16,28 @@
 namespace stylex {
 namespace {
 
-// What the pilot may take: evaluations an image and, where images abound, a share of all moves in
-// all groups; and its images of each group.
+// Budget of the pilot: evaluations per image and, if there are many images, a share of all moves in
+// all groups; and its number of images per group.
 constexpr double kPilotBudget = 20;
 constexpr double kPilotShare = 0.6;
 constexpr size_t kPilotImages = 3;
-// A move's own spread of errors within groups counts as much as the common one once so many errors
-// are known, its spread between groups once it is known in so many groups.
+// Prior weights: a move's own spread of errors within groups counts as much as the common one once
+// this many of its errors are known, its spread between groups once it is known in this many
+// groups.
 constexpr double kPriorErrors = 6;
 constexpr double kPriorGroups = 2;
-// Of the mean square of a move's predictions over all images, what is added to each group's own.
+// Share of the mean square of a move's predictions over all images that is added to that of each
+// group.
 constexpr double kShareOfMove = 0.05;
 
 double Positive(float value) { return std::max(0.0, static_cast<double>(value)); }
 
 double UpperTail(double deviations) { return 0.5 * std::erfc(deviations / std::numbers::sqrt2); }
 
-// What is known of the predictions' errors. The error (exact - predicted) of move m on an image of
-// group g (the images that are decided alike: where a move is stronger than its gradient says, it
-// is so for whole classes of images) is scale[m][g] * (mean + b[m, g] + e), with b and e of these
-// variances.
+// Model of the predictions' errors. The error (exact - predicted) of move m on an image of group g
+// is scale[m][g] * (mean + b[m, g] + e), where b and e have these variances. A group contains the
+// images with the same decision, because a move that is stronger than its gradient predicts is so
+// for whole classes of images.
 struct ErrorModel {
   std::vector<std::vector<double>> scale;  // [moves][groups]
   double mean = 0, between = 0, within = 0;
@@ -44,12 +46,12 @@ struct ErrorModel {
 // The posterior of a move's mean effect over a set of images.
 struct Estimate {
   double mean = -1, variance = 0;
-  std::vector<double> group_variance;  // what each group of images adds to it
+  std::vector<double> group_variance;  // contribution of each group of images
 
   double deviation() const { return std::sqrt(variance); }
 };
 
-// One search. Effects count where they raise the target: max(0, change), as in SelectAttributes.
+// One search. Only effects that raise the target count: max(0, change), as in SelectAttributes.
 class ScreeningRace {
  public:
   ScreeningRace(MoveTable* table, const ScreeningOptions& options)
@@ -58,22 +60,23 @@ class ScreeningRace {
   absl::StatusOr<ScreenedSelection> Run();
 
  private:
-  // Images by their decision, each group in a random order.
+  // Groups images by decision, each group in random order.
   void GroupImages();
-  // A random share of the moves on all images.
+  // Evaluates a random share of the moves on all images.
   absl::Status Audit();
-  // The moves that are predicted to be strongest in a group, on a few of its images.
+  // Evaluates the moves predicted to be strongest in each group on a few of its images.
   absl::Status Pilot();
   void LearnErrors();
   double Error(int64_t image, int64_t move) const {
     return Positive(table_.exact(image, move)) - Positive(table_.predicted(image, move));
   }
-  // Over the images that are not explained. Blind: as if the move had never been evaluated.
+  // Estimates over the unexplained images. Blind: as if the move had never been evaluated.
   Estimate EstimateMove(int64_t move, bool blind) const;
   // The move with the greatest mean effect on the unexplained images; -1 when none raises the
   // target.
   absl::StatusOr<int64_t> Best();
-  // Unexplained images to evaluate `open` on next: of the groups that add most to the doubt.
+  // Unexplained images on which to evaluate `open` next: from the groups that contribute most to
+  // the uncertainty.
   std::vector<int64_t> NextImages(const std::vector<int64_t>& open,
                                   const std::vector<Estimate>& estimates) const;
   void CountAudit(int64_t best, double best_mean);
@@ -87,7 +90,7 @@ class ScreeningRace {
   std::vector<int64_t> images_;  // all
   std::vector<int64_t> audited_;
   std::vector<bool> unexplained_;           // images
-  std::vector<bool> available_, doubtful_;  // moves; doubtful_: kept without having been seen
+  std::vector<bool> available_, doubtful_;  // moves; doubtful_: kept though never evaluated
   ErrorModel errors_;
   double risk_ = 0;
   int64_t unexplained_count_ = 0, steps_ = 0, missed_ = 0;
@@ -107,7 +110,7 @@ void ScreeningRace::GroupImages() {
 
 void ScreeningRace::Progress() {
   if (options_.progress) {
-    // What has been spent for the attributes found, for all of them.
+    // Extrapolates the total from the evaluations needed for the attributes found so far.
     const double share = static_cast<double>(steps_ + 1) /
                          static_cast<double>(std::max<int64_t>(options_.max_attributes, 1) + 1);
     const int64_t done = table_.evaluations();
@@ -119,7 +122,7 @@ absl::Status ScreeningRace::Audit() {
   std::vector<int64_t> moves(static_cast<size_t>(table_.moves()));
   std::iota(moves.begin(), moves.end(), int64_t{0});
   std::shuffle(moves.begin(), moves.end(), random_);
-  // Enough to learn from, in a small network too.
+  // At least a minimum to learn from in small networks.
   const double share = std::ceil(options_.audit_share * static_cast<double>(table_.moves()));
   moves.resize(std::min(moves.size(), static_cast<size_t>(std::max(8.0, share))));
   audited_ = std::move(moves);
@@ -128,7 +131,7 @@ absl::Status ScreeningRace::Audit() {
 
 absl::Status ScreeningRace::Pilot() {
   struct Cell {
-    double promise;  // what the group's images are predicted to gain, all together
+    double promise;  // predicted total gain of the group's images
     int64_t move;
     size_t group;
   };
@@ -166,8 +169,8 @@ absl::Status ScreeningRace::Pilot() {
 
 void ScreeningRace::LearnErrors() {
   const size_t moves = static_cast<size_t>(table_.moves());
-  // The size of errors grows with that of predictions, as a power of it: least squares of the
-  // logarithms, moves and groups weighted by how many of their images have been evaluated.
+  // The size of errors is modelled as a power of the size of predictions, by least squares of the
+  // logarithms, with moves and groups weighted by the number of evaluated images.
   double weights = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
   errors_.scale.assign(moves, std::vector<double>(groups_.size()));
   for (size_t m = 0; m < moves; ++m) {
@@ -208,8 +211,8 @@ void ScreeningRace::LearnErrors() {
     }
   }
 
-  // Within groups: from the audited moves, which are known on all images. All that differs: from
-  // everything known.
+  // The variance within groups comes from the audited moves, which are known on all images; the
+  // total variance from everything known.
   double within = 0, degrees = 0, sum = 0, squares = 0, count = 0;
   for (size_t m = 0; m < moves; ++m) {
     for (size_t g = 0; g < groups_.size(); ++g) {
@@ -266,8 +269,8 @@ Estimate ScreeningRace::EstimateMove(int64_t move, bool blind) const {
     }
   }
   const double within = (scatter + kPriorErrors * errors_.within) / (degrees + kPriorErrors);
-  // Spreads between groups have heavy tails. What has been seen of a move in one group must not be
-  // shrunk to what is usual, and makes the move's other groups doubtful.
+  // Spreads between groups have heavy tails: an observed deviation of a move in one group must not
+  // be shrunk to the usual size, and increases the uncertainty about the move in other groups.
   const auto seen = [this](const Group& group) {
     return group.known > 0 ? std::pow(group.sum / group.known - errors_.mean, 2) : 0;
   };
@@ -319,7 +322,7 @@ std::vector<int64_t> ScreeningRace::NextImages(const std::vector<int64_t>& open,
         groups[g].images.emplace_back(missing, i);
       }
     }
-    // Taken from the back.
+    // Elements are taken from the back.
     std::stable_sort(groups[g].images.begin(), groups[g].images.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
   }
@@ -354,7 +357,7 @@ absl::StatusOr<int64_t> ScreeningRace::Best() {
         std::max_element(estimates.begin(), estimates.end(),
                          [](const Estimate& a, const Estimate& b) { return a.mean < b.mean; }) -
         estimates.begin());
-    std::vector<int64_t> open;  // may still be the best, and are not known everywhere
+    std::vector<int64_t> open;  // may still be the best, but not fully known
     double risk = 0;
     for (size_t m = 0; m < available_.size(); ++m) {
       if (!available_[m]) {

@@ -1,13 +1,13 @@
-// AttFind without trying everything (field §5.3): the selection that SelectAttributes makes from
-// the effects of every coordinate on every image, from a few per cent of those effects.
+// Screened AttFind: makes the selection that SelectAttributes makes from the effects of every
+// coordinate on every image, but evaluates only a few per cent of those effects.
 //
-// One backward pass an image predicts every effect to first order. Where the prediction and what is
-// known of its errors leave no doubt that a move is not the next to be chosen, the move is not
-// evaluated; the others are, on ever more images, until one remains. The errors are learned from a
-// random share of all moves, evaluated on all images from the start; these are at the same time the
-// audit of what the screening leaves out. Every number in the result is exact, and so is what
-// "explained" means along the way; only whether a move was rightly left out is a probability, and
-// it is reported.
+// One backward pass per image predicts every effect to first order. Moves that, given the
+// prediction and the distribution of its errors, cannot be the next to be chosen are not evaluated;
+// the others are evaluated on more and more images until one remains. The error distribution is
+// learned from a random share of all moves, evaluated on all images at the start, which also serve
+// to audit what the screening leaves out. Every number in the result, and which images count as
+// explained, is exact; only whether a move was correctly left out is a probability, which is
+// reported.
 #ifndef STYLEX_EXPLAIN_SCREENING_H_
 #define STYLEX_EXPLAIN_SCREENING_H_
 
@@ -28,40 +28,41 @@ struct ScreeningOptions {
   double shift = 1;
   // As in SelectionOptions: increases only, added up; 0: plain ranking.
   double explained_at = 2.5;
-  // Share of all moves that is evaluated on all images to learn the predictions' errors and to
+  // Share of all moves that are evaluated on all images, to learn the predictions' errors and as an
   // audit.
   double audit_share = 0.02;
-  // A move is left out when it is this many standard deviations short of the best.
+  // A move is left out when it is this many standard deviations below the best.
   double deviations = 3;
   uint64_t seed = 1;
   int64_t batch_size = 64;
   Cancelled cancelled = nullptr;  // may be empty
-  // Evaluations done and a guess, which changes, of their total; from the caller's thread.
+  // Called on the caller's thread with the evaluations done and an estimate of their total, which
+  // may change.
   std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
 };
 
 struct ScreenedSelection {
   std::vector<SelectedAttribute> attributes;  // exact over all images
-  int64_t classifier_calls = 0;               // forward passes, those for gradients among them
+  int64_t classifier_calls = 0;               // forward passes, including those for gradients
   // Estimated probability that the exhaustive search selects the same: 1 minus the sum, over all
-  // steps and moves left out, of the probability that the move would have been the better one.
+  // steps and moves left out, of the probability that the move would have been better.
   double confidence = 0;
-  // The audit: moves drawn at random and evaluated everywhere that the screening on its own would
-  // have left out at every step, and how many of those were in truth to be selected.
+  // The audit: number of moves, drawn at random and evaluated on all images, that the screening
+  // would have left out at every step, and how many of them should have been selected.
   int64_t audited = 0;
   int64_t audit_misses = 0;
 };
 
-// Over images decided otherwise than `target`. CANCELLED when told so. Thread-safe; must not be
-// called in LibTorch's inference mode.
+// The images must be decided otherwise than `target`. CANCELLED if `cancelled` returns true.
+// Thread-safe; must not be called in LibTorch's inference mode.
 absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
                                                            const StyleVectors& styles,
                                                            const StyleRanges& ranges,
                                                            int64_t target,
                                                            const ScreeningOptions& options);
 
-// The same over any table of at least one image; of the options, shift, batch size and cancelling
-// are then the table's.
+// The same for any table of at least one image; the options' shift, batch size and cancellation are
+// ignored in favour of the table's.
 absl::StatusOr<ScreenedSelection> SelectAttributesScreened(MoveTable* moves,
                                                            const ScreeningOptions& options);
 

@@ -28,13 +28,13 @@ SelectedAttribute Describe(const StyleEffects& effects, Coordinate coordinate, i
           flipped.to(torch::kFloat64).mean().item<double>()};
 }
 
-// Both directions of a coordinate leave the choice: moved twice, it would be moved to neither end.
+// Excludes both directions of a coordinate: moved in both, it would reach neither extreme.
 void Exclude(int64_t index, int64_t size, torch::Tensor* available) {
   (*available)[index] = false;
   (*available)[size + index] = false;
 }
 
-// The pairs whose single effects raise the target most in the mean, best first.
+// The coordinate-direction pairs whose single effects raise the target most on average, best first.
 std::vector<Coordinate> StrongestPairs(const StyleEffects& effects, int64_t target, int64_t count) {
   const int64_t size = effects.effect.size(2);
   const torch::Tensor mean = effects.effect.select(3, target).mean(0, false, torch::kFloat64);
@@ -54,7 +54,7 @@ std::vector<Move> ToMoves(const std::vector<SelectedAttribute>& selected, double
   return moves;
 }
 
-// Mean target logit over the images after `moves` and, beside them, each candidate: [M], float64.
+// Mean target logit over the images after `moves` together with each candidate: [M], float64.
 absl::StatusOr<torch::Tensor> MeanJointLogits(const Stylex& model, const StyleVectors& styles,
                                               const StyleRanges& ranges,
                                               std::span<const Move> moves,
@@ -106,7 +106,8 @@ std::vector<SelectedAttribute> SelectAttributes(const StyleEffects& effects, int
     if (options.explained_at > 0) {
       const torch::Tensor chosen = gain.select(1, best);
       explained = options.paper ? torch::maximum(explained, chosen) : explained + chosen;
-      // The paper drops what moved by more than t, the code what has reached T.
+      // Algorithm 1 drops images that a move changes by more than t, the released code those whose
+      // sum has reached T.
       unexplained =
           options.paper ? explained <= options.explained_at : explained < options.explained_at;
     }
@@ -132,7 +133,7 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectAttributesJointly(
     batches.classified = [&](int64_t count) { options.progress(done += count, total); };
   }
   while (static_cast<int64_t>(selected.size()) < options.max_attributes && !candidates.empty()) {
-    size_t best = 0;  // of the first step: the candidates are sorted by their single effects
+    size_t best = 0;  // in the first step: candidates are sorted by single effect
     double reached = current + Describe(effects, candidates[0], target).mean_effect;
     if (!selected.empty()) {
       STYLEX_ASSIGN_OR_RETURN(

@@ -16,31 +16,31 @@ namespace stylex {
 
 struct SelectionOptions {
   int64_t max_attributes = 10;
-  // An image is explained once the effects chosen for it add up to this many logits (the released
-  // code's T); 0: never, i.e. a plain ranking by mean effect.
+  // An image counts as explained once the effects chosen for it add up to this many logits (T in
+  // the released code); 0: never, i.e. a plain ranking by mean effect.
   double explained_at = 2.5;
-  // true: Algorithm 1 (signed mean, an image leaves once one chosen coordinate alone moves it by
-  // more than explained_at); false: the authors' released code (increases only, added up).
+  // true: Algorithm 1 (signed mean; an image is removed once a single chosen coordinate changes it
+  // by more than explained_at); false: the authors' released code (increases only, added up).
   bool paper = false;
 };
 
 struct SelectedAttribute {
   Coordinate coordinate;
   double mean_effect = 0;  // mean over all images of the set, target logit
-  double flip_rate = 0;    // share whose argmax becomes the target by this move alone
+  double flip_rate = 0;    // share of images that this move alone flips to the target
 };
 
 // STRATEGY_INDEPENDENT over a set of images decided otherwise than `target`: base [N, K], effect
 // [N, 2, S, K]. A coordinate is chosen at most once, in one direction. Stops early when every image
-// is explained or nothing raises the target any more, where the released code goes on with spurious
-// entries.
+// is explained or no move raises the target any more, whereas the released code continues with
+// spurious entries.
 std::vector<SelectedAttribute> SelectAttributes(const StyleEffects& effects, int64_t target,
                                                 const SelectionOptions& options);
 
 struct SubsetOptions {
   int64_t max_attributes = 10;
-  double shift = 1;  // the one that the effects were computed with
-  // Candidates: the strongest this many single effects by mean over the images.
+  double shift = 1;  // with which the effects were computed
+  // Number of candidates: the strongest single effects by mean over the images.
   int64_t candidates = 96;
   // Stop when the best joint gain in mean target logit is below this.
   double threshold = 0;
@@ -50,9 +50,9 @@ struct SubsetOptions {
 };
 
 // STRATEGY_SUBSET over a set of images: joint greedy, the exact mean effect of each candidate
-// together with all chosen before, at every step. mean_effect is the single effect of the
-// attribute. Progress counts evaluations (image x candidate); a search that stops early ends below
-// its total.
+// together with all chosen before is computed at every step. mean_effect is the attribute's single
+// effect. Progress counts evaluations (image x candidate); a search that stops early ends below its
+// total.
 absl::StatusOr<std::vector<SelectedAttribute>> SelectAttributesJointly(
     const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
     const StyleEffects& effects, int64_t target, const SubsetOptions& options);

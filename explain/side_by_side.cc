@@ -12,10 +12,10 @@
 namespace stylex {
 namespace {
 
-// How often a thread that rests looks whether it should work again; a piece takes longer.
+// Polling interval of a resting thread; shorter than a piece of work.
 constexpr std::chrono::milliseconds kLookUp(1);
 
-// Until when one core is left to others, in nanoseconds of absl's clock.
+// Time until which one core is left to others, in nanoseconds of absl's clock.
 std::atomic<int64_t> core_left_until = 0;
 
 bool CoreIsLeft() {
@@ -50,7 +50,8 @@ absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled
   std::atomic<int64_t> next = 0;
   Mutex mutex;
   absl::Status first_failure;
-  // The next piece. The last thread rests before it takes one; the caller, who asks, is the first.
+  // Takes the next piece. The last thread rests first while a core is left to others; the first
+  // thread is the caller's, which polls `cancelled`.
   const auto take = [&] {
     const int thread = at::get_thread_num();
     const bool rests = thread > 0 && thread == at::get_num_threads() - 1;

@@ -1,5 +1,5 @@
-// Style space as AttFind walks in it: each coordinate's range over the training images, and moves
-// of coordinates towards their extremes (StylEx §3.2; algorithms §5.1).
+// Style space as AttFind searches it: each coordinate's range over the training images, and moves
+// of coordinates towards their extremes (StylEx, Lang et al. 2021, §3.2).
 #ifndef STYLEX_EXPLAIN_STYLE_SPACE_H_
 #define STYLEX_EXPLAIN_STYLE_SPACE_H_
 
@@ -15,7 +15,7 @@
 
 namespace stylex {
 
-// One coordinate and a direction: 0 towards min, 1 towards max, as the algorithm numbers them.
+// One coordinate and a direction: 0 towards min, 1 towards max, as in the released code.
 struct Coordinate {
   int64_t index = 0;
   int direction = 1;
@@ -28,7 +28,7 @@ v1::Direction ToProto(int direction);
 int DirectionFromProto(v1::Direction direction);  // unspecified: towards max
 Coordinate ToCoordinate(const v1::Attribute& attribute);
 
-// What to move for each class, strongest first.
+// For each class, the coordinates to move, strongest first.
 using ClassLists = std::vector<std::vector<Coordinate>>;
 // The index's attributes of each class.
 ClassLists IndexLists(const v1::AttributeIndex& index, int64_t num_classes);
@@ -50,7 +50,7 @@ struct StyleRanges {
 class StyleRangeAccumulator {
  public:
   void Add(const torch::Tensor& conv_styles);  // [N, S], on any device
-  // CHECKs that something was added. `std` is the population's.
+  // CHECKs that something was added. `std` is the population standard deviation.
   StyleRanges Finish() const;
 
  private:
@@ -61,16 +61,16 @@ class StyleRangeAccumulator {
 StyleRanges RangesFromIndex(const v1::AttributeIndex& index);
 void RangesToIndex(const StyleRanges& ranges, v1::AttributeIndex* index);
 
-// A coordinate moved by `shift`: s' = s + shift * (extreme - s). 1 sets it to its extreme.
+// Moves a coordinate by `shift`: s' = s + shift * (extreme - s); 1 sets it to its extreme.
 struct Move {
   Coordinate coordinate;
   double shift = 1;
 
   bool operator==(const Move&) const = default;
 };
-// Each coordinate's move by `shift`, in their order.
+// A move by `shift` of each coordinate, in order.
 std::vector<Move> MovesBy(double shift, std::span<const Coordinate> coordinates);
-// Whether one of `moves` moves the coordinate with this index, whichever way.
+// Whether one of `moves` moves the coordinate with this index, in either direction.
 bool IsMoved(int64_t index, std::span<const Move> moves);
 
 // `styles` [1, ...] or [N, ...] with every move applied, each to the coordinate's value in `styles`
@@ -78,7 +78,7 @@ bool IsMoved(int64_t index, std::span<const Move> moves);
 StyleVectors ApplyMoves(const StyleVectors& styles, const StyleRanges& ranges,
                         std::span<const Move> moves);
 
-// Returns true when the work is no longer wanted: polled between batches, from the calling thread.
+// Returns true when the work is no longer needed; called between batches, on the calling thread.
 using Cancelled = std::function<bool()>;
 
 }  // namespace stylex

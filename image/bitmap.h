@@ -7,7 +7,7 @@
 
 namespace stylex {
 
-// 8 bits a sample, interleaved, rows top to bottom without padding. A plain value.
+// 8 bits per sample, interleaved, rows from top to bottom without padding.
 struct Bitmap {
   int width = 0;
   int height = 0;

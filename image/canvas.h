@@ -1,4 +1,4 @@
-// Drawing sheets of pictures: tiles on a background with short captions.
+// Draws sheets of pictures: tiles on a background with short captions.
 #ifndef STYLEX_IMAGE_CANVAS_H_
 #define STYLEX_IMAGE_CANVAS_H_
 
@@ -11,7 +11,7 @@ namespace stylex {
 
 using Rgb = std::array<uint8_t, 3>;
 
-// An RGB bitmap one draws on; everything is clipped to it.
+// An RGB bitmap to draw on; everything is clipped to it.
 class Canvas {
  public:
   Canvas(int width, int height, Rgb background = {255, 255, 255});
@@ -19,7 +19,8 @@ class Canvas {
   // Copies `tile` (1 or 3 channels) with its top left corner at (x, y).
   void Draw(const Bitmap& tile, int x, int y);
   void FillRect(int x, int y, int width, int height, Rgb color);
-  // Printable ASCII in a built-in bitmap font, `scale` times its size; others are drawn as '?'.
+  // Draws printable ASCII in a built-in bitmap font, enlarged `scale` times; other characters
+  // become '?'.
   void Text(std::string_view text, int x, int y, Rgb color = {0, 0, 0}, int scale = 1);
   // Width in pixels of `text`; the height of a line is kLineHeight * scale.
   static int TextWidth(std::string_view text, int scale = 1);

@@ -1,8 +1,8 @@
-// JPEG and PNG files to pixels and back, for bytes that nobody vouches for.
+// Decodes and encodes JPEG and PNG files; input is untrusted.
 //
-// Everything that a file can claim is checked before memory is spent on it: a header that claims
-// more pixels than the limit is refused without allocating. Grey, CMYK and YCCK JPEGs, and PNGs
-// with palette, alpha, 16 bits or interlacing are all read. Thread-safe: there is no state.
+// Headers are validated before memory is allocated: a file with more pixels than the limit is
+// refused without an allocation. Grey, CMYK and YCCK JPEGs, and PNGs with palette, alpha, 16 bits
+// or interlacing are supported. Stateless, thread-safe.
 #ifndef STYLEX_IMAGE_CODEC_H_
 #define STYLEX_IMAGE_CODEC_H_
 
@@ -19,22 +19,23 @@
 namespace stylex {
 
 struct DecodeLimits {
-  // Greatest width x height, from the header. RESOURCE_EXHAUSTED beyond it.
+  // Limit of width x height, from the header. RESOURCE_EXHAUSTED beyond it.
   int64_t max_pixels = 4096 * 4096;
-  // Progressive JPEGs with more scans are refused (a few kB can cost minutes otherwise).
+  // Progressive JPEGs with more scans are refused (a few kB could otherwise take minutes to
+  // decode).
   int max_jpeg_scans = 64;
 };
 
 enum class ImageFormat { kUnknown, kJpeg, kPng, kGif };
 
-// Told by the first bytes alone.
+// Detected from the first bytes alone.
 ImageFormat DetectFormat(std::string_view data);
 
 // Decodes a whole JPEG or PNG file. Grey files give 1 channel, all others 3 (RGB). Alpha is
-// composed over white; 16-bit samples are rounded to 8; EXIF orientation is applied, so that rows
-// come out as a person sees them.
+// composited over white; 16-bit samples are rounded to 8 bits; EXIF orientation is applied, so that
+// the result is upright.
 //
-// INVALID_ARGUMENT: empty, neither JPEG nor PNG, truncated or broken (the message says which).
+// INVALID_ARGUMENT: empty, neither JPEG nor PNG, truncated or corrupt (the message says which).
 // RESOURCE_EXHAUSTED: over the limits.
 absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits = {});
 
@@ -44,10 +45,10 @@ absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality = 90);
 
 // Stored as iTXt, e.g. to mark an image as synthetic.
 struct PngText {
-  std::string keyword;  // 1 to 79 printable Latin-1 characters, no space first, last or twice
+  std::string keyword;  // 1 to 79 printable Latin-1 characters; no leading, trailing, double space
   std::string value;    // UTF-8
 };
-// INVALID_ARGUMENT for an empty bitmap, or text that PNG cannot hold.
+// INVALID_ARGUMENT for an empty bitmap, or text that PNG cannot represent.
 absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngText> text = {});
 
 // The whole of a PNG file that says of itself that a generative model drew it.

@@ -1,4 +1,4 @@
-// The font of Canvas::Text: printable ASCII, 5 pixels wide and 7 high, as pictures one can read.
+// The font of Canvas::Text: printable ASCII, 5 pixels wide and 7 high, drawn as text.
 #ifndef STYLEX_IMAGE_FONT_H_
 #define STYLEX_IMAGE_FONT_H_
 
@@ -15,8 +15,7 @@ inline constexpr char kLastGlyph = '~';
 inline constexpr std::string_view kDescending = "gjpqy,;";
 inline constexpr int kDescent = 2;
 
-// Rows from top to bottom with a space after each; '#' is ink.
-// clang-format off
+// Rows from top to bottom, separated by spaces; '#' is a set pixel. clang-format off
 inline constexpr std::array<std::string_view, kLastGlyph - kFirstGlyph + 1> kGlyphs = {
     "..... ..... ..... ..... ..... ..... .....",  // space
     "..#.. ..#.. ..#.. ..#.. ..#.. ..... ..#..",  // !

@@ -21,11 +21,11 @@ constexpr int kMaxColors = 256;
 constexpr int kMaxSide = 65535;
 
 struct Indexed {
-  std::vector<GifColorType> palette;  // a power of two of them, as the format wants
+  std::vector<GifColorType> palette;  // size is a power of two, as the format requires
   std::vector<GifByteType> pixels;
 };
 
-// Pixels that will share a colour: a range of the list of all pixels.
+// Pixels that share a palette colour: a range of the list of all pixels.
 struct Box {
   size_t begin;
   size_t end;
@@ -60,7 +60,7 @@ Box MakeBox(const Bitmap& rgb, const std::vector<uint32_t>& order, size_t begin,
   return box;
 }
 
-// Splits the box that errs most at its mean, again and again: exact where there are few enough
+// Repeatedly splits the box with the greatest error at its mean; exact if there are few enough
 // colours. (giflib's own reduction is deprecated, coarser and slower.)
 std::vector<Box> SplitColors(const Bitmap& rgb, std::vector<uint32_t>* order) {
   std::vector<Box> boxes = {MakeBox(rgb, *order, 0, order->size())};

@@ -10,8 +10,8 @@
 
 namespace stylex {
 
-// All frames have one size; 1 or 3 channels; at most 256 colours are kept for each frame. Loops for
-// ever. INVALID_ARGUMENT when there are no frames or the sizes differ.
+// All frames must have one size and 1 or 3 channels; at most 256 colours are kept per frame. Loops
+// endlessly. INVALID_ARGUMENT when there are no frames or the sizes differ.
 absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_ms);
 
 }  // namespace stylex

@@ -13,8 +13,8 @@
 namespace stylex {
 namespace {
 
-// libjpeg reports errors by calling back, and we longjmp out. Everything that has a destructor
-// lives outside of the functions that setjmp, in Reader and Writer.
+// libjpeg reports errors through a callback, which leaves it by longjmp. Objects with destructors
+// are kept outside of the functions that call setjmp, in Reader and Writer.
 struct ErrorManager {
   jpeg_error_mgr manager;
   std::jmp_buf jump;
@@ -27,8 +27,9 @@ void OnError(j_common_ptr info) {
   std::longjmp(error->jump, 1);
 }
 
-// A warning means that the decoder goes on with pixels it had to invent, as after a premature end:
-// an error for us. The exceptions cost no pixel, and cameras do write such files.
+// A warning means that the decoder continues with invented pixels, e.g. after a premature end, and
+// is treated as an error. The exceptions do not affect pixels, and occur in files written by
+// cameras.
 void OnMessage(j_common_ptr info, int level) {
   const int code = info->err->msg_code;
   if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_JFIF_MAJOR &&
@@ -194,7 +195,7 @@ bool Encode(const Bitmap& bitmap, int quality, Writer* writer) {
   info->in_color_space = bitmap.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   jpeg_set_defaults(info);
   jpeg_set_quality(info, quality, TRUE);
-  info->comp_info[0].h_samp_factor = 1;  // 4:4:4: small pictures have no pixels to spare
+  info->comp_info[0].h_samp_factor = 1;  // 4:4:4: keeps the colours of small pictures sharp
   info->comp_info[0].v_samp_factor = 1;
   jpeg_start_compress(info, TRUE);
   while (info->next_scanline < info->image_height) {

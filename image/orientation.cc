@@ -16,7 +16,7 @@ constexpr size_t kEntryBytes = 12;
 
 uint8_t Byte(std::string_view data, size_t at) { return static_cast<uint8_t>(data[at]); }
 
-// A TIFF block, read with its own byte order; every access is checked.
+// A TIFF block, read in its own byte order; every access is bounds-checked.
 class Tiff {
  public:
   explicit Tiff(std::string_view data) : data_(data), big_(data.starts_with("MM")) {}
@@ -90,7 +90,7 @@ Bitmap ApplyOrientation(Bitmap bitmap, int orientation) {
     return bitmap;
   }
   const bool transposed = orientation >= 5;
-  // In the stored image: do columns run from right to left, do rows run from bottom to top?
+  // Whether, in the stored image, columns run from right to left and rows from bottom to top.
   const bool mirror_x =
       orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   const bool mirror_y =

@@ -15,8 +15,8 @@
 namespace stylex {
 namespace {
 
-// libpng reports errors by longjmp. Everything that has a destructor lives outside of the functions
-// that setjmp, and is reached through these structures.
+// libpng reports errors by longjmp. Objects with destructors are kept outside of the functions that
+// call setjmp, and are accessed through these structures.
 struct Reader {
   std::string_view data;
   size_t position = 0;
@@ -56,7 +56,8 @@ void WriteBytes(png_structp png, png_bytep bytes, size_t count) {
 
 void FlushBytes(png_structp) {}
 
-// Every variety becomes 8-bit grey or RGB: palettes expanded, 16 bits rounded, alpha over white.
+// Converts every kind of PNG to 8-bit grey or RGB: expands palettes, rounds 16 bits, composites
+// alpha over white.
 void SetTransforms(png_structp png, png_infop info) {
   const png_byte color = png_get_color_type(png, info);
   const bool has_transparency = png_get_valid(png, info, PNG_INFO_tRNS) != 0;
@@ -65,13 +66,13 @@ void SetTransforms(png_structp png, png_infop info) {
   if ((color & PNG_COLOR_MASK_ALPHA) != 0 || has_transparency) {
     png_color_16 white = {};
     white.red = white.green = white.blue = white.gray = 255;
-    // Samples are composed after they have been expanded to 8 bits.
+    // Samples are composited after expansion to 8 bits.
     png_set_background(png, &white, PNG_BACKGROUND_GAMMA_SCREEN, /*need_expand=*/0, 1.0);
   }
   png_set_interlace_handling(png);
 }
 
-// Out of Decode's frame, where setjmp would endanger the locals that strings and vectors inline.
+// Not inlined into Decode, where setjmp could clobber the local variables of strings and vectors.
 [[gnu::noinline]] void RefuseSize(Reader* reader, int64_t width, int64_t height) {
   reader->too_large = true;
   reader->error = absl::StrCat(width, "x", height, " pixels");
@@ -101,8 +102,8 @@ bool Decode(Reader* reader) {
   }
   png_set_read_fn(png, reader, ReadBytes);
   png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
-  // Everything that is no pixel is skipped: compressed text and profiles can unfold to gigabytes,
-  // and gamma would make transparent pixels blend otherwise than viewers do.
+  // Skips all chunks but pixels: compressed text and profiles can expand to gigabytes, and with
+  // gamma transparent pixels would blend differently than in viewers.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // ours is below
   png_read_info(png, info);
@@ -156,7 +157,7 @@ bool Encode(const Bitmap& bitmap, std::vector<png_text>* text, Writer* writer) {
   return true;
 }
 
-// libpng would mend a keyword, and cut a value, without a word.
+// Checked here because libpng silently fixes keywords and truncates values.
 absl::Status CheckText(const PngText& text) {
   const auto printable = [](char character) {
     const auto code = static_cast<unsigned char>(character);

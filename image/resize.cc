@@ -7,8 +7,8 @@
 namespace stylex {
 namespace {
 
-// Coefficients are fixed-point numbers of this many fractional bits, so that sums of bytes are
-// exact and equal on every machine (8 bits are kept for the value and 2 for overshoot).
+// Coefficients are fixed-point numbers with this many fractional bits, so that sums of bytes are
+// exact and the same on every machine (8 bits are reserved for the value and 2 for overshoot).
 constexpr int kPrecisionBits = 32 - 8 - 2;
 
 // Keys' cubic convolution with a = -0.5.
@@ -21,7 +21,7 @@ double Cubic(double x) {
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
-// The samples that one output sample is made of.
+// The input samples that contribute to one output sample.
 struct Window {
   int first;
   std::vector<int32_t> weights;

@@ -1,4 +1,4 @@
-// Antialiased bicubic resizing as Pillow does it, and the square crop that networks want.
+// Antialiased bicubic resizing equal to Pillow's, and the square crop for networks.
 #ifndef STYLEX_IMAGE_RESIZE_H_
 #define STYLEX_IMAGE_RESIZE_H_
 
@@ -11,7 +11,7 @@ namespace stylex {
 // pass first with the intermediate rounded to 8 bits. Within 1/255 of Pillow. width, height >= 1.
 Bitmap ResizeBicubic(const Bitmap& bitmap, int width, int height);
 
-// Nearest neighbour, for showing small pictures large.
+// Nearest neighbour, for enlarging small pictures.
 Bitmap ResizeNearest(const Bitmap& bitmap, int width, int height);
 
 // The central square of side min(width, height).
@@ -20,11 +20,11 @@ Bitmap CropCenterSquare(const Bitmap& bitmap);
 // Grey (ITU-R 601 luma, as Pillow's convert("L")) to RGB and back; channels 1 or 3.
 Bitmap ConvertChannels(const Bitmap& bitmap, int channels);
 
-// What both trainer and server do with every photograph.
+// How trainer and server prepare every photograph.
 struct Preparation {
   int resolution = 0;
   int channels = 3;
-  bool stretch = false;  // both sides on their own, instead of the central square
+  bool stretch = false;  // scales both sides independently instead of cropping
   int padded_from = 0;  // a square of just this side is framed in black instead of resized; 0: none
 };
 // Crops, resizes and converts. padded_from <= resolution.

@@ -95,7 +95,7 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) 
     const absl::StatusOr<std::string> before = ReadFile(model_file, kMaxJsonBytes);
     absl::StatusOr<Checkpoint> checkpoint = LoadOnce(version_directory);
     const absl::StatusOr<std::string> after = ReadFile(model_file, kMaxJsonBytes);
-    // Where UpdateVersion came in between, the files read may be of two versions.
+    // If UpdateVersion ran in between, the files may belong to two versions.
     if (!before.ok() || !after.ok() || *before == *after) {
       return checkpoint;
     }

@@ -1,5 +1,5 @@
-// A checkpoint version directory (NAME/VERSION: model.json, weights.safetensors, classifier.pt,
-// attributes.json, README.md) to a bundle and back.
+// Loads a checkpoint's version directory (NAME/VERSION: model.json, weights.safetensors,
+// classifier.pt, attributes.json, README.md) as a bundle, and writes one.
 #ifndef STYLEX_MODELS_CHECKPOINT_H_
 #define STYLEX_MODELS_CHECKPOINT_H_
 
@@ -13,7 +13,7 @@
 
 namespace stylex {
 
-// What the built-in classifier's tensors are called in weights.safetensors begins with this.
+// Prefix of the built-in classifier's tensor names in weights.safetensors.
 inline constexpr char kClassifierPrefix[] = "classifier.";
 
 struct Checkpoint {
@@ -21,12 +21,13 @@ struct Checkpoint {
   std::optional<v1::AttributeIndex> attributes;
 };
 
-// Verifies every hash, builds the networks, checks that every weight is there with the right shape
-// and none is left over, that all are finite, and that the attribute index fits the generator.
-// NOT_FOUND, DATA_LOSS (hash, file) or INVALID_ARGUMENT; the message names the file and the fault.
+// Verifies every hash, builds the networks, checks that exactly the expected weights exist with the
+// right shapes, that all are finite, and that the attribute index fits the generator. NOT_FOUND,
+// DATA_LOSS (hash, file) or INVALID_ARGUMENT; the message names the file and the fault.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory);
 
-// FAILED_PRECONDITION, saying which command makes it, for a checkpoint without attribute index.
+// FAILED_PRECONDITION, naming the command that creates it, for a checkpoint without an attribute
+// index.
 absl::Status NeedAttributes(const Checkpoint& checkpoint);
 
 struct CheckpointToWrite {
@@ -38,7 +39,7 @@ struct CheckpointToWrite {
   std::string model_card;  // README.md
 };
 
-// Writes ROOT/NAME/VERSION (version 0: the next free one) whole or not at all; returns its path.
+// Writes ROOT/NAME/VERSION (version 0: the next free one) atomically; returns its path.
 absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,
                                             const std::string& root, const std::string& name,
                                             int64_t version, bool replace);

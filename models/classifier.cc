@@ -52,7 +52,7 @@ class TorchScriptClassifier : public Classifier {
   }
 
   torch::Tensor Logits(const torch::Tensor& images) const override {
-    // Module::forward is not const, but evaluation mode changes nothing in it.
+    // Module::forward is not const, but does not modify the module in evaluation mode.
     torch::jit::Module module = module_;
     return module.forward({images}).toTensor() * scale_;
   }

@@ -1,4 +1,4 @@
-// The explained classifier: the built-in MobileNetV2, or a user's own network as TorchScript.
+// The explained classifier: the built-in MobileNetV2, or any network as a TorchScript file.
 #ifndef STYLEX_MODELS_CLASSIFIER_H_
 #define STYLEX_MODELS_CLASSIFIER_H_
 
@@ -14,7 +14,8 @@
 
 namespace stylex {
 
-// Always frozen and in evaluation mode: gradients flow through it, never into it. Thread-safe.
+// Always frozen and in evaluation mode: gradients flow through it, never into its weights.
+// Thread-safe.
 class Classifier {
  public:
   virtual ~Classifier() = default;
@@ -24,7 +25,7 @@ class Classifier {
 
   struct Features {
     torch::Tensor logits;             // [N, K]
-    std::vector<torch::Tensor> taps;  // activations at several depths; empty when it has none
+    std::vector<torch::Tensor> taps;  // activations at several depths; may be empty
   };
   virtual Features LogitsAndFeatures(const torch::Tensor& images) const {
     return {Logits(images), {}};
@@ -34,7 +35,7 @@ class Classifier {
   virtual int64_t NumParameters() const = 0;
 };
 
-// Copies `network` as it is in evaluation mode. temperature 0 is read as 1.
+// Copies `network`, in evaluation mode. Temperature 0 means 1.
 std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network, double temperature);
 
 // Loads a TorchScript file and checks by a trial pass that [1, image_channels, R, R] gives

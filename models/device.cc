@@ -35,7 +35,7 @@ absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
 }
 
 absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads) {
-  // LibTorch's own default is the number of physical cores, which it underestimates on some virtual
+  // LibTorch's default is the number of physical cores, which it underestimates on some virtual
   // machines.
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   torch::set_num_threads(threads > 0 ? threads : std::max(1, cores));

@@ -1,4 +1,4 @@
-// Which device the networks are on, by its name on a command line.
+// The device of the networks, from its name on a command line.
 #ifndef STYLEX_MODELS_DEVICE_H_
 #define STYLEX_MODELS_DEVICE_H_
 
@@ -10,15 +10,15 @@
 
 namespace stylex {
 
-// "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N". INVALID_ARGUMENT for any other name,
-// FAILED_PRECONDITION when there is no such device; both say what would be right. A GPU's
-// convolutions are set to float32, which LibTorch would round to TF32: too coarse for an answer.
+// "auto" (CUDA if available), "cpu", "cuda" or "cuda:N". INVALID_ARGUMENT for any other name,
+// FAILED_PRECONDITION when there is no such device; both name the valid values. Sets a GPU's
+// convolutions to float32: LibTorch's default of TF32 is too coarse for answers.
 absl::StatusOr<torch::Device> ParseDevice(const std::string& device);
 
 // As ParseDevice, and sets LibTorch's threads; 0: all cores.
 absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads);
 
-// For training only: on a GPU, convolutions and products in TF32.
+// Allows TF32 in convolutions and matrix products on a GPU. For training only.
 void PreferSpeed(const torch::Device& device);
 
 }  // namespace stylex

@@ -1,4 +1,4 @@
-// Bitmaps to the networks' tensors and back.
+// Converts bitmaps to the networks' tensors and back.
 #ifndef STYLEX_MODELS_PIXELS_H_
 #define STYLEX_MODELS_PIXELS_H_
 
@@ -13,7 +13,8 @@
 
 namespace stylex {
 
-// [N, C, H, W] float32, byte / 127.5 - 1. CHECKs one size for all and at least one bitmap.
+// [N, C, H, W] float32, byte / 127.5 - 1. CHECKs that there is at least one bitmap and that all
+// have one size.
 torch::Tensor BitmapsToTensor(std::span<const Bitmap> bitmaps);
 torch::Tensor BitmapToTensor(const Bitmap& bitmap);  // [1, C, H, W]
 

@@ -1,5 +1,5 @@
 // The bundle that is trained, stored and served: encoder, generator, mapping network and the frozen
-// classifier they were trained around (StylEx; Lang et al. 2021, §3).
+// classifier that they explain (StylEx, Lang et al. 2021, §3).
 //
 //   Stylex model = ...;                                   // models/checkpoint.h loads one
 //   torch::Tensor logits = model.Logits(images);          // what the classifier says
@@ -7,7 +7,7 @@
 //   StyleVectors styles = model.Styles(w);                // edit these
 //   torch::Tensor drawn = model.Synthesize(styles);       // [N, C, R, R] in [-1, 1]
 //
-// A plain StyleGAN2 has no encoder; it draws from z instead, w = model.Map(z).
+// A plain StyleGAN2 has no encoder; it draws images from z, w = model.Map(z).
 //
 // Everything here is for inference: no gradients into the weights unless the caller asks, fixed
 // noise, images clamped to [-1, 1]. Thread-safe once loaded. Copies share the networks.
@@ -41,13 +41,13 @@ struct Networks {
   Encoder encoder{nullptr};  // null when the config has no encoder
   Mapping mapping{nullptr};  // null when the config has no mapping layers
 
-  // Freshly initialised from LibTorch's default generator of random numbers.
+  // Randomly initialised with LibTorch's default generator.
   static Networks Make(const v1::ModelConfig& config);
   // Parameters and buffers under the names that checkpoints use: "generator.…", "encoder.…",
   // "mapping.…". The tensors are the networks' own.
   std::map<std::string, torch::Tensor> NamedTensors() const;
   void To(const torch::Device& device);
-  // All parameters: requires_grad on or off.
+  // Sets requires_grad of all parameters.
   void SetTrainable(bool trainable);
 };
 
@@ -60,7 +60,8 @@ class Stylex {
 
   const v1::ModelConfig& config() const { return config_; }
   const StyleLayout& layout() const { return networks_.generator.ptr()->layout(); }
-  // Style coordinates are directions of w, each of which reaches every layer, not channels.
+  // Whether style coordinates are directions of w, each of which affects every layer, instead of
+  // channels.
   bool has_components() const { return networks_.generator.ptr()->has_components(); }
   const Networks& networks() const { return networks_; }
   const Classifier& classifier() const { return *classifier_; }
@@ -74,26 +75,26 @@ class Stylex {
   bool has_encoder() const { return !networks_.encoder.is_empty(); }
   // w = (E(x), condition(C(x))): [N, w_size()]. Only with has_encoder().
   torch::Tensor Encode(const torch::Tensor& images, const torch::Tensor& logits) const;
-  // w = f(z), [N, w_size()], of z ~ N(0, 1) [N, latent_size]. Only with a mapping network and
-  // without a condition, as it is without an encoder.
+  // w = f(z), [N, w_size()], of z ~ N(0, 1) [N, latent_size]. Requires a mapping network and no
+  // condition, as in models without an encoder.
   torch::Tensor Map(const torch::Tensor& z) const;
   StyleVectors Styles(const torch::Tensor& w) const { return networks_.generator.ptr()->styles(w); }
-  // The channels' styles that `styles` stand for, which Plan()'s variants are made of.
+  // The channels' styles that belong to `styles`, as Plan()'s variants need them.
   StyleVectors ChannelStyles(const StyleVectors& styles) const {
     return networks_.generator.ptr()->ChannelStyles(styles);
   }
-  // Of the reconstructions of images [N, C, R, R], on any device.
+  // Styles of the reconstructions of images [N, C, R, R], which may be on any device.
   StyleVectors StylesOfImages(const torch::Tensor& images) const {
     const torch::Tensor x = images.to(device_);
     return Styles(Encode(x, Logits(x)));
   }
   // Clamped to [-1, 1].
   torch::Tensor Synthesize(const StyleVectors& styles) const;
-  // Logits of the images that the styles give.
+  // Logits of the images synthesized from the styles.
   torch::Tensor LogitsOfStyles(const StyleVectors& styles) const {
     return Logits(Synthesize(styles));
   }
-  // One image's activations, for SynthesizeFrom.
+  // One image's activations, as input of SynthesizeFrom.
   SynthesisTrace Trace(const StyleVectors& styles) const {
     return networks_.generator.ptr()->Trace(styles);
   }
@@ -101,8 +102,8 @@ class Stylex {
   torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                const StyleVectors& styles) const;
 
-  // The generator's weights as the variants of an image want them (models/cpu/variant_synthesis.h),
-  // copied at the first call; only for models on the CPU.
+  // The generator's weights in the layout that variant synthesis uses
+  // (models/cpu/variant_synthesis.h), copied at the first call; only for models on the CPU.
   std::shared_ptr<const SynthesisPlan> Plan() const;
 
   int64_t NumParameters() const;

@@ -22,8 +22,8 @@ absl::Status WriteTrainedClassifier(const TrainedClassifier& classifier,
 // Reads what WriteTrainedClassifier left, or the classifier of a checkpoint's version
 // directory. INVALID_ARGUMENT where the checkpoint's is a TorchScript file.
 absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& directory);
-// INVALID_ARGUMENT naming `path` when the classifier that lies there has other classes than
-// `model`, as far as their number goes, or another size of images.
+// INVALID_ARGUMENT naming `path` when the classifier there has a different number of classes than
+// `model`, or a different image size.
 absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
                            const v1::ModelConfig& model);
 

@@ -15,10 +15,10 @@
 namespace stylex {
 namespace {
 
-// Threads of a network pass that wait for each other by spinning lose a whole time slice, thousands
-// of times a pass, as soon as anything else wants a core: passes take 30 times as long. OpenMP
-// reads its environment as its library is set up, which is before main; what stands in the
-// program's preinit array runs before any library's.
+// OpenMP threads that wait for each other by spinning lose a whole time slice, thousands of times
+// per pass, as soon as anything else needs a core: passes take 30 times as long. OpenMP reads its
+// environment when its library is initialised, before main; functions in the program's preinit
+// array run before any library's initialisers.
 void WaitWithoutSpinning() { setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0); }
 [[gnu::section(".preinit_array"),
   gnu::used]] void (*const before_libraries)() = WaitWithoutSpinning;
@@ -40,7 +40,7 @@ int Run(const ServerOptions& options) {
   const int signal_number = WaitForStopSignal();
   spdlog::info("signal {}: draining; a second one ends at once", signal_number);
   ExitOnNextStopSignal();
-  // At a terminal nobody needs time to turn away.
+  // SIGINT comes from a terminal: no load balancer needs time to stop sending requests.
   const double delay_s = signal_number == SIGINT ? 0 : options.drain_delay_s;
   const Server::Ending ending = (*server)->Drain(absl::Seconds(delay_s));
   if (ending == Server::Ending::kStuck) {

@@ -20,7 +20,7 @@ std::string EnvironmentName(const std::string& flag) {
   return absl::StrCat("STYLEX_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
 }
 
-// An option that both sources may give.
+// Adds an option that can be set by flag or environment variable.
 template <class Value>
 CLI::Option* Add(CLI::App* app, const std::string& flag, Value* value, const std::string& help) {
   return app->add_option(absl::StrCat("--", flag), *value, help)
@@ -130,7 +130,7 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
       ->envname(EnvironmentName("reflection"));
 }
 
-// The quota of a control group (version 2) in cores; 0 when there is none.
+// The CPU quota of the control group (version 2) in cores; 0 if there is none.
 double QuotaCores() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   double quota_us = 0;

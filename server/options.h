@@ -1,4 +1,4 @@
-// The command line and the environment of stylex-server, read once and checked once.
+// The options of stylex-server from command line and environment, parsed and validated once.
 #ifndef STYLEX_SERVER_OPTIONS_H_
 #define STYLEX_SERVER_OPTIONS_H_
 
@@ -14,14 +14,14 @@ struct ServerOptions {
   std::string host = "0.0.0.0";
   int port = 50051;  // 0: any free one
   std::string device = "auto";
-  int threads = 0;         // threads a network pass uses; 0: the cores there are
-  int workers = 32;        // interactive calls that are decoded, computed or encoded at a time
+  int threads = 0;         // threads per network pass; 0: the available cores
+  int workers = 32;        // interactive calls decoded, computed or encoded at a time
   int search_workers = 4;  // the same for searches, which take turns on the device
   int max_queue = 256;     // interactive calls that may wait for a worker
   int max_search_queue = 16;
-  int max_batch = 0;  // requests computed together; 0: 8 on a CPU, 32 on a GPU
+  int max_batch = 0;  // requests per batch; 0: 8 on a CPU, 32 on a GPU
   double max_batch_delay_ms = 0;
-  double reload_interval_s = 5;  // the folder of models is looked at so often; 0: once
+  double reload_interval_s = 5;  // between checks of the folder of models; 0: once
   int max_message_mib = 16;
   int64_t max_pixels = 4096 * 4096;
   double default_deadline_s = 60;          // unary calls without a deadline
@@ -30,10 +30,10 @@ struct ServerOptions {
   double stall_limit_s = 120;
   double drain_delay_s = 0;
   double drain_timeout_s = 30;
-  int health_port = -1;         // health alone, never TLS; -1: none, or 50052 with TLS; 0: any free
+  int health_port = -1;         // health only, no TLS; -1: none, or 50052 with TLS; 0: any free
   std::string tls_certificate;  // PEM files; empty: no TLS
   std::string tls_key;
-  std::string tls_client_ca;  // not empty: clients need a certificate, too
+  std::string tls_client_ca;  // not empty: clients need a certificate
   std::string token_file;     // not empty: clients need a bearer token
   std::string audit_log;
   int metrics_port = -1;  // Prometheus over HTTP; -1: none; 0: any free
@@ -44,13 +44,14 @@ struct ServerOptions {
 
 struct ParsedOptions {
   ServerOptions options;
-  // The program should end with `exit_code`: after --help, --version, or a fault, all printed.
+  // The program should exit with `exit_code`, after --help, --version or an error, which have been
+  // printed.
   bool exit = false;
   int exit_code = 0;
 };
 
-// Every flag --some-flag may also come from the environment as STYLEX_SOME_FLAG; the command line
-// wins. What only makes sense together is checked, too.
+// Every flag --some-flag can also be set by the environment variable STYLEX_SOME_FLAG; the command
+// line takes precedence. Combinations of options are validated too.
 ParsedOptions ParseOptions(int argc, const char* const* argv);
 
 // Cores that this process may use: the scheduler's mask and the container's quota, at least 1.

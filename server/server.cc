@@ -24,17 +24,17 @@
 namespace stylex {
 namespace {
 
-constexpr int kBufferBytes = 512 << 20;  // of all messages that are being received or sent
+constexpr int kBufferBytes = 512 << 20;  // for all messages being received or sent
 constexpr int kMaxConcurrentStreams = 256;
-// What is left to finish after the drain, e.g. answers on their way to a slow client.
+// Time after the drain to finish e.g. answers to slow clients.
 constexpr std::chrono::milliseconds kLastWords(500);
-// In which calls that are told to stop do so, unless they are stuck.
+// Time within which cancelled calls stop, unless they are stuck.
 constexpr absl::Duration kStopTime = absl::Seconds(2);
-// Of health alone, when the other port speaks TLS.
+// Port of the health service when the main port uses TLS.
 constexpr int kTlsHealthPort = 50052;
 
-// The reflection library, once linked, turns reflection on for every server of the process; this
-// takes it out again.
+// Linking the reflection library enables reflection for every server of the process; this removes
+// it.
 class WithoutReflection : public grpc::ServerBuilderOption {
  public:
   void UpdateArguments(grpc::ChannelArguments*) override {}
@@ -47,20 +47,21 @@ class WithoutReflection : public grpc::ServerBuilderOption {
 
 void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   const int message_bytes = options.max_message_mib << 20;
-  // gRPC's own refusal carries no details: up to twice the limit the refusal is ours.
+  // gRPC's error for large messages has no details, so up to twice the limit the server itself
+  // refuses them.
   builder->SetMaxReceiveMessageSize(2 * message_bytes);
   builder->SetMaxSendMessageSize(message_bytes);
   builder->SetResourceQuota(
       grpc::ResourceQuota("stylex").Resize(std::max(kBufferBytes, 4 * message_bytes)));
-  // Two servers on one port would share its connections without a word.
+  // Otherwise two servers on one port would silently share its connections.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
-  // Finds clients that died without a word, and lets clients look for a dead server.
+  // Detects clients that vanished, and allows clients to detect a dead server.
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 30'000);
-  // Connections end after a while, so that clients spread over servers that were added since.
+  // Connections are closed after a while, so that clients spread over newly added servers.
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
                               static_cast<int>(options.max_connection_age_s * 1000));
   builder->AddChannelArgument(
@@ -68,10 +69,10 @@ void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       static_cast<int>(std::min(options.default_stream_deadline_s + 10, 86'400.0) * 1000));
 }
 
-// One client sends its next request within this time, once it has its answer (docs/operating.md).
+// A client sends its next request within this time after an answer (docs/operating.md).
 constexpr absl::Duration kStayAwake = absl::Microseconds(1500);
 
-// Measured: a CPU gains no more from larger batches, only latency.
+// Measured: on a CPU larger batches only increase latency.
 constexpr int kCpuBatch = 8;
 constexpr int kGpuBatch = 32;
 
@@ -83,10 +84,10 @@ DeviceScheduler::Options SchedulerOptions(const ServerOptions& options,
                       .max_delay = absl::Milliseconds(options.max_batch_delay_ms)}};
 }
 
-// The small sums around a call's passes stay on their own thread: the device's threads own the
-// cores.
+// Small computations around a call's passes use a single thread: the cores belong to the device's
+// threads.
 void ComputeOnOneThread() {
-  at::get_num_threads();  // makes LibTorch set this thread up first, or it would later
+  at::get_num_threads();  // initialises this thread now, so that LibTorch does not later
   omp_set_num_threads(1);
 }
 
@@ -177,7 +178,7 @@ ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& devi
                 health_.SetLifecycle(Lifecycle::kServing);
                 spdlog::info("loading is through: {} model versions", models.size());
               },
-          // LibTorch's memory goes back to the system, not only to the allocator.
+          // Returns LibTorch's memory to the system, not only to the allocator.
           .on_unloaded = [] { malloc_trim(0); }};
 }
 
@@ -236,7 +237,7 @@ absl::Status Server::Listen() {
   return absl::OkStatus();
 }
 
-// Probes of container platforms speak no TLS.
+// Probes of container platforms do not use TLS.
 absl::Status Server::ListenForHealth() {
   const bool wanted = options_.health_port >= 0 || !options_.tls_certificate.empty();
   if (!wanted) {
@@ -289,7 +290,7 @@ Server::Ending Server::Drain(absl::Duration delay) {
     runner_.AbandonAll();
     const bool stopped = bulk_pool_.Drain(kStopTime) && interactive_pool_.Drain(kStopTime);
     if (!stopped) {
-      return Ending::kStuck;  // gRPC's shutdown would wait for the stuck call
+      return Ending::kStuck;  // gRPC's shutdown would wait for the call
     }
     ending = Ending::kStopped;
   }

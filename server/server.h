@@ -1,4 +1,4 @@
-// The whole server: models, workers, health and the listening socket, from start to a clean end.
+// The whole server: models, workers, health and the listening socket, from start to shutdown.
 //
 //   STYLEX_ASSIGN_OR_RETURN(std::unique_ptr<Server> server, Server::Start(options));
 //   // server->port() answers now; models load in the background.
@@ -29,30 +29,31 @@ namespace stylex {
 // Thread-safe; Drain at most once.
 class Server {
  public:
-  // Listens; answers health and UNAVAILABLE until models are loaded. INVALID_ARGUMENT (a device
-  // that is not there) or UNAVAILABLE (the address cannot be bound).
+  // Starts listening; until models are loaded, answers health checks, and UNAVAILABLE to other
+  // calls. INVALID_ARGUMENT (no such device) or UNAVAILABLE (the address cannot be bound).
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
-  // Stops at once what still runs.
+  // Stops running calls at once.
   ~Server();
 
   int port() const { return port_; }
   // "HOST:PORT", IPv6 hosts in brackets.
   std::string address() const { return AddressOf(port_); }
-  // Of the port for health alone; empty when there is none.
+  // Address of the health-only port; empty if there is none.
   std::string metrics_address() const { return metrics_port_ == 0 ? "" : AddressOf(metrics_port_); }
   std::string health_address() const { return health_port_ == 0 ? "" : AddressOf(health_port_); }
 
-  // Says NOT_SERVING for `delay` while it still takes calls, so that load balancers turn away; then
-  // refuses new calls with UNAVAILABLE and finishes those it has, at most for `drain_timeout`.
+  // Reports NOT_SERVING for `delay` while still accepting calls, so that load balancers stop
+  // sending them; then refuses new calls with UNAVAILABLE and finishes running ones, for at most
+  // `drain_timeout`.
   enum class Ending {
-    kFinished,  // every call was
-    kStopped,   // some were told to stop, and did
-    kStuck,     // some did not: the process cannot end but by force
+    kFinished,  // all calls finished
+    kStopped,   // some calls were cancelled and stopped
+    kStuck,     // some did not stop: the process must be killed
   };
   Ending Drain(absl::Duration delay);
 
  private:
-  // What else may turn out wrong with the options' files.
+  // Parts made from the options' files, whose creation can fail.
   struct Parts {
     torch::Device device;
     std::shared_ptr<grpc::ServerCredentials> credentials;

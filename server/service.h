@@ -1,5 +1,5 @@
-// stylex.v1.ExplanationService as gRPC sees it: each method goes to its handler by way of the
-// CallRunner. Thread-safe.
+// The gRPC implementation of stylex.v1.ExplanationService: passes each method to its handler
+// through the CallRunner. Thread-safe.
 #ifndef STYLEX_SERVER_SERVICE_H_
 #define STYLEX_SERVER_SERVICE_H_
 
@@ -11,7 +11,7 @@ namespace stylex {
 
 class ExplanationServiceImpl : public v1::ExplanationService::CallbackService {
  public:
-  // `runner` and what `context` points to must outlive this.
+  // `runner` and everything `context` points to must outlive this.
   ExplanationServiceImpl(const HandlerContext& context, CallRunner* runner)
       : context_(context), runner_(*runner) {}
 

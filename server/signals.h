@@ -1,4 +1,5 @@
-// SIGTERM and SIGINT as events that a thread waits for, instead of handlers that may do nothing.
+// SIGTERM and SIGINT as events that a thread waits for, because signal handlers may call almost no
+// functions.
 #ifndef STYLEX_SERVER_SIGNALS_H_
 #define STYLEX_SERVER_SIGNALS_H_
 
@@ -10,7 +11,7 @@ void BlockStopSignals();
 // Waits for SIGTERM or SIGINT and returns its number.
 int WaitForStopSignal();
 
-// From now on the next of these signals ends the process at once, with exit code 128 + number.
+// Makes the next of these signals end the process at once, with exit code 128 + number.
 void ExitOnNextStopSignal();
 
 }  // namespace stylex

@@ -1,4 +1,4 @@
-// A folder that lives as long as the test that uses it.
+// A temporary folder that is deleted at the end of the test.
 #ifndef STYLEX_TESTS_TEMPORARY_FOLDER_H_
 #define STYLEX_TESTS_TEMPORARY_FOLDER_H_
 

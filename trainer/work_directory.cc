@@ -106,7 +106,7 @@ absl::Status WorkDirectory::RewindLog(const std::string& event, int64_t step) {
   for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
     const auto parsed =
         nlohmann::json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
-    const bool broken = parsed.is_discarded();  // the line a crash cut off
+    const bool broken = parsed.is_discarded();  // truncated by a crash
     if (!broken && !(parsed.value("event", "") == event && parsed.value("step", 0L) > step)) {
       absl::StrAppend(&kept, line, "\n");
     }

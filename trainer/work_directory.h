@@ -15,13 +15,12 @@
 
 namespace stylex {
 
-// One run at a time in a work directory: a lock file keeps a second process out. Warn is
-// thread-safe, the rest belongs to one thread.
+// A lock file allows only one run at a time in a work directory. Warn is thread-safe; all else must
+// be called from one thread.
 class WorkDirectory : public Progress {
  public:
-  // Creates the folder. `state_file` is where this kind of run keeps its state: when it is there
-  // already, `resume` must be set (FAILED_PRECONDITION says so), so that no run is overwritten by
-  // mistake.
+  // Creates the folder. `state_file` is where this kind of run keeps its state: if it exists,
+  // `resume` must be set (else FAILED_PRECONDITION), so that no run is overwritten by mistake.
   static absl::StatusOr<std::unique_ptr<WorkDirectory>> Open(const std::string& work_directory,
                                                              const std::string& state_file,
                                                              bool resume);
@@ -31,20 +30,20 @@ class WorkDirectory : public Progress {
 
   const std::string& path() const { return work_directory_; }
   std::string Path(const std::string& name) const { return work_directory_ + "/" + name; }
-  // True when a state file was there and is to be resumed.
+  // True when a state file existed and is resumed.
   bool resuming() const { return resuming_; }
 
   // Appends {"event": event, "step": step, "time": ..., values...} to log.jsonl as one line.
   absl::Status Log(const std::string& event, int64_t step,
                    const std::map<std::string, double>& values);
-  // Drops log lines of `event` with a step greater than `step`: they will be written again.
+  // Removes log lines of `event` with a step greater than `step`: they will be written again.
   absl::Status RewindLog(const std::string& event, int64_t step);
 
-  // One line on stderr and in the log: what a reader of the log should know, or should look into.
+  // Writes one line to stderr and to the log: Note for information, Warn for possible problems.
   void Note(const std::string& message);
   void Warn(const std::string& message) override;
 
-  // A bar with rate and time left on a terminal; a plain line every half minute elsewhere.
+  // On a terminal, a progress bar with rate and time left; elsewhere a plain line every 30 s.
   void Start(const std::string& what, int64_t done, int64_t total) override;
   void Advance(int64_t done, const std::string& note) override;
   void End() override;

@@ -10,7 +10,7 @@
 
 namespace stylex {
 
-// Collects what is out of range in a config, so that all of it can be said at once.
+// Collects all faults of a config, so that they can be reported together.
 class ConfigFaults {
  public:
   void Check(bool ok, absl::string_view field, const absl::AlphaNum& value,

@@ -1,4 +1,4 @@
-// Protobuf messages as JSON files, which is how every config and metadata file is written.
+// Protobuf messages as JSON files: the format of every config and metadata file.
 #ifndef STYLEX_MODELS_CHECKPOINT_JSON_MESSAGE_H_
 #define STYLEX_MODELS_CHECKPOINT_JSON_MESSAGE_H_
 
@@ -22,9 +22,9 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
 absl::Status FromJson(const std::string& json, const std::string& origin,
                       google::protobuf::Message* message);
 
-// RESOURCE_EXHAUSTED for a file of more than kMaxJsonBytes; else as ReadFile and FromJson.
+// RESOURCE_EXHAUSTED for a file larger than kMaxJsonBytes; else as ReadFile and FromJson.
 absl::Status ReadJsonMessage(const std::string& path, google::protobuf::Message* message);
-// Whole or not at all.
+// Written atomically, see WriteFileAtomic.
 absl::Status WriteJsonMessage(const google::protobuf::Message& message, const std::string& path);
 
 }  // namespace stylex

@@ -1,4 +1,4 @@
-// What a ModelConfig must be before networks are built from it.
+// Validation of a ModelConfig before networks are built from it.
 #ifndef STYLEX_MODELS_CHECKPOINT_MODEL_CONFIG_H_
 #define STYLEX_MODELS_CHECKPOINT_MODEL_CONFIG_H_
 
@@ -13,20 +13,20 @@ namespace stylex {
 
 inline constexpr int kModelSchemaVersion = 1;
 
-// The ranges that training and loading share: sizes of images and networks, condition, classifier.
-// `prefix` comes before the fields' names.
+// Checks the ranges that training and loading have in common: sizes of images and networks,
+// condition, classifier. `prefix` is put before the fields' names.
 void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, ConfigFaults* faults);
-// One entry for each of 4, 8, ..., resolution, which must be a power of two.
+// Checks that there is one entry for each of 4, 8, ..., resolution, which must be a power of two.
 void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
                    absl::string_view network, int resolution, ConfigFaults* faults);
 bool IsResolution(int resolution);
 // False for a plain StyleGAN2.
 bool HasEncoder(const v1::ModelConfig& config);
-// FAILED_PRECONDITION, saying what it is and what it is good for, where there is none.
+// FAILED_PRECONDITION for a model without an encoder, explaining what such a model can be used for.
 absl::Status NeedEncoder(const v1::ModelConfig& config, const std::string& origin);
 
-// INVALID_ARGUMENT naming every field that is out of range, its value and what would be right;
-// `origin` comes first in the message.
+// INVALID_ARGUMENT naming every field that is out of range, its value and the valid range; the
+// message starts with `origin`.
 absl::Status ValidateModelConfig(const v1::ModelConfig& config, const std::string& origin);
 
 }  // namespace stylex

@@ -72,8 +72,8 @@ uint64_t LittleEndian64(std::string_view bytes) {
   return value;
 }
 
-// nlohmann keeps the last of two equal keys; a strict reader refuses them. It also skips a byte
-// order mark, which the format forbids.
+// Refuses duplicate keys, of which nlohmann would keep the last, and a byte order mark, which it
+// would skip and the format forbids.
 absl::StatusOr<Json> ParseHeader(std::string_view header) {
   if (!header.starts_with('{')) {
     return absl::DataLossError("header does not begin with {");
@@ -113,7 +113,7 @@ struct Entry {
 
 bool IsUnsigned(const Json& value) { return value.is_number_unsigned(); }
 
-// Bytes that `shape` takes, or nothing where they, or the strides of an empty tensor, overflow.
+// Size of `shape` in bytes; none if it, or the strides of an empty tensor, overflow.
 std::optional<uint64_t> NumBytes(const std::vector<int64_t>& shape, torch::ScalarType type) {
   uint64_t span = c10::elementSize(type);
   bool empty = false;
@@ -309,7 +309,7 @@ absl::Status CopyTensors(const SafeTensors& stored, const std::string& path,
     }
     torch::Tensor target = tensor;
     target.copy_(found->second);
-    // Looked at after the conversion: a finite float64 may be too great for float32.
+    // Checked after the conversion: a finite float64 may be too large for float32.
     if (!target.isfinite().all().item<bool>()) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": tensor ", name, " has values that are not finite numbers"));
@@ -335,8 +335,8 @@ absl::StatusOr<std::string> SerializeSafeTensors(const SafeTensors& content) {
     }
     data.emplace_back(name, tensor.detach().to(torch::kCPU).resolve_neg().contiguous());
   }
-  // Wide types first: with the header's padding, every tensor then lies at a multiple of its own
-  // element size, as readers that map the file need.
+  // Wide types first: with the header's padding, every tensor is then aligned to its element size,
+  // as readers that map the file need.
   std::stable_sort(data.begin(), data.end(), [](const auto& a, const auto& b) {
     return a.second.element_size() > b.second.element_size();
   });

@@ -11,7 +11,7 @@ namespace stylex {
 
 // 64 lower-case hexadecimal digits.
 std::string Sha256(std::string_view bytes);
-// Of a whole file, read in pieces; the error names the path.
+// SHA-256 of a whole file, read in chunks; errors name the path.
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 
 }  // namespace stylex

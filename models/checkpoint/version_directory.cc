@@ -26,15 +26,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Files that carry no hash: the one that holds the hashes, and the card, which people may edit.
+// Files without a hash: the one that contains the hashes, and the model card, which people may
+// edit.
 bool IsHashed(const std::string& name) { return name != kModelFile && name != kCardFile; }
 
-// Plain names of visible files: nothing may be written to, or verified in, another folder.
+// Accepts only names of visible files without folders: nothing may be written to, or verified in,
+// another folder.
 bool IsFileName(const std::string& name) {
   return !name.empty() && !name.starts_with('.') && name.find('/') == std::string::npos;
 }
 
-// The greatest number is left out, so that there is always a next one.
+// The greatest number is excluded, so that there is always a next version.
 bool ParseVersion(const std::string& text, int64_t* version) {
   return absl::SimpleAtoi(text, version) && *version > 0 &&
          *version < std::numeric_limits<int64_t>::max() && absl::StrCat(*version) == text;
@@ -45,7 +47,7 @@ absl::Status SyncFolder(const fs::path& folder) {
   if (fd < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat(folder.string(), ": cannot be flushed"));
   }
-  fsync(fd);  // best effort: the files themselves have been flushed
+  fsync(fd);  // best effort: the files have been flushed
   close(fd);
   return absl::OkStatus();
 }
@@ -92,21 +94,21 @@ absl::Status WriteFiles(v1::ModelConfig config, const std::map<std::string, std:
   return WriteJsonMessage(config, (folder / kModelFile).string());
 }
 
-// Puts `from` in the place of `to` in one step; what stood there is then under `from`.
+// Exchanges the folders `from` and `to` in one step.
 absl::Status Exchange(const fs::path& from, const fs::path& to) {
   if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
     return absl::OkStatus();
   }
   int error = errno;
   if (error == EINVAL || error == ENOSYS || error == EOPNOTSUPP) {
-    // A file system that cannot exchange: for an instant there is no version, never a mixed one.
+    // If the file system cannot exchange, there is briefly no version, but never a mixed one.
     const std::string aside = from.string() + "-old";
     if (rename(to.c_str(), aside.c_str()) == 0) {
       if (rename(from.c_str(), to.c_str()) == 0) {
         error = rename(aside.c_str(), from.c_str()) == 0 ? 0 : errno;
       } else {
         error = errno;
-        rename(aside.c_str(), to.c_str());  // back to what was there
+        rename(aside.c_str(), to.c_str());  // restores the old version
       }
     } else {
       error = errno;
@@ -120,8 +122,8 @@ absl::Status AlreadyThere(const fs::path& target) {
   return absl::AlreadyExistsError(absl::StrCat(target.string(), ": there already"));
 }
 
-// Gives a finished folder its number: `version`, or where that is 0 the next free one, also when
-// another program takes that at the same moment. Returns the path.
+// Renames a finished folder to `version`, or if that is 0 to the next free number, trying again if
+// another program takes it at the same moment. Returns the path.
 absl::StatusOr<fs::path> Publish(const fs::path& temporary, int64_t version, bool replace) {
   const fs::path model = temporary.parent_path();
   int64_t number = version;
@@ -198,7 +200,7 @@ absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root) 
     return absl::ErrnoToStatus(error.value(),
                                absl::StrCat("\"", root, "\": no folder that can be listed"));
   }
-  // What cannot be looked into, or vanishes meanwhile, is passed over.
+  // Folders that cannot be read, or vanish meanwhile, are skipped.
   std::error_code ignored;
   std::vector<ModelVersion> versions;
   for (; model != fs::directory_iterator(); model.increment(error)) {
@@ -274,7 +276,7 @@ absl::Status UpdateVersion(const std::string& version_directory, const v1::Model
     return absl::InvalidArgumentError(
         absl::StrCat(folder.string(), ": not a version folder (NAME/VERSION)"));
   }
-  // Damaged files must not be given fresh hashes.
+  // Damaged files must not get new hashes.
   STYLEX_RETURN_IF_ERROR(ReadVersion(folder.string()).status());
   std::map<std::string, std::string> files = changed;
   fs::directory_iterator entry(folder, error);

@@ -1,5 +1,5 @@
-// The folders of a model repository: ROOT/NAME/VERSION, each written whole or not at all, each with
-// a model.json that carries the hashes of its other files.
+// The folders of a model repository: ROOT/NAME/VERSION, each written atomically, each with a
+// model.json that contains the hashes of its other files.
 #ifndef STYLEX_MODELS_CHECKPOINT_VERSION_DIRECTORY_H_
 #define STYLEX_MODELS_CHECKPOINT_VERSION_DIRECTORY_H_
 
@@ -26,32 +26,33 @@ struct ModelVersion {
   std::string path;
 };
 
-// Every ROOT/NAME/VERSION there is, by name, newest version first; temporary and other folders are
-// passed over. NOT_FOUND (or PERMISSION_DENIED) when ROOT is no folder that can be listed.
+// Every existing ROOT/NAME/VERSION, by name, newest version first; temporary and other folders are
+// skipped. NOT_FOUND (or PERMISSION_DENIED) when ROOT is not a folder that can be listed.
 absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root);
 
 // The greatest version of a name, or 0.
 int64_t NewestVersion(const std::string& root, const std::string& name);
 
-// Writes a version from the contents of its files (file name -> bytes); model.json is made of
-// `config`, whose `files` are filled in. version 0: the next free one. With `replace` an existing
-// version is exchanged in one step. ALREADY_EXISTS without it, INVALID_ARGUMENT for a config that
-// ValidateModelConfig refuses or without weights, RESOURCE_EXHAUSTED when the disk is full. Returns
-// the version's path. A killed program leaves at most a ROOT/NAME/.tmp-* that nobody lists.
+// Writes a version from the contents of its files (file name -> bytes); model.json is written from
+// `config`, with `files` filled in. version 0: the next free one. With `replace` an existing
+// version is exchanged in one step; without it that is ALREADY_EXISTS. INVALID_ARGUMENT for a
+// config that ValidateModelConfig refuses or without weights, RESOURCE_EXHAUSTED when the disk is
+// full. Returns the version's path. A killed program leaves at most a ROOT/NAME/.tmp-*, which is
+// never listed.
 absl::StatusOr<std::string> WriteVersion(v1::ModelConfig config,
                                          const std::map<std::string, std::string>& files,
                                          const std::string& root, const std::string& name,
                                          int64_t version, bool replace);
 
-// Exchanges an existing version for one with `config` and with `changed` files over its own. The
-// files that stay must still match their hashes (else as ReadVersion); a subfolder, which would be
-// lost, is FAILED_PRECONDITION.
+// Replaces an existing version by one with `config` and the `changed` files. The unchanged files
+// must still match their hashes (else as ReadVersion); a subfolder, which would be lost, is
+// FAILED_PRECONDITION.
 absl::Status UpdateVersion(const std::string& version_directory, const v1::ModelConfig& config,
                            const std::map<std::string, std::string>& changed);
 
-// Reads model.json and checks the config, and that every file it lists is there with the right size
-// and hash, and that no checkpoint file is unlisted. DATA_LOSS names the file and both hashes. May
-// run beside UpdateVersion: it sees one version or the other, never a mixture.
+// Reads model.json and checks the config, that every file it lists exists with the right size and
+// hash, and that no checkpoint file is unlisted. DATA_LOSS names the file and both hashes. May run
+// concurrently with UpdateVersion: it sees one version or the other, never a mixture.
 absl::StatusOr<v1::ModelConfig> ReadVersion(const std::string& version_directory);
 
 }  // namespace stylex

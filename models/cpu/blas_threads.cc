@@ -7,7 +7,7 @@ namespace stylex {
 void UseOneBlasThread() {
   static const bool done = [] {
     using SetThreads = void (*)(int);
-    // LibTorch loads it; there is nothing to link against.
+    // LibTorch loads OpenBLAS at run time; there is nothing to link against.
     if (void* const found = dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) {
       reinterpret_cast<SetThreads>(found)(1);
     }

@@ -3,10 +3,10 @@
 
 namespace stylex {
 
-// Makes matrix products run on the thread that asks for them, in the whole process. Work is split
-// over the cores one level higher, batch by batch, with OpenMP; the threads that Debian's OpenBLAS
-// keeps on its own know nothing of that and would compete with it for the same cores. Does nothing
-// where LibTorch has another BLAS. Thread-safe.
+// Makes matrix products run on the calling thread, in the whole process. Work is distributed over
+// the cores one level higher, batch by batch, with OpenMP; the thread pool of Debian's OpenBLAS
+// would compete with it for the same cores. Does nothing where LibTorch uses another BLAS.
+// Thread-safe.
 void UseOneBlasThread();
 
 }  // namespace stylex

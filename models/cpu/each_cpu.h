@@ -1,5 +1,6 @@
-// Debian's packages, and so we, are compiled for the oldest processors of an architecture.
-// Functions marked STYLEX_FOR_EACH_CPU are compiled for newer ones as well, and the loader picks.
+// Like Debian's packages, the project is compiled for the oldest processors of an architecture.
+// Functions marked STYLEX_FOR_EACH_CPU are compiled for newer ones as well; the loader chooses the
+// best version at run time.
 #ifndef STYLEX_MODELS_CPU_EACH_CPU_H_
 #define STYLEX_MODELS_CPU_EACH_CPU_H_
 
@@ -11,7 +12,7 @@
 #define STYLEX_FOR_EACH_CPU
 #endif
 
-// A part of such functions: it has to be inlined to be compiled for the same processor.
+// For code called from such functions: it must be inlined to be compiled for the same processor.
 #define STYLEX_INLINE [[gnu::always_inline]] inline
 
 #endif  // STYLEX_MODELS_CPU_EACH_CPU_H_

@@ -17,7 +17,7 @@
 namespace stylex {
 namespace {
 
-// Activations of one part of a batch: small enough for the caches.
+// Bytes of activations of one part of a batch: small enough for the caches.
 constexpr int64_t kPartBytes = int64_t{2} << 20;
 
 const float* FloatsOf(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
@@ -147,7 +147,7 @@ torch::Tensor FoldedMobileNet::Logits(const torch::Tensor& x) const {
   const int64_t part = std::clamp<int64_t>(kPartBytes / BytesPerImage(x.size(2), x.size(3)), 1,
                                            (count + threads - 1) / threads);
   torch::Tensor logits = torch::empty({count, linear_weight_.size(0)});
-  // Parts side by side, each on one thread, rather than one after another on all of them.
+  // Parts run in parallel, each on one thread, rather than one after another on all threads.
   at::parallel_for(0, (count + part - 1) / part, 1, [&](int64_t begin, int64_t end) {
     const torch::NoGradGuard no_grad_here;
     for (int64_t i = begin; i < end; ++i) {

@@ -1,6 +1,6 @@
-// MobileNetV2 for inference: batch normalisation folded into the convolutions, and a way through
-// them on the CPU that goes over each activation once: for small images LibTorch's operators,
-// called one by one, spend more time between convolutions than in them.
+// MobileNetV2 for inference: batch normalisation folded into the convolutions, and a CPU
+// implementation that passes over each activation once. With LibTorch's separate operators, small
+// images take more time between convolutions than in them.
 #ifndef STYLEX_MODELS_CPU_FOLDED_MOBILENET_H_
 #define STYLEX_MODELS_CPU_FOLDED_MOBILENET_H_
 
@@ -14,14 +14,14 @@ namespace stylex {
 
 class FoldedMobileNet {
  public:
-  // A copy: later changes of the network do not reach it. The network is taken as in evaluation
-  // mode; its logits are multiplied by `logit_scale`.
+  // Copies the network, which is treated as in evaluation mode; later changes do not affect the
+  // copy. Logits are multiplied by `logit_scale`.
   FoldedMobileNet(const MobileNetV2Impl& network, double logit_scale);
 
-  // What MobileNetV2Impl::ForwardWithFeatures gives, up to rounding and the scale; differentiable
-  // in x. Thread-safe, as is Logits.
+  // As MobileNetV2Impl::ForwardWithFeatures, up to rounding and the scale; differentiable in x.
+  // Thread-safe, as is Logits.
   MobileNetV2Impl::Features ForwardWithFeatures(const torch::Tensor& x) const;
-  // The logits alone, [N, K]; on the CPU without gradients, elsewhere as ForwardWithFeatures.
+  // Only the logits, [N, K]; on the CPU without gradients, elsewhere as ForwardWithFeatures.
   torch::Tensor Logits(const torch::Tensor& x) const;
 
   void To(const torch::Device& device);
@@ -33,19 +33,19 @@ class FoldedMobileNet {
   // y = conv(x, weight) + bias, then relu6 where the network has it.
   struct Conv {
     torch::Tensor weight, bias;
-    // The same for the CPU's own way: [in / groups, taps, out].
+    // The weight for the CPU implementation: [in / groups, taps, out].
     torch::Tensor direct;
     int64_t stride = 1, padding = 0, groups = 1;
     bool relu6 = true;
   };
-  // Convolutions one after another; where `residual`, the input is added at the end.
+  // A sequence of convolutions; if `residual`, the input is added at the end.
   struct Block {
     std::vector<Conv> convs;
     bool residual = false;
   };
 
   static std::vector<Conv> ConvsOf(torch::nn::Module& block);
-  // One batch that fits into the caches, all the way: x contiguous -> [N, K].
+  // The whole network on a batch that fits into the caches: x contiguous -> [N, K].
   torch::Tensor LogitsOfPart(const torch::Tensor& x) const;
   torch::Tensor ApplyDirectly(const Conv& conv, const torch::Tensor& x,
                               const torch::Tensor& residual) const;

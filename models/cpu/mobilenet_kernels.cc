@@ -45,7 +45,7 @@ void FirstConvolution(const float* planes, int64_t in, const Window& window, con
 STYLEX_FOR_EACH_CPU
 void DepthwiseConvolution(const float* x, const Window& window, const float* weight,
                           const float* bias, int64_t channels, float* __restrict out) {
-  // Deep in the network most pixels are at a border: they read zeros there instead of branching.
+  // Deep in the network most pixels are at a border: reading zeros there avoids branches.
   const std::vector<float> zeros(static_cast<size_t>(channels));
   const float* const w = weight;
   for (int64_t oy = 0; oy < window.out_height(); ++oy) {

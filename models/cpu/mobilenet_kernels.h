@@ -1,4 +1,4 @@
-// MobileNetV2's loops on the CPU, besides its 1x1 convolutions, which are matrix products. float32,
+// CPU loops of MobileNetV2, except its 1x1 convolutions, which are matrix products. float32,
 // channels last, one image.
 #ifndef STYLEX_MODELS_CPU_MOBILENET_KERNELS_H_
 #define STYLEX_MODELS_CPU_MOBILENET_KERNELS_H_
@@ -27,7 +27,7 @@ void DepthwiseConvolution(const float* x, const Window& window, const float* wei
 
 // x [pixels][channels] = relu6(x + bias).
 void AddBiasRelu6(const float* bias, int64_t pixels, int64_t channels, float* x);
-// x [pixels][channels] += bias, and += residual of the same shape unless null.
+// x [pixels][channels] += bias, and += residual, of the same shape, unless it is null.
 void AddBias(const float* bias, const float* residual, int64_t pixels, int64_t channels, float* x);
 
 // mean [channels] of x [pixels][channels].

@@ -9,7 +9,7 @@ namespace stylex::kernels {
 namespace {
 
 constexpr float kSlope = 0.2f;
-// [1, 3, 3, 1] / 8 with the gain 2 that zero insertion costs along each axis.
+// [1, 3, 3, 1] / 8 with gain 2 along each axis, which compensates zero insertion.
 constexpr std::array<float, 4> kFir = {0.25f, 0.75f, 0.75f, 0.25f};
 
 // Inlined into every clone of its callers.
@@ -41,7 +41,7 @@ STYLEX_INLINE void MovePixel(const float* u, const float* base, const float* shi
   }
 }
 
-// Tap e of phase a: what the input pixel at offset e - 1 gives to output pixel 2 q + a.
+// Tap e of phase a: the contribution of the input pixel at offset e - 1 to output pixel 2 q + a.
 // out[2q + a] = sum_t fir[t] z[2q + a - 1 + t] and z[r] = sum_i x[i] w[r - 2i].
 STYLEX_INLINE float PhaseTap(int64_t a, int64_t e, int64_t k) {
   const int64_t t = k + 1 - (a - 2 * (e - 1));
@@ -65,7 +65,7 @@ int64_t UpFilterScratch(int64_t side, int64_t channels) {
 STYLEX_FOR_EACH_CPU
 void UpFilterAndActivate(const float* columns, const float* shift, int64_t side, int64_t channels,
                          float* scratch, float* out) {
-  // The transposed convolution's result has side 2 side + 1; the filter wants a border of one.
+  // The transposed convolution's result has side 2 side + 1; the filter needs a border of one.
   const int64_t padded = 2 * side + 3;
   const int64_t row = padded * channels;
   float* const sums = scratch;
@@ -75,7 +75,7 @@ void UpFilterAndActivate(const float* columns, const float* shift, int64_t side,
     for (int64_t x = 0; x < side; ++x) {
       const float* from = columns + (y * side + x) * 9 * channels;
       for (int64_t ky = 0; ky < 3; ++ky) {
-        // The three taps of a row are neighbours both in `columns` and in `sums`.
+        // The three taps of a row are adjacent both in `columns` and in `sums`.
         float* const to = sums + (2 * y + ky + 1) * row + (2 * x + 1) * channels;
         for (int64_t c = 0; c < 3 * channels; ++c) {
           to[c] += from[c];
@@ -161,7 +161,7 @@ void ToRgb(const float* x, const float* weight, const float* bias, const float* 
       const float* const pixel = x + (y * side + column) * channels;
       float* const to = out + (y * side + column) * planes;
       for (int64_t p = 0; p < planes; ++p) {
-        // Eight partial sums: a single one could not be vectorised without reordering.
+        // Eight partial sums: a single sum could not be vectorised without reordering.
         std::array<float, 8> sums{};
         const float* const w = weight + p * channels;
         int64_t c = 0;
@@ -182,8 +182,8 @@ void ToRgb(const float* x, const float* weight, const float* bias, const float* 
       if (below == nullptr) {
         continue;
       }
-      // Zero insertion and the FIR filter: along each axis an output pixel has two neighbours, the
-      // nearer weighs 3/4.
+      // Zero insertion and the FIR filter: along each axis an output pixel has two input
+      // neighbours, the nearer with weight 3/4.
       const int64_t near_y = y / 2, far_y = y % 2 == 0 ? near_y - 1 : near_y + 1;
       const int64_t near_x = column / 2, far_x = column % 2 == 0 ? near_x - 1 : near_x + 1;
       const std::array<int64_t, 2> ys = {near_y, far_y}, xs = {near_x, far_x};

@@ -1,6 +1,6 @@
-// Loops of the generator that no library has, fused so that each activation is read and written
-// once. Plain C++ on the CPU: float32, channels last ([y][x][channel]), compiled for several
-// instruction sets of which the best is taken at run time.
+// Fused generator loops that no library provides; each activation is read and written once. Plain
+// C++ on the CPU: float32, channels last ([y][x][channel]), compiled for several instruction sets,
+// of which the best is chosen at run time.
 //
 // All activations are a = leaky_relu(z, 0.2) without the generator's sqrt(2), which the callers
 // fold into weights and shifts (leaky_relu is positively homogeneous).
@@ -14,21 +14,21 @@ namespace stylex::kernels {
 // x[i] = leaky_relu(x[i] + shift[i]) in place, n values.
 void AddAndActivate(const float* shift, int64_t n, float* x);
 
-// The upsampling convolution's second half, for one image. `columns` [side][side][9][channels] is
-// what each input pixel adds to the 3x3 neighbourhood around twice its position (a matrix product
-// gives it); they are summed up, filtered with the FIR kernel [1,3,3,1] (gain 4) and activated:
-// out [2 side][2 side][channels] = leaky_relu(filtered + shift), or what was filtered as it is
-// where shift is null. `scratch` holds UpFilterScratch(side, channels) floats.
+// The second half of an upsampling convolution, for one image. `columns` [side][side][9][channels],
+// the result of a matrix product, is what each input pixel adds to the 3x3 neighbourhood around
+// twice its position; it is summed up, filtered with the FIR kernel [1,3,3,1] (gain 4) and
+// activated: out [2 side][2 side][channels] = leaky_relu(filtered + shift), or only filtered where
+// shift is null. `scratch` holds UpFilterScratch(side, channels) floats.
 int64_t UpFilterScratch(int64_t side, int64_t channels);
 void UpFilterAndActivate(const float* columns, const float* shift, int64_t side, int64_t channels,
                          float* scratch, float* out);
 
 // The 3x3 kernels [3][3][channels] of an upsampling convolution together with the FIR filter: one
-// 3x3 kernel over the input for each of the four output pixels that stem from one input pixel,
+// 3x3 kernel over the input for each of the four output pixels that belong to one input pixel,
 // [2][2][3][3][channels].
 void UpPhaseKernels(const float* kernel, int64_t channels, float* phases);
 
-// One input channel of a convolution: what changes when its style changes.
+// One input channel of a convolution, whose style changes.
 struct ChannelMove {
   const float* plane =
       nullptr;  // [side + 2][side + 2]: the channel's input, with a border of zeros

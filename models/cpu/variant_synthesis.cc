@@ -15,7 +15,8 @@ namespace {
 
 constexpr double kSqrt2 = std::numbers::sqrt2;
 constexpr double kDemodulationEpsilon = 1e-8;
-// The columns of an upsampling convolution are made and used up in pieces that stay in the cache.
+// The columns of an upsampling convolution are computed and consumed in pieces that fit into the
+// cache.
 constexpr int64_t kColumnBytes = int64_t{2} << 20;
 
 const float* Data(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
@@ -231,7 +232,7 @@ torch::Tensor VariantSynthesis::Draw(std::span<const StyleChange> changes) const
   torch::NoGradGuard no_grad;
   TORCH_CHECK(!changes.empty(), "nothing to draw");
   const int64_t layers = static_cast<int64_t>(plan_->convs().size());
-  torch::Tensor x, rgb;  // of the variants that have begun
+  torch::Tensor x, rgb;  // of the variants already started
   size_t begun = 0;
   for (int64_t l = changes[0].layer; l < layers; ++l) {
     if (begun > 0) {

@@ -1,10 +1,10 @@
-// Many variants of one image that differ from it in one style coordinate each: AttFind's work, done
-// with far fewer operations than a pass of the whole generator for each (algorithms §5, field §5).
+// Synthesizes many variants of one image, each with one style coordinate changed, as AttFind needs
+// them (StylEx, Lang et al. 2021, §3.2), with far fewer operations than whole generator passes.
 //
-//   - The image's own activations are kept; a variant is computed from the moved layer on.
+//   - The unmodified image's activations are kept; a variant is computed from the moved layer on.
 //   - In the moved layer the output is linear in the style before demodulation, so that the variant
-//     is the image's output plus one input channel's convolution, of which both directions share
-//     one, and demodulation follows from the squared weights.
+//     is the image's output plus the convolution of one input channel, which both directions share;
+//     demodulation follows from the squared weights.
 //   - Above the moved layer all variants share their styles, which are folded into the weights:
 //   plain
 //     convolutions with shared weights, in channels-last order.
@@ -25,10 +25,11 @@
 
 namespace stylex {
 
-// What does not depend on the image: weights in the order that the kernels want. Immutable.
+// The part that does not depend on the image: weights in the layout that the kernels need.
+// Immutable.
 class SynthesisPlan {
  public:
-  // Copies the weights as they are now. The generator must be on the CPU.
+  // Copies the current weights. The generator must be on the CPU.
   explicit SynthesisPlan(const GeneratorImpl& generator);
 
   struct Conv {
@@ -36,7 +37,7 @@ class SynthesisPlan {
     int64_t in_side = 0, out_side = 0;
     bool up = false;
     torch::Tensor taps;    // [in, 9, out]: scaled weights, tap by tap
-    torch::Tensor weight;  // the same as [out, 3, 3, in], or up: [9, out, in]
+    torch::Tensor weight;  // as [out, 3, 3, in], or up: [9, out, in]
     torch::Tensor energy;  // [out, in]: sum of the squared scaled weights
     torch::Tensor shift;   // [P, out]: sqrt(2) (fixed noise x strength + bias)
   };
@@ -59,7 +60,7 @@ class SynthesisPlan {
   std::vector<ToRgb> to_rgbs_;
 };
 
-// A new value of one channel's style in some convolution.
+// A new value of one channel's style in one convolution.
 struct StyleChange {
   int64_t layer = 0;
   int64_t channel = 0;
@@ -68,17 +69,17 @@ struct StyleChange {
 
 class VariantSynthesis {
  public:
-  // styles: one image, [1, ...], on the CPU. Draws the image itself.
+  // styles: one image, [1, ...], on the CPU. Synthesizes the unmodified image.
   VariantSynthesis(std::shared_ptr<const SynthesisPlan> plan, const StyleVectors& styles);
 
-  // The image itself, [1, planes, R, R], not clamped.
+  // The unmodified image, [1, planes, R, R], not clamped.
   torch::Tensor image() const { return ToImages(rgb_.back()); }
-  // One image for each change, [M, planes, R, R], not clamped. Layers must not decrease from change
-  // to change; all variants run through the layers together, each from its own on. Changes of the
-  // same channel next to one another share work. Thread-safe; uses one thread, because many batches
-  // side by side are faster than each of them on all cores.
+  // One image for each change, [M, planes, R, R], not clamped. Changes must be sorted by layer; all
+  // variants run through the layers together, each starting at its own. Adjacent changes of the
+  // same channel share work. Thread-safe; uses one thread, because many batches in parallel are
+  // faster than each of them on all cores.
   torch::Tensor Draw(std::span<const StyleChange> changes) const;
-  // Bytes of the largest activation of one variant from `layer` on, to choose a batch by.
+  // Bytes of the largest activation of one variant from `layer` on, for choosing a batch size.
   int64_t BytesPerVariant(int64_t layer) const;
 
  private:
@@ -86,7 +87,7 @@ class VariantSynthesis {
     torch::Tensor style;   // [in]
     torch::Tensor energy;  // [out], float64: sum of style^2 energy
     torch::Tensor weight;  // [out, in, 3, 3] channels last, or up: [9 out, in, 1, 1]
-    torch::Tensor input;   // [in_side, in_side, in]: the image's own
+    torch::Tensor input;   // [in_side, in_side, in]: of the unmodified image
     torch::Tensor output;  // [P, out] before shift and activation
   };
 
@@ -94,7 +95,7 @@ class VariantSynthesis {
   // x: [M, in_side, in_side, in] -> [M, out_side, out_side, out] before shift and activation.
   torch::Tensor Convolve(int64_t layer, const torch::Tensor& x, bool activate) const;
   torch::Tensor DrawRgb(int64_t level, const torch::Tensor& x, const torch::Tensor& below) const;
-  // The moved layer's outputs of changes that are all of the same layer: [M, side, side, out].
+  // Outputs of the moved layer, the same for all changes: [M, side, side, out].
   torch::Tensor MoveChannels(std::span<const StyleChange> changes) const;
   void Demodulate(const StyleChange& change, float* gain, float* slope) const;
 

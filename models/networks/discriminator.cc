@@ -9,7 +9,7 @@
 namespace stylex {
 namespace {
 
-constexpr int64_t kEncoderStddevGroup = 4;  // the replication study's
+constexpr int64_t kEncoderStddevGroup = 4;  // as in the replication study
 
 std::vector<int64_t> ToVector(const google::protobuf::RepeatedField<int32_t>& values) {
   return {values.begin(), values.end()};
@@ -46,7 +46,7 @@ torch::Tensor ResidualBodyImpl::forward(const torch::Tensor& x) {
     torch::Tensor main = ScaledLeakyRelu(block.conv1->forward(y));
     main = block.conv2->forward(FirFilter(main, kernel_, 2, 2), /*stride=*/2);
     main = ScaledLeakyRelu(main);
-    // Filtering with stride 2 keeps just the samples that the strided 1x1 convolution would read.
+    // Filtering with stride 2 computes only the samples that the strided 1x1 convolution reads.
     const torch::Tensor skip = block.skip->forward(FirFilter(y, kernel_, 1, 1, /*stride=*/2));
     y = (main + skip) * (1 / std::numbers::sqrt2);
   }

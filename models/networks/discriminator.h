@@ -1,5 +1,5 @@
-// The StyleGAN2 residual discriminator and the encoder, which is the same body with a latent as its
-// output (StylEx §3.1; Lang et al. 2021).
+// The StyleGAN2 residual discriminator and the encoder, which has the same body and outputs a
+// latent (StylEx, Lang et al. 2021, §3.1).
 #ifndef STYLEX_MODELS_NETWORKS_DISCRIMINATOR_H_
 #define STYLEX_MODELS_NETWORKS_DISCRIMINATOR_H_
 

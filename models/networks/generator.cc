@@ -13,8 +13,8 @@ namespace {
 constexpr int64_t kFirstResolution = 4;
 
 // The unfused modulated convolution (StyleGAN2 §2.2, appendix B): the style scales the input and
-// demodulation scales the output, so that one ordinary convolution with shared weights serves the
-// whole batch. Equal to modulating the weights up to rounding.
+// demodulation scales the output, so that one ordinary convolution with shared weights processes
+// the whole batch. Equal to modulating the weights, up to rounding.
 torch::Tensor Demodulation(const torch::Tensor& weight, const torch::Tensor& style, double scale) {
   const torch::Tensor energy = weight.square().sum({2, 3}) * (scale * scale);  // [out, in]
   return torch::rsqrt(torch::linear(style.square(), energy) + 1e-8);           // [N, out]

@@ -1,15 +1,14 @@
-// The StyleGAN2 generator with its styles as first-class values (StyleSpace, Wu et al. 2021):
-// affine layers turn a latent w into styles, `synthesize` turns styles into images, and whoever
-// wants a counterfactual edits the styles in between.
+// The StyleGAN2 generator with its styles exposed (StyleSpace, Wu et al. 2021): affine layers turn
+// a latent w into styles, and `synthesize` turns styles into images; counterfactuals are made by
+// editing the styles in between.
 //
-// A generator with components has another pair of styles: `conv` are coordinates along independent
-// directions of w, `rgb` is what else w consists of (explain/components.h); both together are w in
-// another basis, and its channels' styles are made of them on the way to the image.
+// In a generator with components, `conv` holds coordinates along independent directions of w and
+// `rgb` the remaining part of w (explain/components.h); together they are w in another basis, from
+// which the channels' styles are computed during synthesis.
 //
-// Skip architecture: at each resolution 4, 8, 16, ... a to_rgb layer adds to the image of the
-// resolution below, doubled in size. Convolution 0 works at 4x4; after it each resolution has an
-// upsampling convolution and a plain one. Forward passes are thread-safe; modules are not modified
-// by them.
+// Skip architecture: at each resolution 4, 8, 16, ... a to_rgb layer adds to the upsampled image of
+// the resolution below. Convolution 0 works at 4x4; after it each resolution has an upsampling
+// convolution and a plain one. Forward passes are thread-safe; modules are not modified by them.
 #ifndef STYLEX_MODELS_NETWORKS_GENERATOR_H_
 #define STYLEX_MODELS_NETWORKS_GENERATOR_H_
 
@@ -24,21 +23,21 @@
 
 namespace stylex {
 
-// Styles of N images. Coordinates that AttFind searches are the columns of `conv`.
+// Styles of N images. AttFind searches the columns of `conv`.
 struct StyleVectors {
   torch::Tensor conv;  // [N, S]: layer after layer, channel-major within a layer
   torch::Tensor rgb;   // [N, R]
 
-  // The same images in the given order: what index_select does. `index` is int64 [M].
+  // The images at positions `index`, int64 [M], in that order, as index_select does.
   StyleVectors Select(const torch::Tensor& index) const;
   StyleVectors Narrow(int64_t start, int64_t length) const;
-  // Those of all parts, one after another; at least one part.
+  // The styles of all parts (at least one), concatenated.
   static StyleVectors Concatenate(const std::vector<StyleVectors>& parts);
   // One image's styles (N = 1) repeated, without copying.
   StyleVectors Expand(int64_t n) const;
 };
 
-// Where each style coordinate lives. With components, one layer of each kind.
+// Which layer each style coordinate belongs to. With components, there is one layer of each kind.
 struct StyleLayout {
   std::vector<int64_t> conv;  // coordinates of each convolution
   std::vector<int64_t> rgb;   // styles of each to_rgb layer
@@ -53,18 +52,18 @@ struct StyleLayout {
 };
 
 enum class Noise {
-  kFixed,   // the checkpoint's own noise images: whenever nothing is being trained
+  kFixed,   // the checkpoint's noise images: for inference
   kRandom,  // fresh N(0, 1) from LibTorch's default generator: in training
 };
 
 // w in another basis: w = mean + c basis, c = (w - mean) readout, c the coordinates.
 struct LatentBasis {
   torch::Tensor mean;     // [W]
-  torch::Tensor basis;    // [W, W], a direction a row; those that are searched come first
+  torch::Tensor basis;    // [W, W], one direction per row; searched ones first
   torch::Tensor readout;  // [W, W], its inverse
 };
 
-// Activations of one pass, from which a later pass can start in the middle.
+// Activations of one pass, from which later passes can start at any layer.
 struct SynthesisTrace {
   std::vector<torch::Tensor> conv_input;  // input of convolution l: [N, C, H, W]
   std::vector<torch::Tensor> rgb;         // image after to_rgb layer j: [N, channels, H, W]
@@ -94,24 +93,24 @@ class GeneratorImpl : public torch::nn::Module {
   // w: [N, w_size], or without components [N, num_latents(), w_size] with one latent a layer (path
   // length, mixing).
   StyleVectors styles(const torch::Tensor& w);
-  // The styles of every layer's channels that `styles` stand for; without components `styles`.
+  // The styles of every layer's channels; equal to `styles` without components.
   StyleVectors ChannelStyles(const StyleVectors& styles);
-  // -> [N, image_channels, R, R], not clamped (the networks see raw values in training).
+  // -> [N, image_channels, R, R], not clamped (training uses raw values).
   torch::Tensor synthesize(const StyleVectors& styles, Noise noise);
 
-  // As synthesize, with fixed noise, keeping what SynthesizeFrom needs.
+  // As synthesize with fixed noise; keeps the activations that SynthesizeFrom needs.
   SynthesisTrace Trace(const StyleVectors& styles);
   // Images for `styles` [M], reusing the trace of an image (N = 1 or N = M) whose styles are the
-  // same below convolution `layer`. Exact: only what can differ is computed again.
+  // same below convolution `layer`. Exact: everything that can differ is recomputed.
   torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                const StyleVectors& styles);
 
   const StyleLayout& layout() const { return has_components() ? component_layout_ : channels_; }
   const StyleLayout& channel_layout() const { return channels_; }
   bool has_components() const { return latent_basis_.mean.defined(); }
-  // Its tensors may be written to; undefined without components.
+  // Its tensors may be modified in place; undefined without components.
   const LatentBasis& latent_basis() const { return latent_basis_; }
-  // Latents that w may have: 2 log2(R) - 2.
+  // Number of latents that w may have: 2 log2(R) - 2.
   int64_t num_latents() const { return static_cast<int64_t>(channels_.conv.size()) + 1; }
   int64_t w_size() const { return w_size_; }
 
@@ -126,7 +125,7 @@ class GeneratorImpl : public torch::nn::Module {
                           Noise noise) const;
   torch::Tensor ApplyToRgb(const ToRgb& to_rgb, const torch::Tensor& x, const torch::Tensor& style,
                            const torch::Tensor& image) const;
-  // Runs convolutions `first`.. on x, with `image` so far (undefined at the start).
+  // Runs convolutions from `first` on x; `image` is the image so far (undefined at the start).
   torch::Tensor Run(int64_t first, torch::Tensor x, torch::Tensor image, const StyleVectors& styles,
                     Noise noise, SynthesisTrace* trace) const;
 

@@ -1,8 +1,8 @@
-// Building blocks that StyleGAN2's networks share: equalized-learning-rate layers, the scaled leaky
-// ReLU, FIR filtering and the minibatch-stddev channel (StyleGAN2, Karras et al. 2020, appendix B).
+// Building blocks of StyleGAN2's networks: equalized-learning-rate layers, the scaled leaky ReLU,
+// FIR filtering and the minibatch-stddev channel (StyleGAN2, Karras et al. 2020, appendix B).
 //
-// All of them are made of stock operations that can be differentiated twice, as R1 and path length
-// need. Thread-safe for forward passes.
+// All consist of standard operations that can be differentiated twice, as R1 and path length need.
+// Forward passes are thread-safe.
 #ifndef STYLEX_MODELS_NETWORKS_LAYERS_H_
 #define STYLEX_MODELS_NETWORKS_LAYERS_H_
 
@@ -23,18 +23,19 @@ torch::Tensor FirKernel();
 torch::Tensor FirFilter(const torch::Tensor& x, const torch::Tensor& kernel, int64_t pad_before,
                         int64_t pad_after, int64_t stride = 1, double gain = 1);
 
-// Twice the size, FIR interpolated: what the generator's skip connection does. [N, C, H, W] ->
-// [N, C, 2H, 2W].
+// Doubles the size by FIR interpolation, as in the generator's skip connection. [N, C, H, W] -> [N,
+// C, 2H, 2W].
 torch::Tensor FirUpsample(const torch::Tensor& x, const torch::Tensor& kernel);
 
-// conv2d of channels-last activations without gradients: oneDNN's on the CPU whatever the size
-// (conv2d itself leaves small batches to a matrix product in a library with threads of its own),
-// conv2d elsewhere. bias may be undefined.
+// conv2d of channels-last activations without gradients: always oneDNN's on the CPU (conv2d itself
+// computes small batches as a matrix product in a library with its own threads), conv2d elsewhere.
+// `bias` may be undefined.
 torch::Tensor InferenceConv2d(const torch::Tensor& x, const torch::Tensor& weight,
                               const torch::Tensor& bias, int64_t padding);
 
-// One more channel holding the standard deviation over groups of `group` images (algorithms: sample
-// n belongs to subgroup n mod (N / g), g = min(N, group)). N must be divisible by g.
+// Appends a channel with the standard deviation over groups of images (Karras et al. 2018, §3): g =
+// min(N, group) images per subgroup; sample n belongs to subgroup n mod (N / g). N must be
+// divisible by g.
 torch::Tensor AppendMinibatchStddev(const torch::Tensor& x, int64_t group);
 
 // y = x (W * lr_multiplier / sqrt(in))^T + b * lr_multiplier, W ~ N(0, 1) / lr_multiplier.

@@ -18,7 +18,7 @@ namespace {
 
 namespace nn = torch::nn;
 
-// Width of a layer: a multiple of 8, never more than 10 % below what was asked for.
+// Width of a layer: a multiple of 8, at most 10 % below `width`.
 int64_t RoundWidth(double width) {
   const int64_t rounded = std::max<int64_t>(8, static_cast<int64_t>(width + 4) / 8 * 8);
   return rounded < 0.9 * width ? rounded + 8 : rounded;
@@ -34,7 +34,7 @@ nn::Conv2d Convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride, 
   return conv;
 }
 
-// A Sequential that may stand inside another one: its forward is not a template.
+// A Sequential that can be nested in another one: its forward is not a template.
 class ConvBnRelu6Impl : public nn::SequentialImpl {
  public:
   ConvBnRelu6Impl(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups)

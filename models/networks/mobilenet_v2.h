@@ -1,5 +1,5 @@
 // MobileNetV2 (Sandler et al. 2018) with torchvision's parameter names, so that a state_dict of
-// torchvision's `mobilenet_v2` loads as it is.
+// torchvision's `mobilenet_v2` loads unchanged.
 #ifndef STYLEX_MODELS_NETWORKS_MOBILENET_V2_H_
 #define STYLEX_MODELS_NETWORKS_MOBILENET_V2_H_
 
@@ -15,14 +15,14 @@
 
 namespace stylex {
 
-// Blocks whose outputs ForwardWithFeatures gives.
+// Blocks whose outputs ForwardWithFeatures returns.
 inline constexpr std::array<size_t, 4> kMobileNetTaps = {1, 3, 6, 13};
 
 class InvertedResidualImpl : public torch::nn::Module {
  public:
   InvertedResidualImpl(int64_t in, int64_t out, int64_t stride, int64_t expansion);
   torch::Tensor forward(const torch::Tensor& x);
-  // The input is added to the output.
+  // Whether the input is added to the output.
   bool residual() const { return residual_; }
 
  private:
@@ -40,7 +40,7 @@ class MobileNetV2Impl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x);
 
   // Logits, and activations after blocks 1, 3, 6 and 13 (at 1/2, 1/4, 1/8 and 1/16 of the input's
-  // size): what the perceptual loss compares.
+  // size), which the perceptual loss compares.
   struct Features {
     torch::Tensor logits;
     std::vector<torch::Tensor> taps;  // [N, C_l, H_l, W_l]

@@ -29,12 +29,12 @@ namespace {
 constexpr int kDefaultAttributes = 10;
 constexpr int kMaxAttributes = 1000;
 constexpr double kMaxThreshold = 1e6;
-// SEARCH_SCREENED, joint: coordinates that each image's gradients choose.
+// SEARCH_SCREENED, joint: number of coordinates chosen by each image's gradients.
 constexpr int64_t kScreenedCoordinates = 128;
 
 using Sink = StreamSink<v1::FindAttributesResponse>;
 
-// The request, checked.
+// The validated request.
 struct SearchPlan {
   int64_t target = 0;
   std::optional<int64_t> source;
@@ -130,7 +130,8 @@ class Search {
   }
 
  private:
-  // What has been shown to select as an exhaustive search does (docs/attfind.md) is the default.
+  // Screening is the default where it was shown to select what an exhaustive search selects
+  // (docs/attfind.md).
   bool screened() const {
     return request_.search() == v1::SEARCH_SCREENED ||
            (request_.search() == v1::SEARCH_UNSPECIFIED && !joint());
@@ -144,11 +145,11 @@ class Search {
   }
   int64_t num_images() const { return static_cast<int64_t>(kept_.size()); }
 
-  // Every broken image is reported, not only the first.
+  // Reports every broken image, not only the first.
   absl::StatusOr<std::vector<torch::Tensor>> ReadImages(SearchProgressReporter* progress) const;
-  // Encodes an image, and keeps it if the search is about it.
+  // Encodes an image and keeps it if it takes part in the search.
   void Keep(const torch::Tensor& image);
-  // Lets others compute first, if somebody waits.
+  // Lets waiting calls compute first.
   absl::Status NextChunk() {
     return turn_->Yield() ? absl::OkStatus() : absl::CancelledError("the search was cancelled");
   }
@@ -168,8 +169,8 @@ class Search {
   const SearchPlan& plan_;
   const HandlerContext& context_;
   const Cancellation& cancellation_;
-  std::optional<DeviceScheduler::Turn> turn_;  // from the first computation on
-  std::vector<StyleVectors> kept_;             // styles [1, ...] of the images that stay
+  std::optional<DeviceScheduler::Turn> turn_;  // held from the first computation on
+  std::vector<StyleVectors> kept_;             // styles [1, ...] of the images searched
 };
 
 absl::StatusOr<std::vector<torch::Tensor>> Search::ReadImages(
@@ -196,8 +197,8 @@ absl::StatusOr<std::vector<torch::Tensor>> Search::ReadImages(
   return images;
 }
 
-// An image stays when it is decided as the source class (or as any but the target), and its
-// reconstruction is not decided as the target: there nothing is left to raise.
+// An image takes part if it is decided as the source class (or as any class but the target) and its
+// reconstruction is not already decided as the target.
 void Search::Keep(const torch::Tensor& image) {
   const torch::Tensor logits = model_.Logits(image);
   const int64_t decided = logits.argmax(1).item<int64_t>();
@@ -217,8 +218,8 @@ EffectOptions Search::MakeEffectOptions(SearchProgressReporter* progress) {
           .progress = [progress](int64_t done, int64_t total) { progress->Update(done, total); }};
 }
 
-// Effects of the coordinates that some image's gradients choose; those of all others are left 0, so
-// that no selection takes them.
+// Effects of the coordinates that some image's gradients choose; all others remain 0, so that they
+// are never selected.
 absl::StatusOr<StyleEffects> Search::Screen(const StyleVectors& styles,
                                             SearchProgressReporter* progress) {
   std::vector<Coordinate> chosen;

@@ -26,21 +26,20 @@ namespace {
 
 constexpr int kDefaultMoves = 10;
 constexpr int kMaxMoves = 64;
-// Strongest singles: what may be moved by default, so many of the stored index's best, and so many
-// of the image's own.
+// Strongest singles: default numbers of candidates, the best of the stored index and the best of
+// the image's gradients.
 constexpr int kIndexCandidates = 96;
 constexpr int64_t kImageCandidates = 96;
-// Joint search: moves that each step tries, of all, ranked by gradients.
+// Joint search: number of moves, out of all, that each step tries, ranked by gradients.
 constexpr int64_t kShortlist = 32;
-// Joint search: sets that are followed side by side once the greedy search took three moves or
-// more.
+// Joint search: beam width, used once the greedy search took three moves or more.
 constexpr int64_t kBeam = 4;
-// A certificate may take two to this power evaluations.
+// A certificate may take up to 2^kMaxCertificateCandidates evaluations.
 constexpr int kMaxCertificateCandidates = 16;
-// Amplification of the difference picture, at most.
+// Greatest amplification of the difference picture.
 constexpr double kMaxDifferenceGain = 8;
 
-// The request, checked.
+// The validated request.
 struct ExplanationPlan {
   std::optional<int64_t> target;  // none: the runner-up
   CounterfactualOptions options;
@@ -72,7 +71,7 @@ absl::StatusOr<ExplanationPlan> MakeExplanationPlan(const v1::CounterfactualRequ
   return plan;
 }
 
-// One call's way from the image to the answer.
+// Computes the answer of one call from its image.
 class Explanation {
  public:
   Explanation(const ServedModel& served, const v1::CounterfactualRequest& request,
@@ -101,18 +100,18 @@ class Explanation {
   }
 
  private:
-  // Lets others compute first, if somebody waits.
+  // Lets waiting calls compute first.
   absl::Status NextChunk() {
     return turn_->Yield() ? absl::OkStatus() : absl::CancelledError("the search was cancelled");
   }
   void Reconstruct(const torch::Tensor& image);
-  // The class to aim at: the request's, or the one that comes second.
+  // The target class: the request's, or the runner-up.
   int64_t Target() const;
   std::vector<Coordinate> Candidates() const;
   absl::Status Search();
   void Tell(const CounterfactualResult& result);
   absl::Status Draw();
-  // Puts the images into the answer.
+  // Writes the images into the answer.
   absl::Status Write();
   void SetReason(v1::CounterfactualReason code);
   std::string ReasonText(v1::CounterfactualReason code) const;
@@ -166,7 +165,7 @@ std::vector<Coordinate> Explanation::Candidates() const {
     return candidates;
   }
   if (plan_.options.joint) {
-    return AllMoves(served_.shape().num_styles);  // of which each step takes a shortlist
+    return AllMoves(served_.shape().num_styles);  // each step tries a shortlist
   }
   if (const v1::ClassAttributes* stored = served_.AttributesOf(target_)) {
     for (int i = 0; i < std::min(stored->attributes_size(), kIndexCandidates); ++i) {

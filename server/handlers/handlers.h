@@ -1,6 +1,6 @@
-// The eight methods, below the socket: each checks a request, which is cheap and happens at once,
-// and gives the work that answers it. One .cc file a subject. The request must outlive the work.
-// Thread-safe.
+// The eight RPC methods without their transport: each validates a request, which is cheap and
+// happens at once, and returns the work that answers it. One .cc file per subject. The request must
+// outlive the work. Thread-safe.
 #ifndef STYLEX_SERVER_HANDLERS_HANDLERS_H_
 #define STYLEX_SERVER_HANDLERS_HANDLERS_H_
 
@@ -12,7 +12,7 @@
 
 namespace stylex {
 
-// What handlers need beside the request.
+// The dependencies of handlers.
 struct HandlerContext {
   const ModelRepository* models = nullptr;
   DeviceScheduler* device = nullptr;

@@ -42,7 +42,7 @@ std::optional<Position> FromPageToken(const std::string& token) {
   return position;
 }
 
-// Whether a model comes after the position: by name, newest version first.
+// Whether a model comes after the position in the order by name, newest version first.
 bool IsAfter(const v1::ModelSummary& model, const Position& position) {
   return model.name() != position.name ? model.name() > position.name
                                        : model.version() < position.version;

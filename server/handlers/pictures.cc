@@ -16,7 +16,7 @@
 namespace stylex {
 namespace {
 
-// IPTC's word for pictures that a trained network made.
+// IPTC's term for pictures that a trained network generated.
 constexpr char kSyntheticSource[] =
     "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
 

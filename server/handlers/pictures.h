@@ -1,4 +1,4 @@
-// Images of requests to tensors, and tensors to images of answers.
+// Converts images of requests to tensors, and tensors to images of answers.
 #ifndef STYLEX_SERVER_HANDLERS_PICTURES_H_
 #define STYLEX_SERVER_HANDLERS_PICTURES_H_
 
@@ -19,16 +19,17 @@ absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const Served
                                             const DecodeLimits& limits);
 
 // The same for the image field `field` of a request: INVALID_ARGUMENT or RESOURCE_EXHAUSTED (over
-// the limits), with a violation on `field`.data.
+// the limits), with a violation for `field`.data.
 absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,
                                           const ServedModel& model, const DecodeLimits& limits);
 
-// INVALID_ARGUMENT on `field`, whose values were finite but so large that the networks' are not.
+// INVALID_ARGUMENT for `field` if its finite values are so large that the networks' outputs are not
+// finite.
 absl::Status CheckDrawable(const torch::Tensor& images, const torch::Tensor& logits,
                            const std::string& field);
 
-// Encodes drawn images in the format that the request wants. PNG files are marked as synthetic,
-// with the model that drew them; JPEG files carry no such mark.
+// Encodes synthesized images in the requested format. PNG files are marked as synthetic, with the
+// model's name; JPEG files are not.
 class PictureWriter {
  public:
   PictureWriter(const v1::OutputFormat& format, const std::string& model_id);
@@ -44,7 +45,8 @@ class PictureWriter {
 // logits: [K] or [1, K], on any device.
 v1::Prediction ToPrediction(const torch::Tensor& logits, const ServedModel& model);
 
-// How the drawn image [1, C, R, R] stands for the given one, with the logits [1, K] of both.
+// Quality of the reconstruction `drawn` of the image `given`, [1, C, R, R] each, with the logits
+// [1, K] of both.
 v1::ReconstructionQuality CompareImages(const torch::Tensor& given, const torch::Tensor& drawn,
                                         const torch::Tensor& given_logits,
                                         const torch::Tensor& drawn_logits);

@@ -37,9 +37,9 @@ absl::Status CheckRequest(const v1::ReconstructRequest& request, const ModelShap
   return checks.Status();
 }
 
-// What an image, if one came in, is and how it is decided.
+// The request's image, if any, and its logits.
 struct Given {
-  torch::Tensor image;   // [1, C, R, R]; undefined when a latent or styles came in
+  torch::Tensor image;   // [1, C, R, R]; undefined if a latent or styles were given
   torch::Tensor logits;  // [1, K]
 };
 

@@ -1,8 +1,8 @@
-// What a request must be before any work is spent on it.
+// Validation of requests before any work is done.
 //
-// Each check adds every fault it finds to a list, so that a caller learns of all of them at once; a
-// check returns a value that is only meaningful when it added none. Cheap: nothing is decoded or
-// computed here. Thread-safe: there is no state.
+// Each check adds every fault it finds to a list, so that all are reported at once; the value that
+// a check returns is meaningful only if it added none. Cheap: nothing is decoded or computed.
+// Stateless, thread-safe.
 #ifndef STYLEX_SERVER_HANDLERS_REQUEST_CHECKS_H_
 #define STYLEX_SERVER_HANDLERS_REQUEST_CHECKS_H_
 
@@ -32,34 +32,34 @@ class RequestChecks {
   }
   const std::vector<Fault>& faults() const { return faults_; }
 
-  // There is an image and its first bytes are a JPEG's or a PNG's.
+  // Checks that there is an image whose first bytes are those of a JPEG or PNG file.
   void Image(const std::string& field, bool present, const v1::Image& image);
-  // The class's index; nullopt when the selector is absent or wrong.
+  // The class's index; nullopt if the selector is absent or invalid.
   std::optional<int64_t> Class(const std::string& field, bool present,
                                const v1::ClassSelector& selector);
   void Latent(const std::string& field, const v1::Latent& latent);
   void Styles(const std::string& field, const v1::Styles& styles);
   void Edits(const std::string& field,
              const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
-  // An attribute that someone wants moved: `index` and `direction`.
+  // Checks `index` and `direction` of an attribute to move.
   void Attribute(const std::string& field, const v1::Attribute& attribute);
-  // The same for a list, with no coordinate twice.
+  // The same for a list, which must not contain a coordinate twice.
   void Attributes(const std::string& field,
                   const google::protobuf::RepeatedPtrField<v1::Attribute>& attributes);
   void OutputFormat(const std::string& field, const v1::OutputFormat& format);
-  // An enum field whose value must be one of the enum's.
+  // Checks that an enum field has one of the enum's values.
   void Enum(const std::string& field, bool valid, int value);
-  // value, or `if_zero` for 0; a fault unless min <= value <= max.
+  // Returns `value`, or `if_zero` for 0; a fault unless min <= value <= max.
   int64_t Count(const std::string& field, int64_t value, int64_t min, int64_t max, int64_t if_zero);
-  // A finite number, min <= value <= max.
+  // Checks for a finite number, min <= value <= max.
   double Number(const std::string& field, double value, double min, double max);
-  // A search's `shift`: 0 is read as 1, at most kMaxShift.
+  // A search's `shift`: 0 means 1, at most kMaxShift.
   double SearchShift(const std::string& field, double value);
 
-  // INVALID_ARGUMENT with all faults; else FAILED_PRECONDITION when a latent or styles belong to
-  // another model, or ranges are needed that the model lacks; else OK.
+  // INVALID_ARGUMENT with all faults; else FAILED_PRECONDITION if a latent or styles belong to
+  // another model, or if the model lacks ranges that are needed; else OK.
   absl::Status Status() const;
-  // The request needs the extremes of the style coordinates.
+  // Declares that the request needs the style coordinates' extremes.
   void NeedsRanges() { needs_ranges_ = true; }
 
  private:
@@ -75,7 +75,7 @@ class RequestChecks {
   bool class_fault_ = false;
 };
 
-// What FAILED_PRECONDITION says of a model without an attribute index.
+// FAILED_PRECONDITION for a model without an attribute index.
 absl::Status NoAttributeIndexError(const std::string& model_id);
 
 }  // namespace stylex

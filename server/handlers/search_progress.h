@@ -1,4 +1,4 @@
-// Turns the many steps of a search into the few progress messages that a person can read.
+// Reduces the many steps of a search to a few progress messages.
 #ifndef STYLEX_SERVER_HANDLERS_SEARCH_PROGRESS_H_
 #define STYLEX_SERVER_HANDLERS_SEARCH_PROGRESS_H_
 
@@ -11,8 +11,8 @@
 
 namespace stylex {
 
-// For one call, used by its worker alone. Phases follow each other, each with steps of its own; the
-// total grows when a phase turns out longer than was known. Tells at once, then every kInterval.
+// For one call, used only by its worker. Phases follow each other, each with its own steps; the
+// total grows if a phase is longer than expected. Reports at once, then every kInterval.
 class SearchProgressReporter {
  public:
   static constexpr absl::Duration kInterval = absl::Milliseconds(250);
@@ -20,13 +20,13 @@ class SearchProgressReporter {
   SearchProgressReporter(const Clock* clock, StreamSink<v1::FindAttributesResponse>* sink,
                          int64_t expected_total);
 
-  // The total turned out to be this.
+  // Sets the expected total.
   void Expect(int64_t total) { expected_total_ = total; }
   // `done` and `total` of the running phase.
   void Update(int64_t done, int64_t total);
-  // What follows counts on top of what was done.
+  // Starts the next phase, whose steps are added to those done.
   void NextPhase();
-  // Done over all phases.
+  // Steps done in all phases.
   int64_t done() const { return done_before_ + phase_done_; }
 
  private:

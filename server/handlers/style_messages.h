@@ -1,4 +1,4 @@
-// Latents, styles and moves between messages and tensors. Values that come in were checked before
+// Converts latents, styles and moves between messages and tensors. Inputs must have been validated
 // (server/handlers/request_checks.h).
 #ifndef STYLEX_SERVER_HANDLERS_STYLE_MESSAGES_H_
 #define STYLEX_SERVER_HANDLERS_STYLE_MESSAGES_H_

@@ -77,7 +77,7 @@ absl::StatusOr<StyleVectors> StylesOfSource(const ServedModel& served,
                       encoded.styles.rgb.to(served.model().device())};
 }
 
-// Styles of frames first to first + count - 1.
+// Styles of frames `first` to `first` + `count` - 1.
 StyleVectors StylesOfFrames(const StyleVectors& styles, const StyleRanges& ranges, const Plan& plan,
                             int64_t first, int64_t count) {
   std::vector<torch::Tensor> conv;
@@ -97,7 +97,7 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
   const PictureWriter writer(request.output_format(), served.id());
   for (int64_t first = 0; first < plan.frames; first += served.search_batch()) {
     const int64_t count = std::min(served.search_batch(), plan.frames - first);
-    // A turn of its own for each chunk: while its files are written, others compute.
+    // Each chunk takes a separate turn: others compute while its files are written.
     DeviceScheduler::Turn turn(context.device, [&] { return !cancellation.stopped(); });
     if (!turn.active()) {
       return absl::CancelledError("the traversal was cancelled");

@@ -20,7 +20,7 @@
 namespace stylex {
 namespace {
 
-// How far a number may move with the size of its batch, relative to the greatest of its kind.
+// How much a number may change with the batch size, relative to the greatest of its kind.
 constexpr double kBatchTolerance = 1e-2;
 
 absl::Status CheckSame(const torch::Tensor& batch, const torch::Tensor& single, const char* what) {
@@ -37,9 +37,10 @@ absl::Status CheckSame(const torch::Tensor& batch, const torch::Tensor& single, 
   return absl::OkStatus();
 }
 
-// The first call of a network with a batch of some size is slow (allocators, thread pools, kernels
-// made for it), and broken weights or a classifier that mixes images show here rather than in
-// someone's answer. Takes turns with the calls of models that serve already.
+// The first call of a network with a batch of a new size is slow (allocators, thread pools, kernel
+// compilation); and broken weights, or a classifier whose results depend on the other images of a
+// batch, are detected here rather than in an answer. Alternates with calls of models that already
+// serve.
 absl::Status WarmUp(const ServedModel& served, const WarmUpOptions& options) {
   const torch::NoGradGuard no_grad;
   const Stylex& model = served.model();
@@ -80,7 +81,7 @@ absl::StatusOr<LoadedVersion> LoadAndWarmUp(const VersionPath& version, const to
   return loaded;
 }
 
-// A version is exchanged by renaming another folder into its place, and patched by writing files.
+// A version is exchanged by renaming a folder, and patched by writing files.
 std::string SignatureOf(const std::string& path) {
   struct stat info = {};
   return stat(path.c_str(), &info) == 0

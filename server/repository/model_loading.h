@@ -16,11 +16,11 @@ namespace stylex {
 
 struct WarmUpOptions {
   DeviceScheduler* device = nullptr;
-  int64_t max_batch = 1;  // the largest batch that calls may share
+  int64_t max_batch = 1;  // largest batch that calls may share
 };
 
-// Loads a version, puts it on the device, and warms it up with batches of every size that calls may
-// share: the numbers must be finite, and the same whatever the batch. Exceptions of LibTorch become
+// Loads a version, moves it to the device, and warms it up with batches of every size that calls
+// may share: results must be finite and must not depend on the batch. LibTorch's exceptions become
 // INTERNAL with their text.
 absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
                                               const torch::Device& device,

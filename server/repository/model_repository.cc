@@ -81,7 +81,7 @@ bool ModelRepository::WaitForNextLook() {
 void ModelRepository::Refresh() {
   const absl::StatusOr<std::vector<VersionPath>> versions = callbacks_.list();
   if (!versions.ok()) {
-    // What serves goes on: a folder that cannot be read for a moment is not an empty one.
+    // Loaded models stay: a folder that is temporarily unreadable is not empty.
     spdlog::error("cannot list the models: {}", std::string(versions.status().message()));
     MutexLock lock(&mutex_);
     listed_ = true;
@@ -105,7 +105,7 @@ void ModelRepository::Forget(const std::vector<VersionPath>& versions) {
     there.emplace(version.name, version.version);
   }
   std::set<std::string> unready;
-  std::vector<std::shared_ptr<const ServedModel>> gone;  // let go when the mutex is free
+  std::vector<std::shared_ptr<const ServedModel>> gone;  // released after the mutex
   {
     MutexLock lock(&mutex_);
     for (auto& [name, entries] : models_) {
@@ -153,7 +153,7 @@ std::vector<VersionPath> ModelRepository::FindChanges(const std::vector<VersionP
       }
       entry.signature = version.signature;
       by_age[age].push_back(version);
-      if (entry.model == nullptr) {  // else the old one serves until the new one is good
+      if (entry.model == nullptr) {  // else the old model serves until the new one is loaded
         entry.summary.set_name(version.name);
         entry.summary.set_version(version.version);
         entry.summary.set_state(v1::MODEL_STATE_LOADING);

@@ -1,11 +1,11 @@
 // The models of a folder ROOT/NAME/VERSION/..., loaded in the background and kept up to date.
 //
-// Every version there is gets listed at once (LOADING), then loaded one after the other, the newest
-// version of each name first. One that fails is kept with its reason; the others serve. The folder
-// is looked at again and again: a version that appeared is loaded, one that was exchanged is loaded
-// anew, and serves only once that went well (a bad one leaves the old one in service), one that
-// vanished is let go. A handle pins its model, whatever becomes of the entry. Thread-safe. How a
-// version is loaded is handed in, so this knows neither LibTorch nor the format of a checkpoint.
+// All versions are listed at once (LOADING), then loaded one after the other, the newest version of
+// each name first. A version that fails stays listed with the reason; the others serve. The folder
+// is checked periodically: new versions are loaded; exchanged versions are reloaded, and the old
+// one serves until the new one has been loaded successfully; removed versions are unloaded. A
+// handle keeps its model alive, whatever happens to the entry. Thread-safe. The loading function is
+// injected, so this class depends neither on LibTorch nor on the checkpoint format.
 #ifndef STYLEX_SERVER_REPOSITORY_MODEL_REPOSITORY_H_
 #define STYLEX_SERVER_REPOSITORY_MODEL_REPOSITORY_H_
 
@@ -25,12 +25,12 @@ namespace stylex {
 
 class ServedModel;
 
-// Where a version lies.
+// The location of a version.
 struct VersionPath {
   std::string name;
   int64_t version = 0;
   std::string path;
-  std::string signature = "";  // changes when the version is exchanged for another
+  std::string signature = "";  // changes when the version is exchanged
 
   std::string id() const;  // NAME/VERSION
 };
@@ -47,17 +47,19 @@ class ModelRepository {
     // All versions of the folder, by name, newest first.
     std::function<absl::StatusOr<std::vector<VersionPath>>()> list;
     std::function<absl::StatusOr<LoadedVersion>(const VersionPath&)> load;
-    // A name became ready or was found not to be. Called on the loading thread.
+    // Called on the loading thread when the readiness of a name becomes known or changes.
     std::function<void(const std::string& name, bool ready)> on_name;
-    // Every version is loaded or has failed: the first time only. Called on the loading thread.
+    // Called once, on the loading thread, when every version has been loaded or has failed for the
+    // first time.
     std::function<void()> on_loaded;
-    // Versions were let go or exchanged; their memory is free unless handles pin it. May be empty.
+    // Versions were unloaded or exchanged; their memory is free unless handles keep it. May be
+    // empty.
     std::function<void()> on_unloaded = nullptr;
   };
 
-  // The folder is looked at every `interval`; infinite: once.
+  // The folder is checked every `interval`; infinite: once.
   explicit ModelRepository(Callbacks callbacks, absl::Duration interval = absl::InfiniteDuration());
-  // Waits for the version that is being loaded.
+  // Waits until the version that is being loaded has finished.
   ~ModelRepository();
   ModelRepository(const ModelRepository&) = delete;
   ModelRepository& operator=(const ModelRepository&) = delete;
@@ -65,12 +67,12 @@ class ModelRepository {
   // Starts the loading thread. Call once.
   void Start();
 
-  // The model that a request names: NAME (newest ready version), NAME/VERSION, or "" while there is
-  // only one name. NOT_FOUND lists the names; INVALID_ARGUMENT when "" is ambiguous; UNAVAILABLE
-  // while it loads; FAILED_PRECONDITION when it failed.
+  // The model for a request's NAME (newest ready version), NAME/VERSION, or "" if there is only one
+  // name. NOT_FOUND lists the names; INVALID_ARGUMENT if "" is ambiguous; UNAVAILABLE while it
+  // loads; FAILED_PRECONDITION if it failed to load.
   absl::StatusOr<std::shared_ptr<const ServedModel>> Find(const std::string& model) const;
 
-  // As Find, but a version that loads or failed is an answer too: `model` is null then.
+  // As Find, but also returns versions that are loading or failed, with `model` null.
   struct Entry {
     v1::ModelSummary summary;
     std::shared_ptr<const ServedModel> model;
@@ -85,11 +87,11 @@ class ModelRepository {
   using Versions = std::map<int64_t, Entry, std::greater<>>;
 
   void Work();
-  // Brings the entries in line with the folder.
+  // Updates the entries to match the folder.
   void Refresh();
-  // Marks what is new as LOADING; what has to be loaded, newest versions of all names first.
+  // Marks new versions as LOADING and returns the versions to load, the newest of each name first.
   std::vector<VersionPath> FindChanges(const std::vector<VersionPath>& versions);
-  // Lets go of what is not in the folder any more.
+  // Removes entries that are no longer in the folder.
   void Forget(const std::vector<VersionPath>& versions);
   void LoadOne(const VersionPath& version);
   bool WaitForNextLook();
@@ -98,7 +100,7 @@ class ModelRepository {
   absl::StatusOr<Entry> FindEntry(const std::string& model) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Unknown(const std::string& model) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The newest ready version; or else the newest that loads; or else the newest.
+  // The newest ready version, else the newest that is loading, else the newest.
   static const Entry& Best(const Versions& versions);
 
   const Callbacks callbacks_;

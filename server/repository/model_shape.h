@@ -14,7 +14,7 @@ struct ModelShape {
   int64_t latent_size = 0;  // condition included
   int64_t num_styles = 0;
   int64_t num_to_rgb_styles = 0;
-  bool has_ranges = false;  // the extremes of the style coordinates are known
+  bool has_ranges = false;  // whether the style coordinates' extremes are known
 };
 
 }  // namespace stylex

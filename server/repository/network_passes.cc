@@ -48,16 +48,17 @@ torch::Tensor Gather(std::span<void* const> items, const Member& member,
 
 torch::Tensor OnCpu(const torch::Tensor& tensor) { return tensor.to(torch::kCPU); }
 
-// Waking threads for a few small images takes longer than they save: measured on two cores, eight
+// For a few small images, waking threads costs more than it saves: measured on two cores, eight
 // images of 32x32 encode a sixth faster on one thread, and one image in 0.57 of the time.
 constexpr int64_t kPixelsPerThread = int64_t{1} << 14;
 
-// After a request for a single pass, searches leave one core for so long to what brings the answer
-// and the next request: those threads, too, wait for a core that a search has until it has done its
-// piece. Measured on two cores, docs/operating.md.
+// After a request for a single pass, searches leave one core free for this long, for the threads
+// that deliver the answer and receive the next request; otherwise those wait until a search has
+// finished its piece. Measured on two cores, docs/operating.md.
 constexpr absl::Duration kInteractiveSpell = absl::Milliseconds(50);
 
-// A pass through one model, without gradients and on as many threads as its images are worth.
+// A pass through one model, without gradients, on a number of threads that depends on the number of
+// pixels.
 class NetworkPass : public BatchedPass {
  public:
   explicit NetworkPass(const Stylex& model) : model_(model) {}
@@ -81,7 +82,8 @@ class NetworkPass : public BatchedPass {
     return std::max<int64_t>(images * side * side / kPixelsPerThread, 1);
   }
   void ChooseThreads(int64_t images) const {
-    // Asking makes LibTorch set this thread up first, or it would later.
+    // Calling get_num_threads makes LibTorch initialise this thread now, which would otherwise
+    // override the setting later.
     static thread_local const int64_t all = at::get_num_threads();
     omp_set_num_threads(static_cast<int>(std::min(WorthThreads(images), all)));
   }

@@ -1,8 +1,8 @@
-// One model's networks as requests use them: each call waits for the device and shares its batch
-// with other requests' (server/scheduling/device_scheduler.h).
+// One model's networks as requests use them: each call waits for the device and shares batches with
+// other requests (server/scheduling/device_scheduler.h).
 //
-// Tensors go in and come out on the CPU, one image each; what a batch computed together is cut up
-// into its own requests' parts. A pass over several images gives what single passes give, up to
+// Inputs and outputs are tensors on the CPU, one image each; the results of a batch are split into
+// the requests' parts. A pass over several images gives the results of single passes, up to
 // rounding. Thread-safe.
 #ifndef STYLEX_SERVER_REPOSITORY_NETWORK_PASSES_H_
 #define STYLEX_SERVER_REPOSITORY_NETWORK_PASSES_H_
@@ -18,7 +18,7 @@
 
 namespace stylex {
 
-// A model's kinds of pass; lives as long as the model.
+// The kinds of passes of a model; lives as long as the model.
 class NetworkPasses {
  public:
   // `model` must outlive this.
@@ -44,7 +44,7 @@ struct DrawnImage {
   torch::Tensor logits;  // [1, K]
 };
 
-// CANCELLED when the call is no longer wanted. They throw what LibTorch throws.
+// Functions return CANCELLED if the call was cancelled, and pass on LibTorch's exceptions.
 class SharedNetworks {
  public:
   // All must outlive this.

@@ -25,7 +25,7 @@ double GeneratorMacs(const v1::GeneratorConfig& config) {
   return macs;
 }
 
-// How many variants of an image are computed at once: of `macs` multiply-adds together, on a CPU.
+// Number of variants of an image computed at once: on a CPU as many as take `macs` multiply-adds.
 int64_t BatchOf(const Stylex& model, double macs, double fewest) {
   if (model.device().is_cuda()) {
     return kMaxSearchBatch;
@@ -35,13 +35,13 @@ int64_t BatchOf(const Stylex& model, double macs, double fewest) {
       std::clamp(macs / each, fewest, static_cast<double>(kMaxSearchBatch)));
 }
 
-// A chunk of a search is what an Encode may have to wait for, so on a CPU it should take no longer
-// than an Encode does. Measured on 2 cores with bench/serving, a search computing on both: p99 of
-// Encode beside it was 15.4 ms with 2e8, 10.2 ms with 1e8 and about as much, with shorter waits,
-// with 6e7, which makes the search itself 9 % slower than 2e8 does.
+// An Encode may have to wait for one chunk of a search, so on a CPU a chunk should take no longer
+// than an Encode. Measured on 2 cores with bench/serving while a search used both: p99 of Encode
+// was 15.4 ms with 2e8, 10.2 ms with 1e8, and about the same, with shorter waits, with 6e7, which
+// makes the search 9 % slower than 2e8.
 int64_t SearchBatch(const Stylex& model) { return BatchOf(model, 6e7, 2); }
 
-// An explanation of one image is short, and somebody waits for it: its chunks are larger.
+// An explanation of one image is short and interactive: its chunks are larger.
 int64_t ExplanationBatch(const Stylex& model) { return BatchOf(model, 4e8, 4); }
 
 ModelShape MakeShape(const std::string& name, int64_t version, const Checkpoint& checkpoint) {

@@ -1,5 +1,5 @@
-// One checkpoint in memory, ready to answer: what a request's handle points to. Read-only and
-// thread-safe once made.
+// One loaded checkpoint, to which requests hold handles. Read-only and thread-safe after
+// construction.
 #ifndef STYLEX_SERVER_REPOSITORY_SERVED_MODEL_H_
 #define STYLEX_SERVER_REPOSITORY_SERVED_MODEL_H_
 
@@ -20,7 +20,7 @@ namespace stylex {
 
 class ServedModel {
  public:
-  // `id`: NAME/VERSION. The checkpoint's model is on its device already.
+  // `id`: NAME/VERSION. The checkpoint's model must already be on its device.
   ServedModel(std::string name, int64_t version, Checkpoint checkpoint);
 
   const std::string& id() const { return shape_.id; }
@@ -32,14 +32,14 @@ class ServedModel {
   const v1::ClassAttributes* AttributesOf(int64_t class_id) const;
   // Only with shape().has_ranges.
   const StyleRanges& ranges() const { return *ranges_; }
-  // Images a generator batch of a search: small enough that a CPU is through with it well within
-  // the time after which a cancelled call must have stopped.
+  // Images per generator batch of a search: small enough that on a CPU a cancelled call stops in
+  // time.
   int64_t search_batch() const { return search_batch_; }
-  // The same of one image's explanation.
+  // The same for the explanation of one image.
   int64_t explanation_batch() const { return explanation_batch_; }
-  // All that GetModel tells.
+  // The answer of GetModel.
   v1::Model Describe() const;
-  // An attribute of this model as answers show it: layer, channel, and the name from the index.
+  // An attribute of this model for answers: layer, channel, and the name from the index.
   v1::Attribute DescribeAttribute(Coordinate coordinate, int64_t target) const;
 
  private:

@@ -18,7 +18,7 @@ namespace {
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 constexpr absl::string_view kScheme = "Bearer ";
 
-// Changes whenever the file does; empty when there is none.
+// Changes whenever the file does; empty when the file does not exist.
 std::string Signature(const std::string& path) {
   struct stat info = {};
   return stat(path.c_str(), &info) == 0

@@ -1,9 +1,9 @@
-// The bearer tokens that clients may show, from a file: one a line, '#' starts a comment.
+// The bearer tokens that clients may use, from a file: one per line, '#' starts a comment.
 //
-// The file is looked at again, at most once a second, when a call comes; a change counts at once,
-// and a file that became unreadable or empty leaves the old tokens in force, so that a slip does
-// not lock everybody out or let everybody in. Only digests are kept, and all are compared in
-// constant time. Thread-safe.
+// When a call arrives, the file is checked for changes, at most once per second; changes take
+// effect at once. A file that became unreadable or empty leaves the old tokens in force, so that a
+// mistake neither locks everybody out nor lets everybody in. Only digests are stored, and all are
+// compared in constant time. Thread-safe.
 #ifndef STYLEX_SERVER_RPC_ACCESS_TOKENS_H_
 #define STYLEX_SERVER_RPC_ACCESS_TOKENS_H_
 
@@ -21,7 +21,7 @@ namespace stylex {
 
 class AccessTokens {
  public:
-  // INVALID_ARGUMENT when the file cannot be read or holds no token. `clock` must outlive this.
+  // INVALID_ARGUMENT when the file cannot be read or contains no token. `clock` must outlive this.
   static absl::StatusOr<std::unique_ptr<AccessTokens>> Open(const std::string& path,
                                                             const Clock* clock);
 
@@ -39,7 +39,7 @@ class AccessTokens {
   const Clock* const clock_;
   Mutex mutex_;
   std::vector<Digest> digests_ ABSL_GUARDED_BY(mutex_);
-  std::string signature_ ABSL_GUARDED_BY(mutex_);  // of the file as last looked at
+  std::string signature_ ABSL_GUARDED_BY(mutex_);  // of the file when last checked
   absl::Time looked_at_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,4 +1,4 @@
-// What is known of a call at its end, and who wants to know it: log, audit log, metrics.
+// The record of a finished call, and the interface of its observers: log, audit log, metrics.
 #ifndef STYLEX_SERVER_RPC_CALL_RECORD_H_
 #define STYLEX_SERVER_RPC_CALL_RECORD_H_
 
@@ -15,22 +15,22 @@ namespace stylex {
 struct CallRecord {
   const char* method = "";
   std::string request_id;
-  std::string model;        // as the request names it; may be empty
-  std::string traceparent;  // W3C trace context, checked; may be empty
+  std::string model;        // as named in the request; may be empty
+  std::string traceparent;  // validated W3C trace context; may be empty
   std::string peer;         // the client's address
-  absl::Status status;      // with a server's fault, its cause
+  absl::Status status;      // for a server fault, with its cause
   std::string reason;       // ErrorInfo's; empty when OK
   int64_t request_bytes = 0;
   int64_t response_bytes = 0;  // of all messages of a stream
   absl::Duration queued;       // waiting for a worker and for the device
-  absl::Duration computed;     // having the device, alone or with others
+  absl::Duration computed;     // holding the device, alone or in a batch
   absl::Duration total;
-  // Alive during the call of an observer only. The response of a stream is null.
+  // Valid only while the observer is called. The response of a stream is null.
   const google::protobuf::Message* request = nullptr;
   const google::protobuf::Message* response = nullptr;
 };
 
-// Thread-safe; quick, as it is called on gRPC's and the workers' threads.
+// Must be thread-safe and fast: it is called on gRPC's and the workers' threads.
 class CallObserver {
  public:
   virtual ~CallObserver() = default;

@@ -26,11 +26,11 @@ std::string RandomRequestId() {
 absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Time now,
                     absl::Duration default_deadline) {
   const absl::Time deadline = absl::FromChrono(context.deadline());
-  // A client without a deadline sends none, which gRPC shows as one in the far future.
+  // gRPC represents a missing deadline as one in the far future.
   return deadline > now + absl::Hours(24 * 365) ? now + default_deadline : deadline;
 }
 
-// The field `model` that most requests have.
+// The value of the field `model`, which most requests have.
 std::string ModelOf(const google::protobuf::Message& request) {
   const google::protobuf::FieldDescriptor* field =
       request.GetDescriptor()->FindFieldByName("model");
@@ -44,7 +44,7 @@ absl::string_view MetadataValue(const grpc::CallbackServerContext& context, cons
              : absl::string_view(found->second.data(), found->second.size());
 }
 
-// The client's own id, if it is fit for a line of the log.
+// The client's request id, if it is valid for a log line.
 std::string RequestId(const grpc::CallbackServerContext& context) {
   const absl::string_view id = MetadataValue(context, kRequestIdKey);
   const bool printable = std::all_of(id.begin(), id.end(), [](char c) {
@@ -54,7 +54,7 @@ std::string RequestId(const grpc::CallbackServerContext& context) {
                                                                      : RandomRequestId();
 }
 
-// https://www.w3.org/TR/trace-context: version-trace-parent-flags; empty when it is none.
+// https://www.w3.org/TR/trace-context: version-trace-parent-flags; empty if invalid.
 std::string TraceParent(const grpc::CallbackServerContext& context) {
   constexpr absl::string_view kShape = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
   const absl::string_view value = MetadataValue(context, "traceparent");
@@ -92,8 +92,8 @@ std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
   record.peer = context->peer();
   record.request_bytes = static_cast<int64_t>(request.ByteSizeLong());
   record.request = &request;
-  // At the end, not at the start: a client takes a call whose answer began with metadata of its own
-  // for half answered, and tries it nowhere else, however retryable its status.
+  // Trailing, not initial metadata: once initial metadata has been received, a client considers the
+  // call committed and does not retry it on another server, even if its status is retryable.
   context->AddTrailingMetadata(kRequestIdKey, record.request_id);
   for (CallObserver* observer : options_.observers) {
     observer->OnStarted(method);
@@ -121,7 +121,7 @@ absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) cons
     return step();
   } catch (const std::bad_alloc&) {
     what = "out of memory";
-  } catch (const std::exception& exception) {  // c10::Error is one
+  } catch (const std::exception& exception) {  // includes c10::Error
     what = exception.what();
   } catch (...) {
     what = "an exception of unknown type";
@@ -157,7 +157,7 @@ void CallRunner::Start(const std::shared_ptr<Call>& call,
 
 void CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort) {
   WorkerPool* const pool = effort == Effort::kBulk ? pools_.bulk : pools_.interactive;
-  // What searches take differs too much to tell.
+  // The durations of searches vary too much for an estimate.
   const absl::Duration ahead =
       effort == Effort::kBulk ? absl::ZeroDuration() : pool->EstimatedWait();
   if (clock_->Now() + ahead > call->cancellation.deadline()) {
@@ -181,7 +181,7 @@ void CallRunner::Execute(const std::shared_ptr<Call>& call) const {
   const absl::Duration waited = clock_->Now() - call->start;
   absl::Status status = Guarded(call->run);
   if (absl::IsCancelled(status)) {
-    // The work only knows that it was told to stop; the call knows why.
+    // The work only knows that it was cancelled; the call knows why.
     const absl::Status why = call->cancellation.status();
     status = why.ok() ? status : why;
   }

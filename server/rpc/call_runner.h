@@ -1,9 +1,9 @@
-// The one road from a gRPC callback to a worker and back.
+// Runs the work of every gRPC call on a worker and finishes the call.
 //
-// A handler gives a `prepare` step, which runs at once on gRPC's thread and may only check the
-// request, and gets from it a Work, which runs on the worker pool of its effort (or at once, when
-// it is cheap). Whatever goes wrong on the way - a bad request, a full queue, cancellation, a
-// deadline, an exception - ends here, as one status and one line in the log. Thread-safe.
+// A handler provides a `prepare` step, which runs at once on gRPC's thread and may only check the
+// request; it returns a Work, which runs on the worker pool of its effort (or at once, if it is
+// cheap). Every failure - a bad request, a full queue, cancellation, a deadline, an exception - is
+// converted here into one status and one log line. Thread-safe.
 #ifndef STYLEX_SERVER_RPC_CALL_RUNNER_H_
 #define STYLEX_SERVER_RPC_CALL_RUNNER_H_
 
@@ -26,14 +26,14 @@
 
 namespace stylex {
 
-// Where a call's work runs, and whom it may keep waiting.
+// The worker pool on which a call's work runs.
 enum class Effort {
-  kCheap,        // needs no network: at once on gRPC's thread
+  kCheap,        // needs no network: runs at once on gRPC's thread
   kInteractive,  // a few passes over one image
   kBulk,         // a search of many passes
 };
 
-// What a handler wants done for one call.
+// The work of one call, returned by its handler.
 template <class Output>
 struct Work {
   std::function<absl::Status(const Cancellation&, Output*)> run;
@@ -47,12 +47,12 @@ using StreamWork = absl::StatusOr<Work<StreamSink<Response>>>;
 class CallRunner {
  public:
   struct Options {
-    absl::Duration unary_deadline = absl::Seconds(60);  // where the client gave none
+    absl::Duration unary_deadline = absl::Seconds(60);  // if the client sets none
     absl::Duration stream_deadline = absl::Seconds(600);
     size_t max_message_bytes = 16 << 20;
-    AccessTokens* tokens = nullptr;  // null: everybody may call
+    AccessTokens* tokens = nullptr;  // null: no authentication
     std::vector<CallObserver*> observers = {};
-    // Told of every exception's text.
+    // Called with the text of every exception.
     std::function<void(const std::string&)> on_exception = [](const std::string&) {};
   };
 
@@ -61,7 +61,7 @@ class CallRunner {
     WorkerPool* bulk = nullptr;
   };
 
-  // All that is pointed to must outlive this, and this every call.
+  // Everything pointed to must outlive this object, which must outlive every call.
   CallRunner(Options options, const Pools& pools, const Clock* clock);
 
   template <class Response>
@@ -80,7 +80,7 @@ class CallRunner {
   void AbandonAll() { abandon_all_ = true; }
 
  private:
-  // One call, whatever its kind; shared by gRPC's reactor and the worker's job.
+  // One call, unary or streaming; shared by gRPC's reactor and the worker's job.
   struct Call {
     Call(grpc::CallbackServerContext* server_context, const Clock* clock, absl::Time deadline,
          const std::atomic<bool>* abandon_all)
@@ -92,8 +92,8 @@ class CallRunner {
     Cancellation cancellation;
     std::function<absl::Status()> run;
     std::function<int64_t()> response_bytes;
-    // Called once. It, `run` and `response_bytes` hold what holds this call: Finish lets
-    // go of all.
+    // Called once. `finish`, `run` and `response_bytes` form reference cycles with this call, which
+    // Finish breaks.
     std::function<void(const grpc::Status&)> finish;
   };
   template <class Response>
@@ -102,9 +102,10 @@ class CallRunner {
   std::shared_ptr<Call> MakeCall(const char* method, grpc::CallbackServerContext* context,
                                  const google::protobuf::Message& request,
                                  absl::Duration default_deadline) const;
-  // Whether the call may be worked on at all: not while draining, not without a token, ...
+  // Whether the call is accepted: not while draining, not without a valid token, ...
   absl::Status Admit(const Call& call) const;
-  // Runs `step`; an exception becomes INTERNAL with its text as message, which is for the log.
+  // Runs `step`; an exception becomes INTERNAL with its text as the message, which only the log
+  // shows.
   absl::Status Guarded(const std::function<absl::Status()>& step) const;
   // Runs or queues the call's work; finishes the call when it can go no further.
   void Start(const std::shared_ptr<Call>& call,
@@ -162,7 +163,7 @@ grpc::ServerWriteReactor<Response>* CallRunner::Stream(
     const google::protobuf::Message& request,
     const std::function<StreamWork<Response>()>& prepare) {
   const std::shared_ptr<Call> call = MakeCall(method, context, request, options_.stream_deadline);
-  // The alias shares `call`, so the stream's cancellation lives as long as the stream.
+  // An aliasing pointer into `call` keeps the cancellation alive as long as the stream.
   auto stream =
       StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation));
   call->response_bytes = [stream] { return stream->queued_bytes(); };

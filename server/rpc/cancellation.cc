@@ -5,7 +5,7 @@
 namespace stylex {
 
 absl::Status Cancellation::status() const {
-  // First the deadline: gRPC cancels a call, too, whose deadline passes.
+  // The deadline first: gRPC also cancels calls whose deadline has passed.
   if (clock_->Now() >= deadline_) {
     return absl::DeadlineExceededError("the call's deadline passed; its work was stopped");
   }

@@ -1,7 +1,7 @@
-// One call's wish to be worked on: lost when the client goes away, when the deadline passes, or
-// when the server stops waiting for its running work.
+// Cancellation state of a call: cancelled when the client disconnects or cancels, when the deadline
+// passes, or when the server gives up on running calls during shutdown.
 //
-// The worker polls it between batches, so that the work stops and not only the answer. Thread-safe.
+// Workers poll it between batches, so that the computation stops as well as the call. Thread-safe.
 #ifndef STYLEX_SERVER_RPC_CANCELLATION_H_
 #define STYLEX_SERVER_RPC_CANCELLATION_H_
 
@@ -15,8 +15,8 @@ namespace stylex {
 
 class Cancellation {
  public:
-  // `clock` and `abandon_all` (may be null) must outlive this; the latter, once true, stops every
-  // call that looks at it.
+  // `clock` and `abandon_all` (may be null) must outlive this; once `abandon_all` is true, every
+  // call that polls it stops.
   Cancellation(const Clock* clock, absl::Time deadline,
                const std::atomic<bool>* abandon_all = nullptr)
       : clock_(clock), deadline_(deadline), abandon_all_(abandon_all) {}
@@ -28,7 +28,7 @@ class Cancellation {
   absl::Time deadline() const { return deadline_; }
   bool stopped() const { return !status().ok(); }
 
-  // OK while the work is wanted; CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE (shutting down).
+  // OK while the call is active; CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE (shutting down).
   absl::Status status() const;
 
  private:

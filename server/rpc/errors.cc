@@ -21,7 +21,7 @@ constexpr size_t kMaxDescriptionBytes = 600;
 constexpr size_t kMaxFieldBytes = 100;
 constexpr size_t kMaxMetadataBytes = 400;
 
-// Cuts at a character's border, so that the result is UTF-8 if the text was.
+// Truncates at a character boundary, so that the result is UTF-8 if the text was.
 std::string Cut(absl::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes) {
     return std::string(text);
@@ -73,7 +73,7 @@ google::rpc::BadRequest ToBadRequest(std::span<const Fault> faults) {
   return bad_request;
 }
 
-// Keeps as many violations as fit into `budget` bytes and counts the others in a last one.
+// Keeps as many violations as fit into `budget` bytes; the last one tells the number of the others.
 google::rpc::BadRequest Fit(const google::rpc::BadRequest& whole, size_t budget) {
   if (whole.ByteSizeLong() <= budget) {
     return whole;

@@ -1,5 +1,4 @@
-// A server-streaming call: a worker hands messages over and goes on; they are written one at a
-// time.
+// A server-streaming call: workers queue messages without waiting; they are written one at a time.
 #ifndef STYLEX_SERVER_RPC_STREAM_CALL_H_
 #define STYLEX_SERVER_RPC_STREAM_CALL_H_
 
@@ -15,24 +14,24 @@
 
 namespace stylex {
 
-// Where a handler's messages go. Neither call waits for the client.
+// Receives a handler's messages. Neither function waits for the client.
 template <class Response>
 class StreamSink {
  public:
   virtual ~StreamSink() = default;
-  // Sent after all that were handed over before.
+  // Sends a message after all earlier ones.
   virtual void Write(Response response) = 0;
-  // Sent before the next Write unless a newer one comes first: for progress, of which a slow client
-  // only needs the newest.
+  // Sends a message before the next Write unless a newer one replaces it: for progress, of which a
+  // slow client needs only the newest.
   virtual void WriteLatest(Response response) = 0;
 };
 
-// Keeps itself alive until gRPC is done with it; the worker's share keeps it alive longer. Messages
-// that a slow client has not taken wait in memory: handlers bound their number. Thread-safe.
+// Keeps itself alive until gRPC has finished with it; the worker's reference may extend this.
+// Messages for a slow client are queued in memory: handlers must bound their number. Thread-safe.
 template <class Response>
 class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<Response> {
  public:
-  // `cancellation` is told when the client goes away.
+  // `cancellation` is notified when the client disconnects.
   static std::shared_ptr<StreamCall> Make(std::shared_ptr<Cancellation> cancellation) {
     std::shared_ptr<StreamCall> call(new StreamCall(std::move(cancellation)));
     call->self_ = call;
@@ -52,7 +51,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
     WriteNext();
   }
 
-  // Called once. A good status goes out after the messages that wait, an error instead of them.
+  // Call once. An OK status is sent after the queued messages, an error instead of them.
   void End(const grpc::Status& status) {
     MutexLock lock(&mutex_);
     status_ = status;
@@ -63,7 +62,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
     WriteNext();
   }
 
-  // Of all messages that were handed over by Write.
+  // Total size of the messages passed to Write.
   int64_t queued_bytes() {
     MutexLock lock(&mutex_);
     return queued_bytes_;
@@ -116,7 +115,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
   std::optional<Response> latest_ ABSL_GUARDED_BY(mutex_);
   std::optional<grpc::Status> status_ ABSL_GUARDED_BY(mutex_);
   int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  Response current_;  // the one being written
+  Response current_;  // being written
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -25,7 +25,7 @@ struct KeyDeleter {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 };
 
-// Parses a PEM file with `read`; names the file when it cannot.
+// Parses a PEM file with `read`; an error names the file.
 template <class Object, class Deleter, class Read>
 absl::StatusOr<std::unique_ptr<Object, Deleter>> Load(const std::string& path, const char* what,
                                                       const Read& read) {

@@ -1,4 +1,4 @@
-// What protects the connection: nothing, TLS, or TLS with client certificates.
+// Transport security: none, TLS, or TLS with client certificates.
 #ifndef STYLEX_SERVER_RPC_TRANSPORT_SECURITY_H_
 #define STYLEX_SERVER_RPC_TRANSPORT_SECURITY_H_
 
@@ -11,18 +11,19 @@
 
 namespace stylex {
 
-// PEM files. No certificate: no TLS. With `client_ca`, clients need a certificate that it signed.
+// PEM files. Without `certificate` there is no TLS. With `client_ca`, clients need a certificate
+// signed by it.
 struct TlsFiles {
-  std::string certificate;  // the chain, the server's own first
+  std::string certificate;  // the chain, starting with the server's
   std::string key;
   std::string client_ca;
 
   bool enabled() const { return !certificate.empty(); }
 };
 
-// The files are read again every few seconds: new connections use what they hold then.
-// INVALID_ARGUMENT, naming the file, when one is missing or broken, or key and certificate do not
-// belong together.
+// The files are reread every few seconds, and new connections use their current content.
+// INVALID_ARGUMENT, naming the file, if one is missing or malformed, or if key and certificate do
+// not match.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsFiles& files);
 

@@ -9,7 +9,7 @@
 namespace stylex {
 namespace {
 
-// How often one that waits in line looks whether it is still wanted.
+// How often a waiting search checks whether it has been cancelled.
 constexpr std::chrono::milliseconds kLookUp(20);
 
 thread_local DeviceScheduler::Usage usage_of_this_thread;
@@ -115,7 +115,7 @@ void DeviceScheduler::WaitForBatch() {
     if (held_ || due == absl::InfiniteFuture()) {
       engine_wake_.Wait(&mutex_);
     } else {
-      // Not due yet, or a chunk goes first, whose thread wakes this one when it is through.
+      // Not due yet, or a chunk goes first, whose thread wakes this one when it has finished.
       const absl::Duration left = std::max(due - clock_->Now(), absl::Milliseconds(1));
       engine_wake_.WaitFor(&mutex_, absl::ToChronoNanoseconds(left));
     }
@@ -181,7 +181,7 @@ void DeviceScheduler::RunBatch(std::span<BatchTicket* const> tickets) {
 }
 
 void DeviceScheduler::Finish(const BatchQueue::Batch& batch, absl::Time started) {
-  // The waiting thread may go, with its ticket, as soon as the mutex is free.
+  // Once the mutex is released, the waiting thread may return and destroy its ticket.
   const auto wake = [started](BatchTicket* ticket, bool dropped) {
     Waiter* const waiter = static_cast<Waiter*>(ticket);
     waiter->started = started;
@@ -204,8 +204,7 @@ void DeviceScheduler::Hold() {
 
 void DeviceScheduler::Release() {
   held_ = false;
-  // Waking a thread that finds nothing to do would take time from the call that gives the device
-  // back.
+  // Waking a thread without work would delay the call that releases the device.
   if (queue_.size() > 0) {
     engine_wake_.NotifyOne();
   }
@@ -253,8 +252,8 @@ bool DeviceScheduler::Turn::Yield() {
   if (!active_) {
     return false;
   }
-  // A thread that carries a request may have been woken onto this core, where it would wait for the
-  // kernel's next tick, although another core has become idle (docs/operating.md).
+  // A request's thread may have been scheduled onto this core, where it would wait for the kernel's
+  // next tick although another core is idle (docs/operating.md).
   std::this_thread::yield();
   MutexLock lock(&scheduler_->mutex_);
   if (scheduler_->queue_.DueAt() > scheduler_->clock_->Now() && scheduler_->turns_.empty()) {

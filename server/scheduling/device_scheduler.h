@@ -1,18 +1,17 @@
-// Who computes on the device, and when: one at a time, what people wait for first.
+// Schedules computations on the device: one at a time, interactive ones first.
 //
 // Two kinds of work:
-//  - interactive: single passes through a network (Compute). One engine thread gathers those that
-//    several requests want of the same network, and computes them as one batch. Where nobody else
-//    wants the device, and the pass allows it, the requesting thread computes its item at once,
-//    which saves waking the engine and being woken by it.
-//  - bulk: long searches that come in chunks (Turn). A search computes on its own thread while it
-//    has its turn, and gives others the chance to go first between two chunks (Turn::Yield). So a
-//    search delays an interactive pass by one chunk at most; several searches alternate.
-// Interactive batches go before chunks; after `max_interactive_run` batches in a row one waiting
-// chunk goes nevertheless, so that searches crawl under load but do not stand still. Nothing else
-// should compute meanwhile: whoever has the device has all the cores, too.
+//  - interactive: single passes through a network (Compute). An engine thread collects requests for
+//    the same network and computes them as one batch. If the device is idle and the pass allows it,
+//    the requesting thread computes its item itself, which saves two thread wake-ups.
+//  - bulk: long searches that compute in chunks (Turn). A search computes on its own thread while
+//    it has its turn, and lets others go first between two chunks (Turn::Yield). So a search delays
+//    an interactive pass by at most one chunk; several searches alternate.
+// Interactive batches have priority over chunks; after `max_interactive_run` batches in a row one
+// waiting chunk runs, so that searches slow down under load but do not starve. Nothing else should
+// compute meanwhile: the holder of the device uses all cores.
 //
-// Knows neither gRPC nor LibTorch. Thread-safe.
+// Independent of gRPC and LibTorch. Thread-safe.
 #ifndef STYLEX_SERVER_SCHEDULING_DEVICE_SCHEDULER_H_
 #define STYLEX_SERVER_SCHEDULING_DEVICE_SCHEDULER_H_
 
@@ -31,27 +30,27 @@
 
 namespace stylex {
 
-// A network that several requests can share a pass of. Tickets with the same object are one batch.
+// A network whose passes several requests can share. Tickets with the same object form one batch.
 class BatchedPass {
  public:
   virtual ~BatchedPass() = default;
   // For metrics, e.g. "encode".
   virtual const char* stage() const = 0;
-  // Computes every item, as handed to Compute. Called by one thread at a time, the engine's unless
-  // RunsAlone(); may throw.
+  // Computes every item that was passed to Compute. Called by one thread at a time, the engine's
+  // unless RunsAlone(); may throw.
   virtual void Run(std::span<void* const> items) = 0;
-  // Whether a single item may be computed on the thread that asks for it.
+  // Whether a single item may be computed on the requesting thread.
   virtual bool RunsAlone() const { return false; }
 };
 
-// What happens on the device, for metrics. Called on the computing thread, at the end of the thing.
+// Observes events on the device, for metrics. Called on the computing thread, after the event.
 class DeviceObserver {
  public:
   virtual ~DeviceObserver() = default;
   virtual void OnBatch(const char* stage, size_t size, absl::Duration computed) = 0;
-  // An interactive ticket, or a search's first turn, waited this long.
+  // An interactive ticket, or the first turn of a search, has waited this long.
   virtual void OnWaited(bool interactive, absl::Duration waited) = 0;
-  // A ticket was dropped, unwanted, before it was computed.
+  // A cancelled ticket was dropped before it was computed.
   virtual void OnDropped() = 0;
 };
 
@@ -64,50 +63,50 @@ class DeviceScheduler {
 
   // `clock` and `observer` (may be null) must outlive this.
   DeviceScheduler(const Options& options, const Clock* clock, DeviceObserver* observer = nullptr);
-  // No call may be in Compute or hold a Turn any more.
+  // At destruction, no call may be in Compute or hold a Turn.
   ~DeviceScheduler();
   DeviceScheduler(const DeviceScheduler&) = delete;
   DeviceScheduler& operator=(const DeviceScheduler&) = delete;
 
-  // Waits until `pass` has computed `item`, perhaps together with others' items. CANCELLED when
-  // `wanted` (quick, thread-safe) was false as the batch was formed. Throws what the pass threw; a
-  // batch that throws is tried again in halves, so that one bad item fails alone.
+  // Waits until `pass` has computed `item`, possibly in a batch with items of other calls.
+  // CANCELLED if `wanted` (fast, thread-safe) returned false when the batch was formed. Rethrows
+  // the pass's exception; a batch that throws is retried in halves, so that a bad item fails alone.
   absl::Status Compute(BatchedPass* pass, void* item, const std::function<bool()>& wanted);
 
   // A search's hold on the device; for one thread.
   class Turn {
    public:
-    // Waits for the device. Every other call of this object needs active().
+    // Waits for the device. All other functions require active().
     Turn(DeviceScheduler* scheduler, std::function<bool()> wanted);
     ~Turn() { End(); }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
-    // False when the work was no longer wanted before its turn came (again).
+    // False if the work was cancelled while it waited for its turn.
     bool active() const { return active_; }
-    // To be called between chunks: whoever waits goes first. False when no longer wanted.
+    // Call between chunks: lets waiting calls go first. False if cancelled.
     bool Yield();
-    // Gives the device back; at most once is enough.
+    // Releases the device. Later calls have no effect.
     void End();
 
    private:
-    // Waits in line; false, out of the line, when no longer wanted.
+    // Waits in the queue; if cancelled, leaves the queue and returns false.
     bool Await() ABSL_EXCLUSIVE_LOCKS_REQUIRED(scheduler_->mutex_);
 
     DeviceScheduler* const scheduler_;
     const std::function<bool()> wanted_;
     bool active_ = false;
-    absl::Time since_;  // when it got the device
+    absl::Time since_;  // when it obtained the device
   };
 
-  // What the calling thread spent waiting for the device, and having it, since it last asked.
+  // Time that the calling thread spent waiting for the device and holding it, since the last call.
   struct Usage {
     absl::Duration waited;
     absl::Duration computed;
   };
   static Usage TakeUsageOfThisThread();
 
-  // How long the one that computes has not been heard of; zero when nobody computes.
+  // Time since the running computation last made progress; zero when the device is idle.
   absl::Duration Silence() const;
   size_t max_batch() const { return options_.batches.max_batch; }
   size_t interactive_waiting() const;
@@ -115,10 +114,10 @@ class DeviceScheduler {
 
  private:
   struct Waiter;
-  // Throws what the pass threw.
+  // Rethrows the pass's exception.
   static absl::Status Outcome(const Waiter& waiter);
 
-  // Holds the device for one item of `pass`, if nobody else has it or waits for it.
+  // Takes the device for one item of `pass` if nobody holds it or waits for it.
   bool HoldAtOnce(const BatchedPass& pass);
   absl::Status ComputeAtOnce(BatchedPass* pass, void* item, const std::function<bool()>& wanted);
   void Engine();
@@ -138,7 +137,7 @@ class DeviceScheduler {
   CondVar engine_wake_;
   CondVar turns_wake_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);
-  std::deque<const Turn*> turns_ ABSL_GUARDED_BY(mutex_);  // searches that wait, next one first
+  std::deque<const Turn*> turns_ ABSL_GUARDED_BY(mutex_);  // waiting searches, next one first
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time heard_of_ ABSL_GUARDED_BY(mutex_);
   int interactive_run_ ABSL_GUARDED_BY(mutex_) = 0;  // batches since the last chunk

@@ -1,4 +1,4 @@
-// Looks whether the one that computes still gives signs of life; tells once when it does not.
+// Reports, once, a device computation that makes no progress.
 #ifndef STYLEX_SERVER_SCHEDULING_STALL_WATCHDOG_H_
 #define STYLEX_SERVER_SCHEDULING_STALL_WATCHDOG_H_
 
@@ -14,7 +14,7 @@ class StallWatchdog {
  public:
   struct Options {
     absl::Duration limit = absl::Seconds(120);
-    // How long nothing was heard of the one that computes. Thread-safe.
+    // Time since the computation last made progress. Must be thread-safe.
     std::function<absl::Duration()> silence;
     // Called once, on the watchdog's thread.
     std::function<void(absl::Duration silence)> on_stall;

@@ -11,7 +11,7 @@
 namespace stylex {
 namespace {
 
-// The share of the last job in what is taken for usual.
+// Weight of the last job in the moving average.
 constexpr double kLastJob = 1.0 / 8;
 
 }  // namespace
@@ -150,7 +150,7 @@ void WorkerPool::Work() {
       job.drop();
     }
     const absl::Duration took = options_.clock->Now() - start;
-    job = {};  // what the job holds (a model, an image) is released before it counts as done
+    job = {};  // releases what it holds (model, image) before it counts as done
     MutexLock lock(&mutex_);
     --running_;
     if (wanted) {

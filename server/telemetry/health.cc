@@ -13,15 +13,15 @@ namespace stylex {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-// One watch. Owned by itself: deleted in OnDone, which gRPC calls after Finish and after every
-// reaction is through. The service's mutex guards its state, as it does the set of watchers.
+// One watch. Deletes itself in OnDone, which gRPC calls after Finish and after all reactions have
+// returned. The service's mutex guards its state and the set of watchers.
 class HealthService::Watcher : public grpc::ServerWriteReactor<HealthCheckResponse> {
  public:
   Watcher(HealthService* service, std::string name) : service_(service), name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }
 
-  // The following need the service's mutex.
+  // The following require the service's mutex.
   void Tell(Status status) {
     wanted_ = status;
     WriteIfDue();
@@ -52,7 +52,7 @@ class HealthService::Watcher : public grpc::ServerWriteReactor<HealthCheckRespon
   }
 
  private:
-  // One write is outstanding at a time; states that came and went meanwhile are passed over.
+  // At most one write is outstanding; intermediate states are skipped.
   void WriteIfDue() {
     if (writing_ || ended_ || wanted_ == told_) {
       return;

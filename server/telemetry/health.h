@@ -1,9 +1,9 @@
-// grpc.health.v1.Health: what load balancers, container platforms and people ask.
+// grpc.health.v1.Health, for load balancers, container platforms and people.
 //
-// gRPC's own health service says SERVING from the first moment, shares nothing between ports and
-// knows no states, so this is one of ours. Names that are answered: "" and the service's full name
-// (both as `readiness`), `startup`, `readiness`, `liveness`, and `model:NAME`. Never waits for a
-// worker, so that a busy server is not taken for a dead one. Thread-safe.
+// Replaces gRPC's own health service, which reports SERVING from the start, shares no state between
+// ports and has no lifecycle states. Known names: "" and the service's full name (both as
+// `readiness`), `startup`, `readiness`, `liveness`, and `model:NAME`. Never waits for a worker, so
+// that a busy server does not appear dead. Thread-safe.
 #ifndef STYLEX_SERVER_TELEMETRY_HEALTH_H_
 #define STYLEX_SERVER_TELEMETRY_HEALTH_H_
 
@@ -28,15 +28,16 @@ enum class Lifecycle { kStarting, kServing, kDraining, kBroken };
 
 class HealthService : public grpc::health::v1::Health::CallbackService {
  public:
-  // `service_name`: the full name of the service that readiness stands for.
+  // `service_name`: the full name of the service whose state is readiness.
   explicit HealthService(std::string service_name);
 
-  // kDraining and kBroken are final: later calls may only go from kServing on.
+  // The lifecycle only moves forward: earlier states are ignored.
   void SetLifecycle(Lifecycle lifecycle);
   Lifecycle lifecycle() const;
-  // Whether a model of this name is ready; makes the name known.
+  // Sets whether a model of this name is ready; makes the name known.
   void SetModel(const std::string& name, bool ready);
-  // Ends all watches, so that grpc::Server::Shutdown does not wait for them. No new ones after it.
+  // Ends all watches, so that grpc::Server::Shutdown does not wait for them. New ones are refused
+  // afterwards.
   void EndWatches();
 
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
@@ -50,7 +51,7 @@ class HealthService : public grpc::health::v1::Health::CallbackService {
   using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;
   class Watcher;
 
-  // SERVICE_UNKNOWN for names that are not known.
+  // SERVICE_UNKNOWN for unknown names.
   Status StatusOf(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Notify() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

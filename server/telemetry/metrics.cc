@@ -59,7 +59,7 @@ void AddValue(double value, std::vector<ClientMetric::Label> labels, MetricFamil
   family->metric.push_back(std::move(metric));
 }
 
-// Of this process; 0 where the system does not tell.
+// Resident memory of this process; 0 if unknown.
 double ResidentBytes() {
   std::ifstream file("/proc/self/statm");
   double total = 0;

@@ -1,7 +1,7 @@
-// What a Prometheus server reads of this one, at http://HOST:PORT/metrics.
+// The server's metrics for Prometheus, at http://HOST:PORT/metrics.
 //
-// Counters and histograms are told of calls and of the device as things happen; gauges are asked
-// for when somebody reads. Durations are in seconds, sizes in bytes. Label values come from fixed
+// Counters and histograms are updated as calls and device events happen; gauges are computed when
+// the metrics are read. Durations are in seconds, sizes in bytes. Label values come from fixed
 // sets, and from the models' names. Thread-safe.
 #ifndef STYLEX_SERVER_TELEMETRY_METRICS_H_
 #define STYLEX_SERVER_TELEMETRY_METRICS_H_
@@ -24,7 +24,7 @@
 
 namespace stylex {
 
-// What is asked for when somebody reads.
+// The state behind the gauges.
 struct ServerState {
   int lifecycle = 0;  // 0 starting, 1 serving, 2 draining, 3 broken
   size_t interactive_queue = 0;
@@ -41,10 +41,10 @@ class Metrics : public CallObserver, public DeviceObserver {
  public:
   Metrics();
 
-  // Answers at `host`, `port` (0: any free one) from now on; the port. UNAVAILABLE when the address
-  // cannot be bound. `state` must be callable until Stop. Call at most once.
+  // Starts answering at `host`, `port` (0: any free one) and returns the port. UNAVAILABLE when the
+  // address cannot be bound. `state` must be callable until Stop. Call at most once.
   absl::StatusOr<int> Serve(const std::string& host, int port, std::function<ServerState()> state);
-  // Answers no more; `state` is not called after it.
+  // Stops answering; `state` is not called afterwards.
   void Stop() { endpoint_.reset(); }
 
   void OnStarted(const char* method) override;
@@ -72,7 +72,7 @@ class Metrics : public CallObserver, public DeviceObserver {
   prometheus::Family<prometheus::Counter>& counterfactuals_;
   prometheus::Family<prometheus::Counter>& evaluations_;
   prometheus::Family<prometheus::Gauge>& load_duration_;
-  std::unique_ptr<MetricsEndpoint> endpoint_;  // last: it reads all the others
+  std::unique_ptr<MetricsEndpoint> endpoint_;  // last: it uses the other members
 };
 
 }  // namespace stylex

@@ -32,7 +32,7 @@ int PortOf(int listener) {
   return std::atoi(port);
 }
 
-// A listening socket, or -1 with errno.
+// Returns a listening socket, or -1 and sets errno.
 int Bind(const addrinfo& address) {
   const int listener = socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
@@ -45,7 +45,7 @@ int Bind(const addrinfo& address) {
   return -1;
 }
 
-// The head of a request, as far as it came in time.
+// The head of a request, as far as it has been received in time.
 std::string ReadHead(int client) {
   std::string head;
   char buffer[1024];

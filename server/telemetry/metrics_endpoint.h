@@ -1,10 +1,10 @@
-// A port that answers GET /metrics in Prometheus' text format, and nothing else.
+// An HTTP port that only answers GET /metrics, in Prometheus' text format.
 //
-// prometheus-cpp's own Exposer cannot be used here: its web server starts threads with stacks that
-// are smaller than the thread-local storage of the libraries LibTorch brings along.
+// prometheus-cpp's Exposer cannot be used: its web server starts threads whose stacks are smaller
+// than the thread-local storage of LibTorch's libraries.
 //
-// One thread, one client after the other; a client that is slow to ask or to read is let go after a
-// second. Thread-safe.
+// One thread serves one client at a time; slow clients are disconnected after a second.
+// Thread-safe.
 #ifndef STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 #define STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 
@@ -19,8 +19,8 @@ namespace stylex {
 
 class MetricsEndpoint {
  public:
-  // Listens at `host`, `port` (0: any free one). `text` gives what is answered; called on the
-  // endpoint's thread until the destruction. UNAVAILABLE when the address cannot be bound.
+  // Listens at `host`, `port` (0: any free one). `text` returns the answer; it is called on the
+  // endpoint's thread until destruction. UNAVAILABLE when the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Open(const std::string& host, int port,
                                                                std::function<std::string()> text);
   ~MetricsEndpoint();
@@ -37,7 +37,7 @@ class MetricsEndpoint {
   const int listener_;
   const int port_;
   const std::function<std::string()> text_;
-  int stop_[2];  // a pipe: readable when the end has come
+  int stop_[2];  // a pipe: readable when the thread must end
   std::thread thread_;
 };
 

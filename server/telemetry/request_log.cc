@@ -30,7 +30,7 @@ std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
 }
 
-// A message that is an object already keeps its fields; any other becomes "message".
+// A message that is a JSON object keeps its fields; any other becomes the field "message".
 class JsonFormatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {

@@ -1,7 +1,7 @@
-// The two files that tell of calls: the log, one line a call, and the audit log, if there is one.
+// The two logs of calls: the request log, one line per call, and the optional audit log.
 //
-// Neither ever holds an image, a latent or an answer: the log has names and sizes, the audit log
-// SHA-256 digests of the messages, by which somebody who has a message can show that it was this
+// Neither contains images, latents or answers: the request log has names and sizes, the audit log
+// has SHA-256 digests of the messages, with which the owner of a message can prove that it was this
 // one.
 #ifndef STYLEX_SERVER_TELEMETRY_REQUEST_LOG_H_
 #define STYLEX_SERVER_TELEMETRY_REQUEST_LOG_H_
@@ -14,17 +14,17 @@
 
 namespace stylex {
 
-// Makes the process's log go to stderr, one line an event: as JSON objects ("time", "level", then
-// "message" or a call's fields), or as text for people. Call once, before anything is logged.
+// Directs the process's log to stderr, one line per event: as JSON objects ("time", "level", then
+// "message" or a call's fields), or as plain text. Call once, before anything is logged.
 void SetUpLog(const std::string& level, bool json);
 
-// One line a call. A server's fault is an error with its cause, all else information.
+// One line per call: level error with the cause for server faults, level info for all others.
 class RequestLog : public CallObserver {
  public:
   void OnFinished(const CallRecord& record) override;
 };
 
-// Appends one JSON line a call with one write each, so that several processes can share the file.
+// Appends one JSON line per call with a single write, so that several processes can share the file.
 class AuditLog : public CallObserver {
  public:
   // INVALID_ARGUMENT when the file cannot be opened for appending.

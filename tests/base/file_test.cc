@@ -32,8 +32,8 @@ class FileTest : public testing::Test {
   const std::string path_ = folder_ + "/file";
 };
 
-// What changes the whole process (limits, mounts) happens in a child, which answers by its exit
-// status.
+// Changes that affect the whole process (limits, mounts) are made in a child process, whose exit
+// status is the result.
 constexpr int kGood = 0;
 constexpr int kBad = 1;
 constexpr int kCannotTry = 77;
@@ -156,8 +156,8 @@ TEST_F(FileTest, LimitOnFileSizesLeavesTheOldFile) {
 
 TEST_F(FileTest, FullDiskLeavesTheOldFile) {
   const int result = InChild([this] {
-    // In a mount namespace of its own: nobody else sees the little disk, and it goes with the
-    // child.
+    // In a separate mount namespace: other processes do not see the small disk, and it disappears
+    // with the child.
     if (unshare(CLONE_NEWNS) != 0 ||
         mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=64k") != 0) {

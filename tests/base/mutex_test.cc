@@ -9,7 +9,7 @@
 namespace stylex {
 namespace {
 
-// A box that one thread fills and another empties.
+// A one-element box that one thread fills and another empties.
 class Mailbox {
  public:
   void Put(int value) {

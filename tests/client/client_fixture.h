@@ -1,4 +1,4 @@
-// A fake server and a folder for files, anew for every test.
+// A fake server and a temporary folder, new for every test.
 #ifndef STYLEX_TESTS_CLIENT_CLIENT_FIXTURE_H_
 #define STYLEX_TESTS_CLIENT_CLIENT_FIXTURE_H_
 
@@ -28,7 +28,7 @@ class ClientFixture : public testing::Test {
   TemporaryFolder folder_;
 };
 
-// Exit code 1, nothing on stdout, and one line on stderr that names what the test wants named.
+// Expects exit code 1, nothing on stdout, and one line on stderr that contains the given texts.
 inline void ExpectOneLine(const ProgramResult& result, const std::vector<std::string>& named) {
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.out, "");
@@ -39,7 +39,7 @@ inline void ExpectOneLine(const ProgramResult& result, const std::vector<std::st
   }
 }
 
-// One JSON document a line.
+// Parses one JSON document per line.
 inline std::vector<nlohmann::json> ParseJsonLines(const std::string& text) {
   std::vector<nlohmann::json> documents;
   for (size_t begin = 0; begin < text.size();) {

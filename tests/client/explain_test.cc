@@ -1,4 +1,4 @@
-// `explain`: its files, its report, and what happens when some photographs cannot be explained.
+// `explain`: its files, its report, and its behaviour if some photographs cannot be explained.
 #include <filesystem>
 
 #include "tests/client/client_fixture.h"

@@ -112,7 +112,7 @@ v1::FindAttributesRequest FakeService::search_request() const {
   return search_request_;
 }
 
-// One model a page, so that a client must ask for the second page.
+// One model per page, so that a client must request the second page.
 grpc::Status FakeService::ListModels(grpc::ServerContext*, const v1::ListModelsRequest* request,
                                      v1::ListModelsResponse* response) {
   v1::ModelSummary* model = response->add_models();

@@ -1,4 +1,4 @@
-// A server whose answers are known beforehand.
+// A server with predefined answers.
 #ifndef STYLEX_TESTS_CLIENT_FAKE_SERVICE_H_
 #define STYLEX_TESTS_CLIENT_FAKE_SERVICE_H_
 
@@ -14,13 +14,13 @@
 
 namespace stylex {
 
-// What breaks a page that does not escape.
+// A label that breaks pages without escaping.
 inline constexpr char kNastyLabel[] = "<script>alert(1)</script>\"";
-// Side of the drawn images.
+// Side of the returned images in pixels.
 inline constexpr int kFakeSide = 32;
 
-// Serves one model, "pets/3", with the labels "cat", "dog" and kNastyLabel. An image is decided by
-// the grey of its first pixel: below 85 a cat, below 170 a dog, else the third class; a side under
+// Serves one model, "pets/3", with the labels "cat", "dog" and kNastyLabel. The decision depends on
+// the grey of the first pixel: below 85 a cat, below 170 a dog, else the third class; a side under
 // 8 pixels is INVALID_ARGUMENT. Thread-safe.
 class FakeService : public v1::ExplanationService::Service {
  public:
@@ -30,7 +30,7 @@ class FakeService : public v1::ExplanationService::Service {
   // HOST:PORT
   const std::string& address() const { return address_; }
 
-  // The newest request of each method.
+  // The latest request of each method.
   v1::ReconstructRequest reconstruct_request() const;
   v1::CounterfactualRequest counterfactual_request() const;
   v1::TraverseRequest traverse_request() const;

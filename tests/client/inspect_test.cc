@@ -1,4 +1,4 @@
-// `models`, `classify`, `encode`, and what all subcommands have in common.
+// `models`, `classify`, `encode`, and behaviour common to all subcommands.
 #include "tests/client/client_fixture.h"
 
 namespace stylex {

@@ -88,7 +88,7 @@ ProgramResult Program::Wait() {
         continue;
       }
       std::array<char, 4096> buffer;
-      // A terminal whose other end is closed gives an error, not an end of file.
+      // Reading from a terminal whose other end is closed gives an error, not an end of file.
       const ssize_t count = read(polled[i].fd, buffer.data(), buffer.size());
       if (count > 0) {
         texts[i]->append(buffer.data(), static_cast<size_t>(count));

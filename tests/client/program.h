@@ -1,4 +1,4 @@
-// Runs the `stylex` program as a process of its own.
+// Runs the `stylex` program as a separate process.
 #ifndef STYLEX_TESTS_CLIENT_PROGRAM_H_
 #define STYLEX_TESTS_CLIENT_PROGRAM_H_
 
@@ -19,8 +19,8 @@ struct ProgramResult {
 class Program {
  public:
   struct Options {
-    std::vector<std::string> environment;  // NAME=VALUE, beside PATH
-    bool terminal = false;                 // stderr is a terminal, as when a person looks on
+    std::vector<std::string> environment;  // NAME=VALUE, in addition to PATH
+    bool terminal = false;                 // stderr is a terminal
   };
   Program(const std::vector<std::string>& arguments, const Options& options);
   Program(const Program&) = delete;
@@ -28,7 +28,7 @@ class Program {
   ~Program();
 
   void Signal(int number) const;
-  // Reads all that the program writes and waits for its end.
+  // Reads all output of the program and waits until it ends.
   ProgramResult Wait();
 
  private:
@@ -37,7 +37,7 @@ class Program {
   int err_ = -1;
 };
 
-// Starts the program and waits for it.
+// Runs the program to completion.
 ProgramResult RunProgram(const std::vector<std::string>& arguments,
                          const Program::Options& options = {});
 

@@ -69,7 +69,8 @@ TEST_F(SearchTest, InterruptCancelsAtTheServer) {
   program.Signal(SIGINT);
   ExpectOneLine(program.Wait(), {"CANCELLED"});
   cancelled.wait();
-  // It takes about 0.1 s; the bound only tells it from the deadline of 600 s on a busy machine.
+  // It takes about 0.1 s; the bound only distinguishes it from the deadline of 600 s, even on a
+  // busy machine.
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
 }
 

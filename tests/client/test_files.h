@@ -1,4 +1,4 @@
-// Files that the tests draw and read.
+// Functions that write and read test files.
 #ifndef STYLEX_TESTS_CLIENT_TEST_FILES_H_
 #define STYLEX_TESTS_CLIENT_TEST_FILES_H_
 
@@ -14,11 +14,11 @@ void WriteText(const std::string& path, const std::string& text);
 // A square RGB PNG of one grey.
 std::string WriteGreyPng(const std::string& path, int side, uint8_t grey);
 std::string ReadAll(const std::string& path);
-// The file decoded; fails the test if it does not decode.
+// Decodes a file; fails the test if that is impossible.
 Bitmap ReadPicture(const std::string& path);
 // The texts that libpng finds in a PNG file.
 std::vector<std::string> PngTexts(const std::string& path);
-// Logical size of a GIF's screen and the number of its frames, walked block by block.
+// Logical screen size and number of frames of a GIF, parsed block by block.
 struct GifFacts {
   int width = 0;
   int height = 0;

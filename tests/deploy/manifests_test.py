@@ -42,7 +42,7 @@ def check_container(container, flags):
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     check(ports["grpc"] == int(flags["port"]), "containerPort grpc is not --port")
     check(ports["metrics"] == int(flags["metrics-port"]), "containerPort metrics is another one")
-    # With TLS only the port for health alone speaks plainly, as probes do.
+    # With TLS, only the health port is unencrypted, as probes require.
     health = flags["health-port"] if "tls-certificate" in flags else flags["port"]
     for probe, service in (("startupProbe", "startup"), ("readinessProbe", "readiness"),
                            ("livenessProbe", "liveness")):

@@ -17,7 +17,7 @@ kind: Kustomization
 resources: [../base]
 components: [{}]
 """
-# Every component, those that stand for each other apart.
+# Every component; mutually exclusive ones in separate combinations.
 COMBINATIONS = {
     "base with models from a volume": ["tls", "servicemonitor", "networkpolicy", "model-volume"],
     "base with models from an image": ["keda", "servicemonitor", "networkpolicy", "model-image"],

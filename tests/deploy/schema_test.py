@@ -92,7 +92,7 @@ def with_definitions(name, definitions):
 def write_schemas(folder, kinds):
     """One file a kind, under the name that kubeconform asks for."""
     definitions = json.loads(module_file(SWAGGER).read_text())["definitions"]
-    # Quantities may be written as numbers, too.
+    # Quantities may also be numbers.
     definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = {"type": ["string", "number"]}
     for name, schema in definitions.items():
         for kind in schema.get("x-kubernetes-group-version-kind", []):

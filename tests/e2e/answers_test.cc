@@ -1,4 +1,4 @@
-// Every RPC's good answers, from the real server over its socket.
+// Successful answers of every RPC, from the real server over its socket.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -74,7 +74,7 @@ class AnswersTest : public ::testing::Test {
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response;
   }
-  // The whole stream; fails the test unless it ends well.
+  // Reads the whole stream; fails the test unless its status is OK.
   template <class Response>
   static std::vector<Response> ReadAll(grpc::ClientReader<Response>* reader) {
     std::vector<Response> responses;
@@ -155,7 +155,7 @@ TEST_F(AnswersTest, ClassifyDecidesByBrightnessWhateverTheFile) {
   EXPECT_EQ(Classify("tiny", CmykJpeg(24, 5)).label(), "dark");
   EXPECT_EQ(Classify("tiny", RgbPng(20, 10, 16, false)).label(), "dark");
   EXPECT_EQ(Classify("tiny", RgbPng(20, 240, 8, true)).label(), "bright");
-  // Alpha 10 of 255: almost only the white below is seen.
+  // Alpha 10 of 255: almost only the white background is visible.
   EXPECT_EQ(Classify("tiny", RgbPng(20, 10, 8, true)).label(), "bright");
   const v1::Prediction prediction = Classify("tiny", PngPicture(16, 16, 3, 128));
   EXPECT_NEAR(
@@ -299,7 +299,7 @@ TEST_F(AnswersTest, ASearchTellsItsProgressAndThenItsResult) {
       const v1::AttributeSearchResult& result = responses.back().result();
       EXPECT_FALSE(result.from_index());
       EXPECT_EQ(result.images() + result.skipped_images(), 4);
-      EXPECT_GE(result.skipped_images(), 1);  // the dark one
+      EXPECT_GE(result.skipped_images(), 1);  // the dark image
       EXPECT_GE(result.images(), 1);
       EXPECT_GT(result.evaluations(), 0);
       EXPECT_EQ(result.search(), search);
@@ -350,7 +350,7 @@ TEST_F(AnswersTest, ASearchOverTheTargetsOwnImagesIsEmpty) {
   EXPECT_EQ(responses.back().result().attributes_size(), 0);
 }
 
-// What must hold of every counterfactual answer.
+// Checks the invariants of counterfactual answers.
 void CheckConsistency(const v1::CounterfactualResponse& response) {
   EXPECT_EQ(response.flipped(), response.reason().empty());
   EXPECT_EQ(response.flipped(), response.reason_code() == v1::COUNTERFACTUAL_REASON_UNSPECIFIED);
@@ -484,7 +484,7 @@ TEST_F(AnswersTest, TraverseTakesStylesAndARange) {
   EXPECT_EQ(frames.back().shift(), 2);
 }
 
-// Calls that meet share a batch, which may change the last bits, and must change nothing else.
+// Concurrent calls share a batch, which may change the last bits but nothing else.
 TEST_F(AnswersTest, OneImageGivesOneAnswerHoweverManyAsk) {
   const std::string file = JpegPicture(33, 21, 3, 77);
   const v1::EncodeResponse expected = Encode("tiny", file);

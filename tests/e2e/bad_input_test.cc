@@ -1,4 +1,4 @@
-// Bad requests and bad checkpoints: each has its status, and the server serves on.
+// Invalid requests and checkpoints: each gives the right status, and the server continues to serve.
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ class BadInputTest : public ::testing::Test {
     delete server_;
     delete models_;
   }
-  // Whatever the test sent, the server answers the next good request.
+  // After each test, the server still answers a valid request.
   void TearDown() override {
     v1::ClassifyRequest request;
     request.set_model("good");
@@ -283,7 +283,7 @@ TEST_F(BadInputTest, BrokenCheckpointsAreReportedByNameAndTheOthersServe) {
 }
 
 TEST_F(BadInputTest, BytesThatAreNoMessage) {
-  // gRPC itself refuses what does not parse.
+  // gRPC itself refuses messages that do not parse.
   grpc::GenericStub generic(server_->NewChannel());
   grpc::ClientContext context;
   grpc::CompletionQueue queue;

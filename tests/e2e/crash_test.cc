@@ -1,4 +1,4 @@
-// Killed at its worst moment, the server starts again and answers as before.
+// After being killed at a bad moment, the server restarts and answers as before.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -39,7 +39,7 @@ TEST(CrashTest, KilledUnderLoadItStartsAgainOnItsPortAndAnswersTheSame) {
   const TemporaryFolder folder;
   WriteTinyCheckpoint(folder / "models", {});
   const std::string audit = folder / "audit";
-  // One image a batch: the same numbers to the last bit, whoever calls beside.
+  // One image per batch: the same numbers to the last bit, regardless of concurrent calls.
   std::vector<std::string> flags = {"--audit-log", audit, "--max-batch", "1"};
   auto server = std::make_unique<ServerProcess>(folder / "models", flags);
   server->AwaitLoaded();

@@ -1,4 +1,4 @@
-// The server as people meet it: through grpcurl and ghz, which know nothing but reflection.
+// The server as used through grpcurl and ghz, which only use reflection.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ Outcome RunShell(const std::string& command) {
   return outcome;
 }
 
-// A program on PATH or where Go installs it; empty when there is none.
+// The path of a program on PATH or in Go's folder; empty if it is not installed.
 std::string FindTool(const std::string& name) {
   const char* home = getenv("HOME");
   for (const std::string& path :
@@ -45,7 +45,7 @@ std::string FindTool(const std::string& name) {
   return "";
 }
 
-// {"image": ...} as the README's lines make it.
+// {"image": ...} as made by the README's commands.
 std::string EncodeRequest(const std::string& jpeg) {
   std::ofstream(jpeg, std::ios::binary) << JpegPicture(60, 40, 3, 30);
   return "printf '{\"image\":{\"data\":\"%s\"}}' \"$(base64 -w0 " + jpeg + ")\"";

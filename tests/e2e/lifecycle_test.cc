@@ -1,4 +1,4 @@
-// From start to end: loading, cancelling, full queues, draining.
+// The server's lifecycle: loading, cancelling, full queues, draining.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ namespace {
 using grpc::health::v1::HealthCheckResponse;
 using ::testing::HasSubstr;
 
-// A search that takes many seconds if nobody stops it.
+// A search that takes many seconds unless it is cancelled.
 v1::FindAttributesRequest LongSearch() {
   v1::FindAttributesRequest request;
   request.mutable_target_class()->set_label("dark");
@@ -54,7 +54,7 @@ class LifecycleTest : public ::testing::Test {
     return stub->Classify(&context, DarkImage(), &response);
   }
 
-  // A search that runs until it is cancelled: constructed when it is on the worker.
+  // A search that runs until it is cancelled; the constructor returns once it runs on the worker.
   class RunningSearch {
    public:
     RunningSearch(v1::ExplanationService::Stub* stub, std::chrono::milliseconds deadline,
@@ -109,7 +109,7 @@ TEST_F(LifecycleTest, CancellingStopsTheWork) {
   RunningSearch search(&server_->stub(), kLong);
   search.Cancel();
   EXPECT_EQ(search.Finish().error_code(), grpc::StatusCode::CANCELLED);
-  // The one worker is free again, and the search did not run to its end.
+  // The only worker is free again, and the search did not run to completion.
   EXPECT_TRUE(Classify(&server_->stub()).ok());
   EXPECT_THAT(server_->AwaitLogLine("\"method\":\"FindAttributes\""),
               HasSubstr("\"code\":\"CANCELLED\""));
@@ -144,7 +144,7 @@ TEST_F(LifecycleTest, TheServersOwnDeadlineStopsTheWork) {
 TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
   Start({"--search-workers", "1", "--max-search-queue", "1"});
   RunningSearch search(&server_->stub(), kLong);
-  // One of three finds room in the queue.
+  // Only one of three calls fits into the queue.
   grpc::Status statuses[3];
   std::atomic<int> refused = 0;
   std::vector<std::thread> clients;
@@ -179,7 +179,7 @@ TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
   }
 }
 
-// Every worker is busy, the queue is full, calls are refused: the probes notice nothing.
+// Health checks are unaffected while every worker is busy, the queue is full and calls are refused.
 TEST_F(LifecycleTest, HealthAnswersWithin20MillisecondsUnderFullLoad) {
   Start({"--workers", "4", "--max-queue", "4", "--search-workers", "1"});
   RunningSearch search(&server_->stub(), kLong);
@@ -205,12 +205,12 @@ TEST_F(LifecycleTest, HealthAnswersWithin20MillisecondsUnderFullLoad) {
   for (const grpc::Status& failure : load.failures()) {
     EXPECT_EQ(ReasonOf(failure), "QUEUE_FULL") << failure.error_message();
   }
-  // The median, because somebody else may have the machine for a while.
+  // The median, because other programs may use the machine for a while.
   std::nth_element(took.begin(), took.begin() + 50, took.end());
   EXPECT_LT(took[50], std::chrono::milliseconds(20));
 }
 
-// A call that those ahead of it would keep waiting past its deadline is not queued at all.
+// A call whose deadline would pass while it waits is refused instead of queued.
 TEST_F(LifecycleTest, ADeadlineThatTheQueueOutlastsIsRefusedAtOnce) {
   Start({"--workers", "1", "--max-queue", "64"});
   Load load(server_->NewChannel(), 48);
@@ -226,7 +226,7 @@ TEST_F(LifecycleTest, ADeadlineThatTheQueueOutlastsIsRefusedAtOnce) {
   EXPECT_TRUE(load.failures().empty());
 }
 
-// Every worker for searches is busy; a single image is answered all the same.
+// Single images are answered while every search worker is busy.
 TEST_F(LifecycleTest, SingleImagesGoBeforeSearches) {
   Start({"--search-workers", "2"});
   RunningSearch first(&server_->stub(), kLong);
@@ -274,7 +274,8 @@ TEST_F(LifecycleTest, WhileDrainingNewCallsAreUnavailable) {
 
 TEST_F(LifecycleTest, AStalledComputationMakesTheServerNeitherReadyNorLive) {
   WriteTinyCheckpoint(models_.path(), {.version = 2, .stalls = true});
-  // More than the warm-up's batches take on a busy machine: before the stall the server is live.
+  // A limit longer than the warm-up's batches take on a busy machine: the server is live before the
+  // stall.
   Start({"--stall-limit", "3", "--drain-timeout", "0.1"});
   EXPECT_EQ(server_->Health("liveness"), HealthCheckResponse::SERVING);
   while (server_->Health("liveness") == HealthCheckResponse::SERVING) {

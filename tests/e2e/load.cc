@@ -53,7 +53,7 @@ void Load::Run() {
       MutexLock lock(&mutex_);
       failures_.push_back(status);
     }
-    Pause(10);  // a server that is not there is not asked without end
+    Pause(10);  // avoids a busy loop while the server is down
   }
 }
 

@@ -1,4 +1,4 @@
-// Clients that call without a pause, and what became of their calls.
+// Clients that call without pause, and the outcomes of their calls.
 #ifndef STYLEX_TESTS_E2E_LOAD_H_
 #define STYLEX_TESTS_E2E_LOAD_H_
 
@@ -21,11 +21,11 @@ class Load {
   Load(std::shared_ptr<grpc::Channel> channel, int clients);
   ~Load() { Stop(); }
 
-  // Waits until `count` more calls have ended well.
+  // Waits until `count` more calls have succeeded.
   void AwaitCalls(int count) const;
-  // Waits until no call ends any more, because all wait for an answer.
+  // Waits until no more calls end because all are waiting for an answer.
   void AwaitStandstill() const;
-  // Ends when the calls that run have ended.
+  // Returns once the running calls have ended.
   void Stop();
   int succeeded() const { return succeeded_; }
   std::vector<grpc::Status> failures() const;

@@ -74,7 +74,7 @@ std::string CmykJpeg(int side, uint8_t brightness) {
   jpeg.in_color_space = JCS_CMYK;
   jpeg_set_defaults(&jpeg);
   jpeg_start_compress(&jpeg, TRUE);
-  // Inverted, as Adobe writes it: 255 is no ink.
+  // Inverted, as in Adobe's files: 255 is no ink.
   std::vector<JSAMPLE> row(static_cast<size_t>(4 * side), 255);
   for (int x = 0; x < side; ++x) {
     row[static_cast<size_t>(4 * x + 3)] = brightness;

@@ -1,4 +1,4 @@
-// Image files that photographs of the wild come as, and some that are none.
+// Unusual image files as they occur in practice, and invalid ones.
 #ifndef STYLEX_TESTS_E2E_ODD_IMAGES_H_
 #define STYLEX_TESTS_E2E_ODD_IMAGES_H_
 

@@ -1,4 +1,4 @@
-// Three servers behind one client that is configured as the documentation says.
+// Three servers behind one client that is configured as documented.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ class ReplicasTest : public ::testing::Test {
   }
 
   static std::unique_ptr<ServerProcess> Start(const std::string& port) {
-    // A second, as behind any load balancer, for clients to turn away.
+    // A drain delay of a second, as behind any load balancer, so that clients stop sending calls.
     return std::make_unique<ServerProcess>(
         models_->path(), std::vector<std::string>{"--port", port, "--drain-delay", "1"});
   }
@@ -55,7 +55,7 @@ class ReplicasTest : public ::testing::Test {
     std::ifstream file(STYLEX_SOURCE_DIR "/deploy/client-service-config.json");
     grpc::ChannelArguments arguments;
     arguments.SetServiceConfigJSON(std::string(std::istreambuf_iterator<char>(file), {}));
-    // So that a replica that is back is soon noticed.
+    // Detects a restarted replica quickly.
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
@@ -88,7 +88,7 @@ std::vector<std::unique_ptr<ServerProcess>>* ReplicasTest::replicas_ = nullptr;
 TEST_F(ReplicasTest, KillingOneUnderLoadFailsNoCall) {
   Load load(Channel(), kClients);
   AwaitTraffic();
-  // Stopped first, so that it is killed while every client waits for its answer.
+  // Stopped first (SIGSTOP), so that it is killed while every client waits for an answer.
   std::unique_ptr<ServerProcess>& victim = replicas_->at(1);
   victim->Signal(SIGSTOP);
   load.AwaitStandstill();

@@ -1,4 +1,4 @@
-// Who may talk to the server, over what, and what is written down of it.
+// Authentication, transport security, and the audit log.
 #include <gmock/gmock.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
@@ -36,7 +36,7 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Runs `openssl ARGUMENTS`; false when it fails or is not there.
+// Runs `openssl ARGUMENTS`; false if it fails or is not installed.
 bool OpenSsl(const std::string& arguments) {
   return system(absl::StrCat("openssl ", arguments, " >/dev/null 2>&1").c_str()) == 0;
 }
@@ -57,7 +57,7 @@ class SecurityTest : public ::testing::Test {
     std::ofstream(Path(name)) << text;
   }
 
-  // Makes NAME.crt and NAME.key for "localhost", signed by themselves, or by ISSUER.
+  // Makes NAME.crt and NAME.key for "localhost", self-signed or signed by ISSUER.
   bool MakeCertificate(const std::string& name, const std::string& issuer = "") {
     const std::string common = absl::StrCat(
         "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=", name,
@@ -142,7 +142,8 @@ TEST_F(SecurityTest, ANewCertificateIsUsedWithoutARestart) {
   Start({"--tls-certificate", Path("server.crt"), "--tls-key", Path("server.key"), "--health-port",
          "0"});
   ASSERT_TRUE(ListModels(TlsChannel()).ok());
-  // Another issuer, and a certificate of its own: only a server that read both anew satisfies it.
+  // A different issuer and certificate: only a server that has reread both files satisfies the
+  // client.
   ASSERT_TRUE(MakeCertificate("ca") && MakeCertificate("next", "ca"));
   std::filesystem::rename(Path("next.key"), Path("server.key"));
   std::filesystem::rename(Path("next.crt"), Path("server.crt"));

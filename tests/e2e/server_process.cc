@@ -57,7 +57,7 @@ ServerProcess::ServerProcess(const std::string& models, const std::vector<std::s
   close(out[1]);
   FILE* lines = fdopen(out[0], "r");
   char line[256] = "";
-  // End of file, too, if the server dies.
+  // Also reached at end of file, if the server dies.
   if (fgets(line, sizeof(line), lines) != nullptr && std::string(line).starts_with(kListening)) {
     address_ = std::string(line).substr(sizeof(kListening) - 1);
     address_.pop_back();
@@ -85,7 +85,7 @@ ServerProcess::~ServerProcess() {
 
 std::shared_ptr<grpc::Channel> ServerProcess::NewChannel() const {
   grpc::ChannelArguments arguments;
-  // A connection of its own, not one shared with the other channels of the test.
+  // A separate connection, not shared with the test's other channels.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
 }

@@ -1,4 +1,4 @@
-// A stylex-server that runs as a process of its own, and its clients.
+// A stylex-server in a separate process, and its clients.
 #ifndef STYLEX_TESTS_E2E_SERVER_PROCESS_H_
 #define STYLEX_TESTS_E2E_SERVER_PROCESS_H_
 
@@ -19,32 +19,33 @@ namespace stylex {
 
 class ServerProcess {
  public:
-  // Returns when it said where it listens: on a free port, unless `flags` have another.
+  // Returns once the server has printed its address; uses a free port unless `flags` contain
+  // another.
   explicit ServerProcess(const std::string& models, const std::vector<std::string>& flags = {});
-  // Kills it if it still runs.
+  // Kills the process if it is still running.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
   const std::string& address() const { return address_; }
-  // Of the other ports that it told of: "health", "metrics".
+  // Address of another port that it has printed: "health", "metrics".
   const std::string& address(const std::string& port) const { return other_addresses_.at(port); }
   std::shared_ptr<grpc::Channel> NewChannel() const;
   v1::ExplanationService::Stub& stub() { return *stub_; }
 
-  // Waits, by a health watch, until the loading is through ("startup" is SERVING).
+  // Waits with a health watch until all models have been loaded ("startup" is SERVING).
   void AwaitLoaded();
-  // What health says of a name: SERVING, NOT_SERVING or, for an unknown one, SERVICE_UNKNOWN.
+  // The health of a name: SERVING, NOT_SERVING or, for an unknown name, SERVICE_UNKNOWN.
   grpc::health::v1::HealthCheckResponse::ServingStatus Health(const std::string& name);
 
-  // What it holds of the machine's memory.
+  // Resident memory of the process.
   int64_t ResidentKib() const;
   void Signal(int number) const;
-  // Waits for the end; its exit code, or -signal.
+  // Waits until it ends; returns its exit code, or -signal.
   int Wait();
-  // All that it logged so far.
+  // The log so far.
   std::string Log() const;
-  // Waits for a line of the log that holds `part`, and returns it; "" if none comes.
+  // Waits for a log line that contains `part` and returns it; "" after a timeout.
   std::string AwaitLogLine(const std::string& part) const;
 
  private:

@@ -1,7 +1,8 @@
-// Everything at once, for a while: all methods, good and bad images, cancellations, deadlines that
-// are too short, versions that come and go. Nothing is lost or answered twice, and memory stays.
+// Soak test: all methods, valid and invalid images, cancellations, too short deadlines, and
+// versions that are added and removed, all at once. No call is lost or answered twice, and memory
+// does not grow.
 //
-// STYLEX_SOAK_REQUESTS says how many requests (default 400; 10000 takes some minutes).
+// STYLEX_SOAK_REQUESTS is the number of requests (default 400; 10000 takes some minutes).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -278,7 +279,7 @@ class SoakTest : public ::testing::Test {
         const bool told_by_the_client = outcome.code == grpc::StatusCode::CANCELLED ||
                                         outcome.code == grpc::StatusCode::DEADLINE_EXCEEDED;
         if (told_by_the_client) {
-          EXPECT_LE(lines, 1u) << outcome.id;  // it may not have reached the server
+          EXPECT_LE(lines, 1u) << outcome.id;  // the call may not have reached the server
           continue;
         }
         ASSERT_EQ(lines, 1u) << outcome.id;
@@ -290,7 +291,7 @@ class SoakTest : public ::testing::Test {
     EXPECT_EQ(known, logged.size()) << "the server answered what nobody asked";
   }
 
-  // No call is counted as under way or waiting any more.
+  // Expects that the metrics count no call as running or waiting.
   void ExpectNothingUnderWay() const {
     const std::string& address = server_->address("metrics");
     const std::string metrics = ReadMetrics(std::stoi(address.substr(address.rfind(':') + 1)));
@@ -321,7 +322,7 @@ TEST_F(SoakTest, NothingIsLostOrAnsweredTwiceAndMemoryStays) {
               requests);
   RecordProperty("resident_kib_warm", std::to_string(warm));
   RecordProperty("resident_kib_end", std::to_string(end));
-  // A short run is not all warm when the first figure is taken.
+  // In a short run the server is not fully warm at the first measurement.
   EXPECT_LT(end, requests < 5000 ? warm + warm / 5 : warm + warm / 20);
   ExpectNothingUnderWay();
   server_->Signal(SIGTERM);

@@ -25,7 +25,7 @@ def forward(self, images):
     return torch.stack([-8.0 * m, 1.0 - 8.0 * m.abs(), 8.0 * m], 1)
 )";
 
-// The same, but dark images (mean below -0.82) keep it for hours.
+// The same, but dark images (mean below -0.82) take hours.
 constexpr char kStallingClassifier[] = R"(
 def forward(self, images):
     m = images.mean([1, 2, 3])

@@ -1,5 +1,5 @@
-// Checkpoints that tests can make in an instant: random networks for 16x16 images around a
-// classifier that decides by brightness.
+// Small checkpoints that tests create quickly: random networks for 16x16 images with a classifier
+// that decides by brightness.
 #ifndef STYLEX_TESTS_E2E_TINY_CHECKPOINT_H_
 #define STYLEX_TESTS_E2E_TINY_CHECKPOINT_H_
 
@@ -20,11 +20,11 @@ struct TinyCheckpoint {
   bool with_index = true;  // attribute index for every class
   bool built_in_classifier = false;  // a random MobileNetV2 instead of the brightness one
   bool with_encoder = true;          // false: a plain StyleGAN2
-  bool stalls = false;               // its classifier never ends on very dark images
+  bool stalls = false;               // its classifier hangs on very dark images
 };
 
-// Writes ROOT/NAME/VERSION, labels "dark", "medium", "bright"; returns its path. Fails the test
-// when it cannot.
+// Writes ROOT/NAME/VERSION with the labels "dark", "medium", "bright"; returns its path. Fails the
+// test on errors.
 std::string WriteTinyCheckpoint(const std::string& root, const TinyCheckpoint& checkpoint);
 
 }  // namespace stylex

@@ -37,7 +37,7 @@ def main():
         counts = json.loads((work / "runs" / "ablation.json").read_text())["faces"]
         for results in counts.values():
             assert results["1"]["images"] == 8 and set(results["1"]["flips"]["joint"]) > {"1", "10"}
-        # The one pair's difference, by hand.
+        # The difference of the single pair, computed directly.
         base, averaged = (results["1"]["flips"]["attfind"]["3"] / 8
                           for title, results in counts.items() if "base" in title)
         cells = [cell.strip() for cell in rows[-1].split("|")]

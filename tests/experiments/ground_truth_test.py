@@ -22,10 +22,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         faces = ("--only", "faces", "--rules", "1", "--base-images", "32", "--face-images", "32")
-        # What a run has left that was stopped while it drew.
+        # Files left behind by a run that was stopped while drawing.
         (work / "faces-base/world/train/yes").mkdir(parents=True)
         table = tables_of(trainer, work, *faces)
-        assert table.count("| 1 of 10 |") == 2, table  # a seed, and the mean
+        assert table.count("| 1 of 10 |") == 2, table  # one seed and the mean
         before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
         assert tables_of(trainer, work, *faces) == table
         for path, time in before.items():
@@ -35,7 +35,7 @@ def main():
                              "swapped", *faces)
         assert channels.count("| 1 of 10 |") == 2 and channels != table, channels
 
-        # On what it has trained: does a search of other images find the same?
+        # On the trained checkpoint: does a search over other images find the same attributes?
         run = work / "faces-1-1"
         rows = subprocess.run([sys.executable, ROOT / "experiments/stability",
                                run / "explainer/models/small/1", "--data", run / "world", "--build",
@@ -45,7 +45,8 @@ def main():
         assert all(0 <= float(row.split("|")[3]) <= 1 for row in rows[2:]), rows
 
         table = tables_of(trainer, work, "--only", "null", "--null-images", "32")
-        # A coin's labels, and a classifier that has learned nothing: that is what must be said.
+        # Random labels, and an untrained classifier: both must be reported as having nothing to
+        # explain.
         assert table.count("| yes |") == 2 and "| NO |" not in table, table
         found = json.loads((work / "ground_truth.json").read_text())["null"]
         assert {run["setting"] for run in found} == {"shuffled", "untrained"}, found

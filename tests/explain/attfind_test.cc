@@ -1,4 +1,4 @@
-// The batched engine against one image, one coordinate, one whole pass at a time.
+// Compares the batched engine with whole passes for one image and one coordinate at a time.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -34,7 +34,7 @@ TEST(ComputeEffectsTest, AgreesWithTheLiteralSearchWhateverTheBatch) {
   const TinyModel tiny = MakeTinyModel(1, /*images=*/3);
   for (const double shift : {1.0, 0.8}) {
     const StyleEffects literal = LiteralEffects(tiny, shift);
-    EXPECT_GT(literal.effect.abs().max().item<double>(), 1);  // there is something to compare
+    EXPECT_GT(literal.effect.abs().max().item<double>(), 1);  // effects are not trivially small
     for (const int64_t batch_size : {1, 7, 64, 1000}) {
       const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges,
                                           {.shift = shift, .batch_size = batch_size});
@@ -90,7 +90,8 @@ TEST(ComputeEffectsTest, StopsAtOnceWhenCancelled) {
   const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges, options);
   EXPECT_EQ(effects.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(polls, 3);
-  // MakeTinyModel classifies nothing: the image itself and two batches have been seen.
+  // MakeTinyModel classifies nothing, so the classifier has seen the unmodified image and two
+  // batches.
   EXPECT_EQ(tiny.classifier->images(), 1 + 2 * 4);
 }
 
@@ -115,8 +116,8 @@ TEST(LogitsAfterSingleMovesTest, OfNothingIsNothing) {
   EXPECT_EQ(logits->size(0), 0);
 }
 
-// Joint greedy one variant at a time: the mean target logit over the images of every pair together
-// with those chosen.
+// Joint greedy search, one variant at a time: the mean target logit over the images of every pair
+// together with those already chosen.
 std::vector<Coordinate> LiteralJointSearch(const TinyModel& tiny, int64_t target, int64_t count,
                                            double threshold, double shift) {
   const int64_t images = tiny.styles.conv.size(0);
@@ -136,7 +137,7 @@ std::vector<Coordinate> LiteralJointSearch(const TinyModel& tiny, int64_t target
       const bool taken = std::any_of(chosen.begin(), chosen.end(), [&](const Move& move) {
         return move.coordinate.index == coordinate.index;
       });
-      // As documented: pairs that lower the target on their own are no candidates.
+      // As documented, pairs that lower the target on their own are not candidates.
       if (taken || mean_logit({{coordinate, shift}}) <= mean_logit({})) {
         continue;
       }

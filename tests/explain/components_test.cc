@@ -1,4 +1,4 @@
-// Sources that are known, mixed, and found again.
+// Recovers known sources from their mixture.
 #include "explain/components.h"
 
 #include <gmock/gmock.h>
@@ -51,14 +51,14 @@ TEST(FindComponentsTest, FindsWhatWasMixedAndLeavesNoiseOut) {
   const torch::Tensor best = Correlations(components, sources);
   EXPECT_GT(std::get<0>(best.max(0)).min().item<double>(), 0.99) << best;
   EXPECT_GT(std::get<0>(best.max(1)).min().item<double>(), 0.99) << best;
-  // In deviations, in the order of their strength, and nothing is lost.
+  // In standard deviations, ordered by strength, without loss.
   EXPECT_LT((components.var(0, /*unbiased=*/false) - 1).abs().max().item<double>(), 1e-3);
   EXPECT_LT(components.mean(0).abs().max().item<double>(), 1e-3);
   const torch::Tensor lengths = found->basis.basis.narrow(0, 0, 5).norm(2, 1);
   EXPECT_GE(lengths.diff().neg().min().item<double>(), 0);
   const torch::Tensor again = found->basis.mean + torch::matmul(coordinates, found->basis.basis);
   EXPECT_LT((again - w).abs().max().item<double>(), 1e-3);
-  // The condition stays what it was, behind them.
+  // The condition follows the components unchanged.
   EXPECT_LT(
       (coordinates.narrow(1, kLatent, 2) - w.narrow(1, kLatent, 2)).abs().max().item<double>(),
       1e-5);

@@ -42,7 +42,7 @@ float Margin(const torch::Tensor& logits, int64_t target) {
   return (logits[target] - others.max()).item<float>();
 }
 
-// What every result must say truly, whatever its outcome.
+// Checks the invariants of a result, whatever its outcome.
 void ExpectHonest(const TinyModel& tiny, const CounterfactualResult& result, int64_t target) {
   const torch::Tensor base = LiteralLogits(tiny, 0, {});
   EXPECT_TRUE(result.base_logits.allclose(base, 1e-4, 1e-4));
@@ -78,8 +78,8 @@ TEST_P(CounterfactualSeeds, FlipsToTheRunnerUp) {
   }
 }
 
-// No proper subset of the applied moves reaches the target, nor does a last move weaker by the
-// tolerance. The shift is a small one, so that several moves are needed.
+// No proper subset of the applied moves reaches the target, nor do they with the last move weakened
+// by the tolerance. The shift is small, so that several moves are needed.
 TEST_P(CounterfactualSeeds, IsMinimal) {
   const TinyModel tiny = MakeTinyModel(GetParam());
   for (int64_t target = 0; target < kTinyClasses; ++target) {
@@ -175,7 +175,7 @@ TEST(CounterfactualTest, SingleEffectsAreAppliedInTheirOrder) {
     EXPECT_LE(margin, previous + 1e-4);
     previous = margin;
   }
-  // All but the last one were not enough.
+  // Without the last move the target is not reached.
   for (size_t k = 0; k + 1 < result.applied.size(); ++k) {
     EXPECT_NE(Decision(result.applied[k].logits), target);
   }
@@ -203,7 +203,7 @@ TEST(CounterfactualTest, GoesOnToTheProbabilityAskedFor) {
   EXPECT_LT(probability(flip), 0.9);
   EXPECT_GE(probability(sure), 0.9);
   ExpectHonest(tiny, sure, target);
-  // Also from an image that is decided as the target, but not surely.
+  // Also for an image already decided as the target, but with a low probability.
   const int64_t decided = Decision(LiteralLogits(tiny, 0, {}));
   const CounterfactualResult surer = Find(tiny, {.target = decided, .target_probability = 0.9999});
   EXPECT_EQ(surer.outcome, Outcome::kFlipped);
@@ -271,13 +271,13 @@ TEST(CounterfactualTest, ShortlistSavesEvaluations) {
   const CounterfactualResult few = Find(tiny, options);
   ASSERT_EQ(all.applied.size(), 3);
   ASSERT_EQ(few.applied.size(), 3);
-  // The singles and prefixes that are reported are known by then.
+  // The reported singles and prefixes are cached by then.
   EXPECT_EQ(all.evaluations, 1 + 80 + 78 + 76);
   EXPECT_EQ(few.evaluations, 1 + 3 * (1 + 10));
   ExpectHonest(tiny, few, options.target);
 }
 
-// A favourite has its place whatever gradients say of it, and only as long as it is not moved yet.
+// Favourites are tried regardless of gradients, unless they are already moved.
 TEST(CounterfactualTest, FavouritesAreTried) {
   const TinyModel tiny = MakeTinyModel(16);
   CounterfactualOptions options{.target = RunnerUp(tiny),
@@ -304,7 +304,7 @@ TEST(CounterfactualTest, FavouritesAreTried) {
   ExpectHonest(tiny, result, options.target);
 }
 
-// A gradient takes as long as many moves: none is taken where a favourite flips the image on its
+// No gradient, which costs as much as many moves, is computed if a favourite flips the image on its
 // own.
 TEST(CounterfactualTest, FavouritesThatFlipSaveTheGradient) {
   const TinyModel tiny = MakeTinyModel(16);
@@ -324,7 +324,7 @@ TEST(CounterfactualTest, FavouritesThatFlipSaveTheGradient) {
   FAIL() << "no single move flips this image: take another seed";
 }
 
-// The least needed move is weakened until the decision is on the edge, whatever is asked for.
+// The least needed move is weakened to the decision boundary, whatever the request.
 TEST(CounterfactualTest, WeakensToTheEdge) {
   for (const double probability : {0.0, 0.6}) {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
@@ -348,7 +348,7 @@ TEST(CounterfactualTest, WeakensToTheEdge) {
   }
 }
 
-// Moves that gradients rank highest are good ones: hardly anything is lost against trying all.
+// A shortlist ranked by gradients is nearly as good as trying all moves.
 TEST(CounterfactualTest, ShortlistFindsNearlyTheBest) {
   for (uint64_t seed = 31; seed <= 34; ++seed) {
     const TinyModel tiny = MakeTinyModel(seed);

@@ -12,7 +12,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Rows (coordinate, direction, relevance), as the reference writes them.
+// Rows (coordinate, direction, relevance), in the reference's format.
 torch::Tensor Table(const std::vector<ExemplarAttribute>& attributes) {
   torch::Tensor table = torch::empty({static_cast<int64_t>(attributes.size()), 3});
   for (size_t i = 0; i < attributes.size(); ++i) {

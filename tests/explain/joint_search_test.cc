@@ -27,7 +27,7 @@ int64_t Choose(int64_t n, int64_t k) {
   return result;
 }
 
-// Whether any set of `size` more of moves[from, ...) decides for the target.
+// Whether adding any `size` of moves[from, ...) gives the target as the decision.
 bool AnyDecides(const TinyModel& tiny, const std::vector<Move>& moves, size_t from, int64_t size,
                 std::vector<Move> set, int64_t target) {
   if (size == 0) {
@@ -49,7 +49,7 @@ bool AnyDecides(const TinyModel& tiny, const std::vector<Move>& moves, size_t fr
   return false;
 }
 
-// By the margin of each alone, strongest first, each coordinate in its better direction.
+// Moves sorted by their single margins, strongest first, each coordinate in its better direction.
 std::vector<Move> StrongestLiterally(const TinyModel& tiny, int64_t target, size_t count) {
   std::vector<std::pair<float, Move>> all;
   for (int64_t index = 0; index < kTinyCoordinates; ++index) {
@@ -99,7 +99,7 @@ TEST(JointSearchTest, ACertificateHolds) {
         subsets += Choose(kCandidates, smaller);
       }
       EXPECT_EQ(result->certificate->candidates, kCandidates);
-      // It stops at the size at which it finds something, after all sets of that size.
+      // It stops at the size at which it finds a set, after all sets of that size.
       EXPECT_TRUE(result->certificate->subsets == subsets ||
                   result->certificate->subsets == subsets + Choose(kCandidates, size));
     }
@@ -107,7 +107,7 @@ TEST(JointSearchTest, ACertificateHolds) {
   EXPECT_GE(certified, 4);
 }
 
-// A beam as wide as there are sets finds the smallest set; the greedy search need not.
+// A beam as wide as the number of sets finds the smallest set; the greedy search may not.
 TEST(JointSearchTest, AWideBeamFindsTheSmallestSet) {
   std::vector<Coordinate> candidates;
   std::vector<Move> moves;

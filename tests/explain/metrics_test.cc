@@ -100,7 +100,8 @@ TEST(ChangedAreaTest, CountsPixelsWhateverTheChannel) {
   EXPECT_EQ(area[1].item<float>(), 0);
 }
 
-// A classifier that looks at two of four pixels; its probabilities on the way can be written down.
+// A classifier that depends on two of four pixels, so that the probabilities along the path are
+// known.
 TEST(CoutTest, IsTheAreaBetweenTheCurves) {
   const auto logits = [](const torch::Tensor& images) {
     const torch::Tensor score = images.select(2, 0).select(1, 0).sum(1);  // of the first row

@@ -1,4 +1,4 @@
-// The screened search against the exhaustive one.
+// Compares the screened search with the exhaustive one.
 #include "explain/screening.h"
 
 #include <gtest/gtest.h>
@@ -90,12 +90,12 @@ TEST(ScreeningSavingsTest, EvaluatesFewerMovesThanThereAre) {
   EXPECT_LT(found->classifier_calls, styles.conv.size(0) * 2 * kTinyCoordinates);
 }
 
-// Gradients that say nothing: the answer must still be the right one, by evaluating more.
+// With uninformative gradients the answer must still be right, at the cost of more evaluations.
 TEST(ScreeningSavingsTest, UselessGradientsCostEvaluationsNotTruth) {
   const TinyModel tiny = MakeTinyModel(46, kImages);
   const StyleVectors styles = Others(tiny, 0);
   EffectOptions effects;
-  effects.shift = 1;  // far outside of what gradients can foresee
+  effects.shift = 1;  // far outside the range that gradients predict
   SelectionOptions selection;
   selection.max_attributes = 3;
   selection.explained_at = 0;
@@ -113,8 +113,8 @@ TEST(ScreeningSavingsTest, UselessGradientsCostEvaluationsNotTruth) {
   }
 }
 
-// Images of eight classes whose effects are the predictions, but for moves that are several times
-// as strong on all images of a class: what gradients of trained networks get wrong.
+// Images of eight classes whose effects equal the predictions, except for moves that are several
+// times as strong on all images of a class, as is typical of trained networks.
 class SurprisingMoves : public MoveTable {
  public:
   static constexpr int64_t kGroups = 8, kOfGroup = 16, kMoves = 600;
@@ -140,7 +140,7 @@ class SurprisingMoves : public MoveTable {
     }
   }
 
-  // The greedy selection, literally: the moves by number.
+  // Reference implementation of the greedy selection; returns move numbers.
   std::vector<int64_t> Exhaustive(int64_t count, double explained_at) const {
     std::vector<int64_t> selected;
     std::vector<double> explained(static_cast<size_t>(images()));

@@ -1,5 +1,5 @@
-// Global selection against literal readings of the released code and of the paper's Algorithm 1, on
-// hand-made and random effects.
+// Compares global selection with direct implementations of the released code and of the paper's
+// Algorithm 1, on hand-made and random effects.
 #include "explain/selection.h"
 
 #include <gmock/gmock.h>
@@ -46,7 +46,7 @@ std::vector<Pair> ReleasedCode(const torch::Tensor& target_effect, int64_t count
           ++unexplained;
         }
       }
-      // Of no images, NaN: then (0, 0) is what the released code takes.
+      // NaN if there are no images; the released code then selects (0, 0).
       const double mean = total / static_cast<double>(unexplained);
       if (mean > best_mean) {
         best_mean = mean;
@@ -62,8 +62,8 @@ std::vector<Pair> ReleasedCode(const torch::Tensor& target_effect, int64_t count
   return result;
 }
 
-// Algorithm 1: signed means over the images left; an image leaves once the chosen coordinate alone
-// moves it by more than t.
+// Algorithm 1: signed means over the remaining images; an image is removed once the chosen
+// coordinate alone changes it by more than t.
 std::vector<Pair> AlgorithmOne(const torch::Tensor& target_effect, int64_t count, double t) {
   const int64_t size = target_effect.size(2);
   std::vector<int64_t> left(target_effect.size(0));
@@ -127,7 +127,8 @@ torch::Tensor RandomEffects(int64_t seed, int64_t images, int64_t size) {
 TEST(SelectAttributesTest, AgreesWithTheReleasedCode) {
   for (int64_t seed = 1; seed <= 20; ++seed) {
     const torch::Tensor effect = RandomEffects(seed, /*images=*/9, /*size=*/30);
-    // Limits so high that images stay unexplained: beyond, the released code adds spurious entries.
+    // Limits so high that images stay unexplained; otherwise the released code adds spurious
+    // entries.
     for (const double limit : {2.5, 5.0}) {
       EXPECT_EQ(
           Pairs(SelectAttributes(Effects(effect), 1, {.max_attributes = 4, .explained_at = limit})),
@@ -176,7 +177,7 @@ TEST(SelectAttributesTest, ZeroLimitRanksByMeanEffect) {
 }
 
 TEST(SelectAttributesTest, CodeAndPaperDifferInWhatOneImageLoses) {
-  // Image 0 falls by as much as image 1 rises: the code counts rises only.
+  // Image 0 decreases by as much as image 1 increases: the released code counts only increases.
   torch::Tensor effect = torch::zeros({2, 2, 2});
   effect[0][1][0] = -3;
   effect[1][1][0] = 2;
@@ -188,8 +189,8 @@ TEST(SelectAttributesTest, CodeAndPaperDifferInWhatOneImageLoses) {
 }
 
 TEST(SelectAttributesTest, CodeAddsUpWhatThePaperTakesOneByOne) {
-  // One image, four coordinates of 2: the code is done when they reach 2.5, the paper when a single
-  // one exceeds 2.5.
+  // One image, four coordinates with effect 2: the released code stops when their sum reaches 2.5,
+  // the paper when a single one exceeds 2.5.
   const torch::Tensor effect = torch::full({1, 1, 4}, 2.f);
   const torch::Tensor both = torch::cat({-effect, effect}, 1);
   EXPECT_EQ(SelectAttributes(Effects(both), 1, {}).size(), 2);

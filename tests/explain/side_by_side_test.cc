@@ -21,7 +21,7 @@ class SideBySideTest : public ::testing::Test {
     at::set_num_threads(before_);
   }
 
-  // Which thread did each of `count` pieces of a few milliseconds.
+  // The thread that ran each of `count` pieces of a few milliseconds.
   static std::vector<int> Doers(int64_t count, const Cancelled& cancelled = nullptr) {
     std::vector<int> doers(static_cast<size_t>(count), -1);
     const absl::Status status =

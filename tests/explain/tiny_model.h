@@ -19,7 +19,7 @@ constexpr int64_t kTinyClasses = 4;
 constexpr int64_t kTinyResolution = 16;
 constexpr int64_t kTinyCoordinates = 5 * 8;
 
-// Two layers of random weights. Counts the images that it has seen.
+// Two layers of random weights. Counts the classified images.
 class TinyClassifier : public Classifier {
  public:
   TinyClassifier()
@@ -42,7 +42,8 @@ class TinyClassifier : public Classifier {
   mutable std::atomic<int64_t> images_ = 0;  // batches are classified side by side
 };
 
-// Where a test counts batches: more threads make smaller ones, and go on while one of them asks.
+// For tests that count batches: with more threads batches are smaller, and other threads continue
+// while one polls for cancellation.
 class OneThread {
  public:
   OneThread() { torch::set_num_threads(1); }
@@ -61,7 +62,7 @@ struct TinyModel {
   StyleRanges ranges;   // over 64 other ones
 };
 
-// `components`: so many; 0: coordinates are channels.
+// `components`: their number; 0: coordinates are channels.
 inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1, int components = 0) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(seed);
@@ -87,7 +88,7 @@ inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1, int components
   }
   for (auto& [name, tensor] : networks.NamedTensors()) {
     if (name.ends_with("_noise_strength") || (name.ends_with("_bias") && tensor.dim() == 1)) {
-      tensor.normal_(0, 0.1);  // zero at the start of a training, which would hide mistakes
+      tensor.normal_(0, 0.1);  // zero before training, which would hide mistakes
     }
   }
   auto classifier = std::make_shared<TinyClassifier>();

@@ -1,4 +1,5 @@
-// Any bytes as one of a checkpoint's files (the first byte says which): read, or refused.
+// Reads arbitrary bytes as one of a checkpoint's files (selected by the first byte); they must be
+// read or refused.
 #include <torch/types.h>
 
 #include <cstdint>
@@ -18,7 +19,7 @@ void ReadWeights(const std::string& bytes) {
   if (!content.ok()) {
     return;
   }
-  // What was read can be written, and read again.
+  // Content that was read can be written and read again.
   const absl::StatusOr<std::string> written = SerializeSafeTensors(*content);
   if (!written.ok()) {
     std::abort();

@@ -1,5 +1,5 @@
-// std::fill for std::vector<bool>, which vector_for_clang.h has to leave undefined: emitted here,
-// where <vector> is as ever, because its address is taken.
+// std::fill for std::vector<bool>, which vector_for_clang.h must leave undefined: emitted here with
+// the original <vector>, by taking its address.
 #include <vector>
 
 namespace stylex {

@@ -1,4 +1,5 @@
-// Any bytes as an image file: decoded and prepared as the server does, or refused.
+// Decodes and prepares arbitrary bytes as an image file, as the server does; they must be decoded
+// or refused.
 #include <cstdint>
 #include <cstdlib>
 

@@ -1,6 +1,5 @@
-// Any bytes as a request of any method (the first byte says which): parsed and checked as the
-// server does before it queues the call. What is refused is told within the size that gRPC can
-// carry.
+// Parses and validates arbitrary bytes as a request of any method (selected by the first byte), as
+// the server does before it queues the call. Errors must fit into the size that gRPC can transport.
 #include <google/protobuf/stubs/logging.h>
 #include <gtest/gtest.h>
 
@@ -89,7 +88,7 @@ void Dispatch(Handlers* handlers, uint8_t method, const char* bytes, int size) {
 }  // namespace stylex
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const google::protobuf::LogSilencer silence;  // it tells of each string that is not UTF-8
+  static const google::protobuf::LogSilencer silence;  // would log each string that is not UTF-8
   static auto* const handlers = new stylex::Handlers;
   if (size > 0) {
     stylex::Dispatch(handlers, data[0], reinterpret_cast<const char*>(data + 1),

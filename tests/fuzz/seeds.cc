@@ -1,4 +1,4 @@
-// Writes the fuzzers' seeds, drawn by the tests' own code: fuzz_seeds FOLDER.
+// Writes the fuzzers' seeds, made by the tests' own code: fuzz_seeds FOLDER.
 #include <torch/types.h>
 
 #include <cstdio>
@@ -25,7 +25,7 @@ std::vector<std::string> Images() {
           RgbPng(8, 90, 8, false),    PngBomb()};
 }
 
-// With the byte that says which method it is for.
+// Prepends the byte that selects the method.
 template <class Request>
 std::string Seed(char method, const Request& request) {
   return absl::StrCat(std::string(1, method), request.SerializeAsString());

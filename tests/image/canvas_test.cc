@@ -111,7 +111,7 @@ TEST(CanvasTest, PrintableCharactersDifferAndFitTheirCell) {
     const std::string text(1, character);
     const Bitmap picture = Written(text);
     EXPECT_TRUE(pictures.emplace(picture.data.begin(), picture.data.end()).second) << text;
-    // All the ink is inside of the line and of the text's width.
+    // All set pixels are within the line and the text's width.
     Canvas wide(40, 40);
     wide.Text(text, 10, 10, kRed);
     Canvas tight(Canvas::TextWidth(text), Canvas::kLineHeight);

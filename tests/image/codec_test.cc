@@ -33,8 +33,8 @@ TEST(CodecTest, RefusalsSayWhatWasExpected) {
   }
 }
 
-// Pillow writes files of many kinds, and beside each the pixels that it reads back, made upright
-// and laid over white.
+// Pillow writes files of many kinds, and for each the pixels that it reads back, upright and
+// composited over white.
 TEST(CodecTest, AgreesWithPillow) {
   if (!HavePillow()) {
     GTEST_SKIP() << "/usr/bin/python3 has no Pillow";

@@ -1,5 +1,5 @@
-// Bytes that nobody vouches for: cut, flipped, spliced. Run under the sanitizers these tests are a
-// small fuzzer; without them they still see crashes and wrong answers.
+// Untrusted bytes: truncated, flipped, spliced. With sanitizers these tests are a small fuzzer;
+// without, they still detect crashes and wrong results.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -60,7 +60,7 @@ TEST(HostileBytesTest, EveryPrefixIsAnError) {
   for (const std::string& file : Files()) {
     ASSERT_TRUE(DecodeImage(file).ok()) << DecodeImage(file).status();
     for (size_t size = 0; size < file.size(); ++size) {
-      // A copy of its own, so that a sanitizer sees a read past the end.
+      // A separate copy, so that a sanitizer detects reads past the end.
       const std::vector<char> prefix(file.begin(), file.begin() + static_cast<long>(size));
       const absl::Status status = DecodeImage({prefix.data(), prefix.size()}).status();
       EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument)
@@ -82,7 +82,7 @@ TEST(HostileBytesTest, FlippedBytes) {
   }
 }
 
-// Wrong chunk contents get past libpng's checksums only with the checksum made right.
+// Corrupt chunks with corrected checksums, which libpng does not detect.
 TEST(HostileBytesTest, FlippedBytesWithRightChecksums) {
   std::mt19937 random(2);
   for (const std::string& file : Files()) {

@@ -12,7 +12,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Where the frame header keeps height and width, both of two bytes.
+// Offset of height and width, two bytes each, in the frame header.
 size_t FrameSizeAt(const std::string& jpeg) {
   const size_t marker = jpeg.find("\xff\xc0");
   return marker + 5;

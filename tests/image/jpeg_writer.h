@@ -1,4 +1,4 @@
-// Writes the kinds of JPEG files that EncodeJpeg never does.
+// Writes kinds of JPEG files that EncodeJpeg cannot write.
 #ifndef STYLEX_TESTS_IMAGE_JPEG_WRITER_H_
 #define STYLEX_TESTS_IMAGE_JPEG_WRITER_H_
 
@@ -38,10 +38,10 @@ JpegFile JpegOf(const Bitmap& bitmap);
 // The payload of an APP1 marker that gives the orientation.
 std::string ExifWithOrientation(int orientation, bool big_endian);
 
-// A bitmap that lossy coding hardly changes.
+// A bitmap that lossy compression hardly changes.
 Bitmap SmoothBitmap(int width, int height, int channels);
 
-// The greatest difference of two samples; 256 when the shapes differ.
+// The greatest difference between corresponding samples; 256 if the shapes differ.
 int MaxDifference(const Bitmap& a, const Bitmap& b);
 
 }  // namespace stylex

@@ -1,4 +1,4 @@
-// What a piece of code costs in memory.
+// Measures the peak memory of code.
 #ifndef STYLEX_TESTS_IMAGE_PEAK_MEMORY_H_
 #define STYLEX_TESTS_IMAGE_PEAK_MEMORY_H_
 
@@ -6,8 +6,8 @@
 
 namespace stylex {
 
-// Runs `body` in a child process, whose peak nothing before has raised, and gives by how many MiB
-// the resident memory grew; 255 stands for more, and for a child that dies.
+// Runs `body` in a new child process and returns the growth of its peak resident memory in MiB; 255
+// if it is more, or if the child dies.
 int PeakGrowthMebibytes(const std::function<void()>& body);
 
 }  // namespace stylex

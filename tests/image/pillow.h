@@ -10,7 +10,7 @@
 
 namespace stylex {
 
-// False where Debian's Python or Pillow is not installed: the test is to be skipped.
+// False if Debian's Python or Pillow is not installed; the test should then be skipped.
 bool HavePillow();
 
 bool RunPillow(const std::vector<std::string>& arguments);
@@ -18,7 +18,8 @@ bool RunPillow(const std::vector<std::string>& arguments);
 // A fresh folder.
 std::string MakeTemporaryFolder();
 
-// How the two programs hand bitmaps over: width, height, channels (int32, little-endian), samples.
+// The format in which the two programs exchange bitmaps: width, height, channels (int32,
+// little-endian), samples.
 void AppendNumber(int number, std::string* out);
 void AppendBitmap(const Bitmap& bitmap, std::string* out);
 Bitmap TakeBitmap(std::string_view* data);

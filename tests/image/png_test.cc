@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Samples that run through the whole range of the depth.
+// Samples that cover the whole range of the depth.
 std::vector<uint16_t> Samples(size_t count, int bit_depth) {
   const uint32_t most = (1u << bit_depth) - 1;
   std::vector<uint16_t> samples;
@@ -77,7 +77,7 @@ TEST_P(PngPaletteTest, IsExpanded) {
                             static_cast<png_byte>(i * 31)});
   }
   const Bitmap opaque = DecodedOrEmpty(WritePng(file));
-  file.palette_alpha = {0};  // the first colour is not seen
+  file.palette_alpha = {0};  // the first colour is transparent
   file.interlaced = true;
   const Bitmap transparent = DecodedOrEmpty(WritePng(file));
   ASSERT_EQ(opaque.channels, 3);
@@ -191,7 +191,7 @@ TEST(PngTest, PixelLimitIsExact) {
             absl::StatusCode::kResourceExhausted);
 }
 
-// Texts that would unfold to 600 MB, each within libpng's own limit: they are never unfolded.
+// Texts that would decompress to 600 MB, each within libpng's own limit, are never decompressed.
 TEST(PngTest, CompressedTextIsSkipped) {
   const std::string unfolded(6 << 20, 'a');
   uLongf size = compressBound(unfolded.size());

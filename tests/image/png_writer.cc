@@ -7,7 +7,7 @@
 namespace stylex {
 namespace {
 
-// libpng's own defaults abort on errors, which is right here: the test would be wrong.
+// libpng aborts on errors by default, which is right here: an error means that the test is wrong.
 void Append(png_structp png, png_bytep bytes, size_t count) {
   static_cast<std::string*>(png_get_io_ptr(png))->append(reinterpret_cast<char*>(bytes), count);
 }

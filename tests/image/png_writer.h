@@ -1,4 +1,4 @@
-// Writes the kinds of PNG files that EncodePng never does.
+// Writes kinds of PNG files that EncodePng cannot write.
 #ifndef STYLEX_TESTS_IMAGE_PNG_WRITER_H_
 #define STYLEX_TESTS_IMAGE_PNG_WRITER_H_
 
@@ -19,11 +19,11 @@ struct PngFile {
   int bit_depth = 8;
   int color_type = PNG_COLOR_TYPE_RGB;
   bool interlaced = false;
-  // One sample an entry, packed to bit_depth when written.
+  // One sample per entry, packed to bit_depth when written.
   std::vector<uint16_t> samples = {};
   std::vector<png_color> palette = {};
   std::vector<png_byte> palette_alpha = {};
-  // Of grey and RGB files: the one sample value that is transparent.
+  // For grey and RGB files: the transparent sample value.
   const png_color_16* transparent = nullptr;
   double gamma = 0;  // none
 };

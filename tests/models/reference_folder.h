@@ -1,5 +1,5 @@
-// A folder in which a test leaves tensors for an independent Python program, which computes them
-// again and compares. The test is skipped where Python or a package that it needs is missing.
+// A folder in which a test writes tensors for an independent Python program, which recomputes and
+// compares them. The test is skipped if Python or a package that it needs is missing.
 //
 //   ReferenceFolder folder;
 //   folder.Write("input", x);
@@ -26,7 +26,8 @@ namespace stylex {
 
 class ReferenceFolder {
  public:
-  // Raw little-endian float32 in NAME; its shape goes to the manifest. '/' makes no folders.
+  // Writes raw little-endian float32 to NAME and its shape to the manifest. '/' does not create
+  // folders.
   void Write(const std::string& name, const torch::Tensor& tensor) {
     const torch::Tensor plain = tensor.detach().to(torch::kFloat32).contiguous();
     const std::string file = absl::StrCat(shapes_.size(), ".f32");
@@ -37,8 +38,8 @@ class ReferenceFolder {
                                  absl::StrJoin(plain.sizes(), ", "), "]}");
   }
 
-  // Runs the script (named from the repository's root) on this folder. It exits with 0 when all
-  // agrees, with 77 when a package is missing; what it printed becomes the failure's message.
+  // Runs the script (path relative to the repository's root) on this folder. It exits with 0 if
+  // everything agrees, with 77 if a package is missing; its output becomes the failure message.
   void CompareWith(const std::string& script) {
     std::ofstream manifest(folder_ / "manifest.json");
     manifest << "{" << absl::StrJoin(shapes_, ",\n", [](std::string* out, const auto& entry) {

@@ -30,7 +30,7 @@ namespace {
 constexpr int64_t kEncodeBatch = 128;
 constexpr int64_t kSaveImages = 8;  // searched between two saved states
 constexpr char kStateFile[] = "attributes_state";
-// What z's of a model without encoder are for, see SeedFor.
+// Purpose of the z's of a model without an encoder, see SeedFor.
 constexpr uint64_t kRangeLatents = 81;
 constexpr uint64_t kSearchLatents = 82;
 
@@ -49,8 +49,8 @@ StyleRanges RangesOverSamples(const Stylex& model, int64_t count, uint64_t seed,
   return accumulator.Finish();
 }
 
-// Ranges over the training split; `limit` 0: every image. Without an encoder, over as many images
-// of the model's own.
+// Ranges over the training split; `limit` 0: every image. Without an encoder, over the same number
+// of images that the model draws.
 absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Dataset& dataset,
                                                int64_t limit, uint64_t seed, WorkDirectory* run) {
   if (!model.has_encoder()) {
@@ -63,8 +63,8 @@ absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Datase
   return accumulator.Finish();
 }
 
-// Training images in an order of the seed's, so that every class has its share; without an encoder,
-// images of the model's own.
+// Training images in a random order that the seed determines, so that classes are mixed; without an
+// encoder, images that the model draws.
 absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& dataset,
                                           int64_t count, uint64_t seed, WorkDirectory* run) {
   if (!model.has_encoder()) {
@@ -83,7 +83,7 @@ absl::StatusOr<StyleVectors> SearchStyles(const Stylex& model, const Dataset& da
   return StyleVectors::Concatenate(parts);
 }
 
-// What a search has found so far, in a file, so that a killed run goes on where it was.
+// The effects computed so far, saved to a file so that an interrupted run can resume.
 class SearchState {
  public:
   SearchState(const Stylex& model, const StyleVectors& styles, const std::string& fingerprint) {
@@ -99,7 +99,7 @@ class SearchState {
     state_.fingerprint = fingerprint;
   }
 
-  // Starts over where the file is of another search.
+  // Starts from scratch if the file belongs to a different search.
   absl::Status Load(WorkDirectory* run) {
     const absl::Status status = LoadTrainingState(run->Path(kStateFile), &state_);
     if (absl::IsFailedPrecondition(status)) {
@@ -136,7 +136,7 @@ class SearchState {
   TrainingState state_;  // its tensors are the ones above
 };
 
-// Fills in what `state` lacks, saving as it goes.
+// Computes the effects that `state` lacks, saving the state every kSaveImages images.
 absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double shift,
                          WorkDirectory* run, SearchState* state) {
   EffectOptions search;
@@ -183,7 +183,7 @@ v1::Attribute ToAttribute(const SelectedAttribute& selected, const StyleLayout& 
   return attribute;
 }
 
-// The images that are not decided as `target` already.
+// The images that are not already decided as `target`.
 torch::Tensor Others(const torch::Tensor& base, int64_t target) {
   return base.argmax(1).ne(target).nonzero().squeeze(1);
 }
@@ -224,7 +224,7 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
   screening.seed = common.seed;
   const std::string label = model.config().labels(static_cast<int>(target));
   run->Start(absl::StrCat("attributes of ", label, ", %"), 0, 100);
-  screening.progress = [run](int64_t done, int64_t total) {  // of an estimate, which changes
+  screening.progress = [run](int64_t done, int64_t total) {  // `total` is an estimate
     run->Advance(100 * done / std::max<int64_t>(total, 1), "");
   };
   STYLEX_ASSIGN_OR_RETURN(

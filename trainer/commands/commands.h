@@ -28,7 +28,7 @@ struct StylexOptions {
 };
 absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
                            const OutputOptions& output);
-// The plain StyleGAN2 of the same config, see PlainStyleGan2; `lpips_weights` is not for it.
+// Trains the plain StyleGAN2 of the same config, see PlainStyleGan2; `lpips_weights` is ignored.
 absl::Status StyleGan2Command(const CommonOptions& common, const StylexOptions& options,
                               const OutputOptions& output);
 
@@ -40,29 +40,29 @@ struct AttributesOptions {
   double shift = 1;
   double explained_at = 2.5;
   bool subset = false;    // joint greedy instead of independent
-  bool screened = false;  // only moves that gradients do not rule out; not with `subset`
-  // Attributes of less than this share of the strongest one's mean effect are left out.
+  bool screened = false;  // skips moves that gradients rule out; not with `subset`
+  // Attributes whose mean effect is less than this share of the strongest one's are left out.
   double least_effect = 0;
 };
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
 
 struct ComponentsOptions {
-  std::string checkpoint;  // version directory, which stays as it is
+  std::string checkpoint;  // version directory; not modified
   int64_t images = 0;      // training images; 0: all
   int64_t count = 0;       // see ComponentOptions (explain/components.h)
   double variance = 0.97;
 };
-// Writes a version whose style coordinates are independent directions of the latent. Without
-// attributes: `attributes` is to be run on it.
+// Writes a version whose style coordinates are independent directions of the latent. It has no
+// attribute index: run `attributes` on it.
 absl::Status ComponentsCommand(const CommonOptions& common, const ComponentsOptions& options,
                                const OutputOptions& output);
 
 struct NameOptions {
   std::string checkpoint;
-  std::vector<std::string> names;  // INDEX:min=NAME or INDEX:max=NAME; an empty name takes it away
+  std::vector<std::string> names;  // INDEX:min=NAME or INDEX:max=NAME; an empty NAME removes it
 };
-// Writes people's words for attributes into a checkpoint's index: all or none. Of `common`, the
-// device only.
+// Writes names that people gave to attributes into a checkpoint's index, all or none. Uses only the
+// device of `common`.
 absl::Status NameCommand(const CommonOptions& common, const NameOptions& options);
 
 struct EvaluateOptions {

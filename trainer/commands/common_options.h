@@ -14,8 +14,8 @@ namespace stylex {
 struct CommonOptions {
   std::string data;
   std::string work_directory;
-  std::string config;  // path; empty: the preset alone
-  std::string preset;  // over the config's own, when set
+  std::string config;  // path; empty: preset only
+  std::string preset;  // overrides the config's when set
   uint64_t seed = 1;
   bool resume = false;
   std::string device = "auto";

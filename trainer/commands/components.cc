@@ -26,7 +26,7 @@
 namespace stylex {
 namespace {
 
-constexpr char kNoState[] = "components_state";  // never written: it takes a minute
+constexpr char kNoState[] = "components_state";  // never written: the command takes a minute
 
 // The encoder's latents of training images, without the condition, [N, L] on the CPU.
 absl::StatusOr<torch::Tensor> LatentsOfTraining(const Stylex& model, const Dataset& dataset,
@@ -88,7 +88,7 @@ absl::Status ComponentsCommand(const CommonOptions& common, const ComponentsOpti
   Print(components);
   config.set_name(output.name);
   config.mutable_generator()->set_components(static_cast<int32_t>(components.count));
-  config.clear_metrics();  // they were measured along other coordinates
+  config.clear_metrics();  // measured in other coordinates
   v1::Provenance& provenance = *config.mutable_provenance();
   provenance.add_commands(common.command_line);
   provenance.set_created(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()));

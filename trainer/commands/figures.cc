@@ -15,7 +15,8 @@
 namespace stylex {
 namespace {
 
-// Enough for every class to find images that are decided otherwise.
+// Number of images to choose from: enough for every class to have images that are decided
+// otherwise.
 constexpr int64_t kPool = 128;
 
 absl::Status DrawPhotographs(const Stylex& model, const Dataset& dataset,
@@ -31,11 +32,12 @@ absl::Status DrawPhotographs(const Stylex& model, const Dataset& dataset,
                            path);
 }
 
-// The first `count` images, whatever the attributes do there: those to which the class is the
-// runner-up before others that are decided otherwise, and these before its own.
+// The first `count` images, chosen independently of what the attributes do there: first images
+// whose runner-up is the class, then others that are decided otherwise, then those decided as the
+// class.
 torch::Tensor ExamplesFor(const EncodedImages& images, int64_t class_id, int64_t count) {
   const torch::Tensor ranked = images.logits.argsort(1, /*descending=*/true);
-  const torch::Tensor place = ranked.eq(class_id).to(torch::kInt64).argmax(1);  // 0: decided so
+  const torch::Tensor place = ranked.eq(class_id).to(torch::kInt64).argmax(1);  // 0: decided as it
   const torch::Tensor group = torch::where(place.eq(0), 3, place.clamp_max(2));
   const torch::Tensor order =
       (group * group.size(0) + torch::arange(group.size(0))).argsort();  // stable

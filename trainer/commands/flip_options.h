@@ -10,7 +10,7 @@
 
 namespace stylex {
 
-// As the command line asks for them; as many workers as LibTorch has threads on a CPU.
+// The options that the command line requests; on a CPU, one worker for each of LibTorch's threads.
 FlipOptions FlipOptionsOf(const EvaluateOptions& options, uint64_t seed, const Stylex& model);
 
 }  // namespace stylex

@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
   options.labels = {config->data().labels().begin(), config->data().labels().end()};
   STYLEX_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, OpenDataset(path, options));
   model.mutable_labels()->Assign(dataset->labels().begin(), dataset->labels().end());
-  // Served photographs are to be prepared as those that were trained with.
+  // The server must prepare photographs as training did.
   if (const int padded_from = dataset->preparation().padded_from; padded_from > 0) {
     model.mutable_preprocessing()->set_padded_from(padded_from);
   }

@@ -1,4 +1,4 @@
-// What every training command does first: read the config, choose the device, open the data.
+// The first steps of every training command: reads the config, chooses the device, opens the data.
 #ifndef STYLEX_TRAINER_COMMANDS_OPENING_H_
 #define STYLEX_TRAINER_COMMANDS_OPENING_H_
 
@@ -18,16 +18,17 @@ namespace stylex {
 // The resolved config of a command; data path and labels are filled in by OpenData.
 absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common);
 
-// Opens the data set the config asks for and writes its labels into the config's model.
+// Opens the config's data set and writes its labels into the config's model.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path, v1::TrainConfig* config);
 
-// What a command does with a checkpoint's encoder: only kOptional takes a plain StyleGAN2.
+// Whether a command needs the checkpoint's encoder; kOptional also accepts a plain StyleGAN2.
 enum class Encoding { kNeeded, kOptional };
-// Loads a version folder onto the device that the command asks for. FAILED_PRECONDITION where it
-// has no encoder and one is needed.
+// Loads a version folder onto the command's device. FAILED_PRECONDITION if it has no encoder but
+// one is needed.
 absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path,
                                           Encoding encoding = Encoding::kNeeded);
-// Opens a data set for a finished model; its labels must be the model's, or as many.
+// Opens a data set for a finished model; it must have the model's labels, or the same number of
+// them.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
                                                     const std::string& path);
 

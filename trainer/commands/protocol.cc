@@ -56,7 +56,7 @@ std::string RateText(int64_t successes, int64_t trials) {
                          interval.high);
 }
 
-// A row a method of counts of `of(method, i)`, and the same as JSON.
+// One row per method with the counts `of(method, i)`, and the same as JSON.
 void AddCounts(const std::map<Method, std::array<int64_t, kCounts.size()>>& counts,
                const std::function<int64_t(Method method, size_t i)>& of, std::string* table,
                nlohmann::json* json) {
@@ -102,7 +102,7 @@ Report ReportOf(const HeldOutFigures& figures) {
   return report;
 }
 
-// A figure of every found counterfactual that has one.
+// One figure of every found counterfactual for which it is defined.
 std::vector<double> Collect(
     const std::vector<CounterfactualFigures>& found,
     const std::function<std::optional<double>(const CounterfactualFigures&)>& figure) {

@@ -1,4 +1,4 @@
-// The subcommands of `stylex-train` that put the method to the test, beside those of commands.h.
+// The subcommands of `stylex-train` that evaluate the method, beside those of commands.h.
 #ifndef STYLEX_TRAINER_COMMANDS_STUDY_OPTIONS_H_
 #define STYLEX_TRAINER_COMMANDS_STUDY_OPTIONS_H_
 
@@ -65,16 +65,16 @@ inline constexpr char kHeldOutProtocol[] = "heldout";
 inline constexpr char kCounterfactualsProtocol[] = "counterfactuals";
 struct ProtocolCommandOptions {
   std::string protocol;
-  EvaluateOptions evaluate;          // flip_images 0: the protocol's own number
+  EvaluateOptions evaluate;          // flip_images 0: the protocol's default
   std::vector<std::string> oracles;  // see OpenOracles; for counterfactuals and heldout
   bool lists_only = false;           // heldout without the search on each image
 };
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options);
 
-// Their flags. Must outlive the parsing and running of the program that they are added to.
+// Their flags. Must outlive parsing and execution of the program that they are added to.
 class StudyCommands {
  public:
-  // A chosen subcommand puts what it does into `run`.
+  // A selected subcommand stores its action in `run`.
   void Add(CLI::App* app, CommonOptions* common, std::function<absl::Status()>* run);
 
  private:

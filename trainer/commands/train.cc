@@ -20,11 +20,12 @@ namespace {
 
 struct FrozenClassifier {
   std::shared_ptr<Classifier> classifier;
-  MobileNetV2 network{nullptr};  // the built-in kind
-  std::string torchscript;       // or the path of a user's own
+  MobileNetV2 network{nullptr};  // built-in classifier
+  std::string torchscript;       // or the path of a TorchScript file
 };
 
-// Takes over what the classifier's own training has fixed: its architecture, labels and scores.
+// Copies what the classifier's training determined into the config: architecture, labels and
+// scores.
 absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path, v1::ModelConfig* model) {
   FrozenClassifier frozen;
   if (path.ends_with(".pt")) {
@@ -47,7 +48,7 @@ absl::StatusOr<FrozenClassifier> OpenClassifier(const std::string& path, v1::Mod
   return frozen;
 }
 
-// Null without a file.
+// Null without a path.
 absl::StatusOr<std::shared_ptr<Lpips>> OpenLpips(const std::string& path,
                                                  const v1::TrainConfig& config) {
   if (path.empty()) {
@@ -67,7 +68,8 @@ absl::StatusOr<std::shared_ptr<Lpips>> OpenLpips(const std::string& path,
   return lpips;
 }
 
-// For the log and the model card; empty without an encoder, where nothing is reconstructed.
+// Describes the perceptual loss for the log and the model card; empty without an encoder, where
+// nothing is reconstructed.
 std::string PerceptualLossText(const v1::TrainConfig& config, const FrozenClassifier& frozen,
                                const Lpips* lpips) {
   if (!HasEncoder(config.model())) {
@@ -114,7 +116,7 @@ absl::Status Export(const v1::TrainConfig& config, const CommonOptions& common,
   return absl::OkStatus();
 }
 
-// `config`: resolved.
+// `config` must be resolved.
 absl::Status TrainAndExport(v1::TrainConfig config, const CommonOptions& common,
                             const StylexOptions& options, const OutputOptions& output) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));

@@ -1,4 +1,4 @@
-// Batches for the training loop, decoded ahead of it by worker threads.
+// Batches for the training loop, decoded in advance by worker threads.
 #ifndef STYLEX_TRAINER_DATA_BATCH_LOADER_H_
 #define STYLEX_TRAINER_DATA_BATCH_LOADER_H_
 
@@ -36,8 +36,8 @@ struct BatchLoaderOptions {
 };
 
 // An endless stream over shuffled epochs of the training split. Batch number `step` is a function
-// of (dataset, options.seed, step) alone, whatever the threads and wherever the run started: that
-// is what makes a resumed run equal to one that never stopped.
+// of (dataset, options.seed, step) alone, whatever the number of threads and the step at which the
+// run started; a resumed run is therefore identical to one that never stopped.
 //
 // An unreadable image is named once in `warnings` and replaced by the next readable one; when more
 // than 1 % of the images (and more than 3) are unreadable, Next fails. One consumer thread.

@@ -25,10 +25,10 @@ constexpr int kTestPart = 2;
 
 struct Place {
   fs::path folder;
-  std::string attribute;  // empty: not said
+  std::string attribute;  // empty: none given
 };
 
-// A folder may have colons in its name: the attribute comes after the last one.
+// Folder names may contain colons: the attribute follows the last one.
 Place PlaceOf(const std::string& path) {
   if (fs::is_regular_file(fs::path(path) / kAttributes)) {
     return {path, ""};
@@ -38,7 +38,7 @@ Place PlaceOf(const std::string& path) {
                                     : Place{path.substr(0, colon), path.substr(colon + 1)};
 }
 
-// The words of each line that has any, with the line's number.
+// The words of a non-empty line, with the line's number.
 struct Line {
   int64_t number;
   std::vector<std::string> words;

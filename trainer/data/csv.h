@@ -1,4 +1,4 @@
-// Tables as comma-separated text, RFC 4180: what spreadsheets and survey forms write.
+// Tables as comma-separated text (RFC 4180), as spreadsheets and survey forms export them.
 #ifndef STYLEX_TRAINER_DATA_CSV_H_
 #define STYLEX_TRAINER_DATA_CSV_H_
 
@@ -19,20 +19,20 @@ struct CsvTable {
 
   // The column of that name, or -1.
   int64_t Find(absl::string_view name) const;
-  // The same; INVALID_ARGUMENT names the file and the column that it lacks.
+  // As Find; INVALID_ARGUMENT names the file and the missing column.
   absl::StatusOr<size_t> Column(absl::string_view name) const;
 };
 
 // The first record is the header. Quoted fields may hold commas, quotes (doubled) and line breaks;
-// line ends are LF or CRLF; a byte order mark and blank lines are passed over. INVALID_ARGUMENT
-// names `origin`, the line and the fault: an unclosed quote, text after a closing one, a record of
-// another length than the header, no header at all.
+// line ends are LF or CRLF; a byte order mark and blank lines are skipped. INVALID_ARGUMENT names
+// `origin`, the line and the fault: an unclosed quote, text after a closing quote, a record whose
+// length differs from the header's, no header at all.
 absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, const std::string& origin);
 
 // ReadFile and ParseCsv.
 absl::StatusOr<CsvTable> ReadCsv(const std::string& path);
 
-// One record with its line end, quoted where it must be.
+// One record with its line end; fields are quoted where necessary.
 std::string CsvLine(std::span<const std::string> fields);
 
 }  // namespace stylex

@@ -1,5 +1,5 @@
-// Images on disk: class folders in AFHQ's layout, the IDX files of (Fashion-)MNIST, CelebA with one
-// of its attributes, or images without labels, as FFHQ comes.
+// Image data sets on disk: class folders in AFHQ's layout, the IDX files of (Fashion-)MNIST, CelebA
+// with one of its attributes, or images without labels, such as FFHQ.
 #ifndef STYLEX_TRAINER_DATA_DATASET_H_
 #define STYLEX_TRAINER_DATA_DATASET_H_
 
@@ -24,17 +24,17 @@ class Dataset {
   virtual ~Dataset() = default;
 
   virtual int64_t size(Split split) const = 0;
-  virtual int64_t label(Split split, int64_t index) const = 0;  // kNoLabel where it is not known
+  virtual int64_t label(Split split, int64_t index) const = 0;  // kNoLabel if unknown
   // Where the image comes from, for messages: a path, or a file and a number.
   virtual std::string name(Split split, int64_t index) const = 0;
   // Oriented, cropped, resized to resolution() and channels(). The error of an unreadable image
   // names it.
   virtual absl::StatusOr<Bitmap> Load(Split split, int64_t index) const = 0;
 
-  // Whether its images have labels; a whole data set has them, or none of it.
+  // Whether its images have labels: either all of them do or none does.
   bool labelled() const { return label(Split::kTrain, 0) != kNoLabel; }
   const std::vector<std::string>& labels() const { return labels_; }
-  // How its images are prepared: as asked for, and as the data set's kind wants it.
+  // How its images are prepared: the requested preparation, adjusted to the kind of data set.
   const Preparation& preparation() const { return preparation_; }
   int resolution() const { return preparation_.resolution; }
   int channels() const { return preparation_.channels; }
@@ -54,8 +54,8 @@ struct DatasetOptions : Preparation {
 
 // Opens a folder, or CelebA's with an attribute, FOLDER:ATTRIBUTE: IDX files
 // (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-…, each with or without .gz), or
-// train/CLASS/*.{jpg,jpeg,png} beside val/CLASS/* (or valid, validation, test), or images of no
-// class.
+// train/CLASS/*.{jpg,jpeg,png} beside val/CLASS/* (or valid, validation, test), or images without
+// classes.
 //
 // IDX images of 28x28 become 32x32 by a black border, other sizes by resizing. NOT_FOUND or
 // INVALID_ARGUMENT names the path and the fault: no split, an empty class folder, classes that
@@ -72,15 +72,16 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path
 
 // CelebA as it is published: img_align_celeba/*.jpg, list_attr_celeba.txt, list_eval_partition.txt.
 // `path` is FOLDER:ATTRIBUTE, e.g. celeba:Young. Class 0 is "not ATTRIBUTE", class 1 "ATTRIBUTE",
-// unless the options name them otherwise; partition 0 is for training, 1 for validation, 2 unused.
-// INVALID_ARGUMENT names the file, the line and the fault, or the attributes that there are.
+// unless the options name them otherwise; partition 0 is for training, 1 for validation, 2 is
+// unused. INVALID_ARGUMENT names the file, the line and the fault, or lists the attributes that
+// exist.
 bool LooksLikeCelebA(const std::string& path);
 absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,
                                                     const DatasetOptions& options);
 
-// FFHQ and the like: images, or folders of images, and no train/. Sorted by path, the first six
-// sevenths are for training, the rest for validation (of FFHQ's 70,000: 60,000 and 10,000). The
-// classes are the classifier's: the options must name them. No image has a label.
+// FFHQ and similar: images, or folders of images, without train/. Sorted by path, the first six
+// sevenths are for training, the rest for validation (of FFHQ's 70,000: 60,000 and 10,000). No
+// image has a label; the classes are the classifier's and must be named in the options.
 bool LooksUnlabelled(const std::string& path);
 absl::StatusOr<std::unique_ptr<Dataset>> OpenUnlabelledFolder(const std::string& path,
                                                               const DatasetOptions& options);

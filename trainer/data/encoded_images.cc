@@ -42,7 +42,7 @@ torch::Tensor LogitsOfEach(const Stylex& model, const StyleVectors& styles) {
 
 StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed) {
   const int64_t size = model.config().generator().latent_size();
-  // On the CPU, so that every device draws the same.
+  // On the CPU, so that the numbers do not depend on the device.
   const torch::Tensor z = torch::randn({count, size}, at::detail::createCPUGenerator(seed));
   return model.Styles(model.Map(z.to(model.device())));
 }

@@ -1,5 +1,5 @@
-// Images of a split as the explainer sees them: their styles, and what the classifier says of the
-// photographs themselves. A plain StyleGAN2, which encodes none, draws images of its own instead.
+// Encoded images of a split: their styles, and the classifier's logits for the photographs
+// themselves. A plain StyleGAN2, which has no encoder, draws images from z instead.
 #ifndef STYLEX_TRAINER_DATA_ENCODED_IMAGES_H_
 #define STYLEX_TRAINER_DATA_ENCODED_IMAGES_H_
 
@@ -22,27 +22,27 @@ struct EncodedImages {
   torch::Tensor indices;  // [N] int64: positions in the split
   torch::Tensor labels;   // [N] int64
   torch::Tensor logits;   // [N, K] of the photographs, on the CPU
-  StyleVectors styles;    // of their reconstructions, where the model is
+  StyleVectors styles;    // of their reconstructions, on the model's device
 };
 
-// Logits of the images (at least one) that `styles` draw, [N, K] on the CPU, a batch at a time.
+// Logits of the images (at least one) synthesized from `styles`, [N, K] on the CPU, computed batch
+// by batch.
 torch::Tensor LogitsOfEach(const Stylex& model, const StyleVectors& styles);
 
-// Styles of `count` images G(f(z)) that a model without encoder draws; the z are a function of the
-// seed alone.
+// Styles of `count` images G(f(z)) of a model without an encoder; the z depend on the seed alone.
 StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed);
 
 // Calls `visit` with w, [N, w_size()] on the model's device, of consecutive batches of the training
-// split, at most `limit` images of it (0: all), and shows progress under `title`. The model must
-// have an encoder.
+// split, at most `limit` images (0: all), and shows progress under `title`. The model must have an
+// encoder.
 absl::Status ForEachTrainingLatent(const Stylex& model, const Dataset& dataset, int64_t limit,
                                    const std::string& title, Progress* progress,
                                    const std::function<void(const torch::Tensor& w)>& visit);
 
-// `count` images drawn with the seed without repetition (0 or more than there are: all, in the
-// seed's order). Unreadable ones are named in warnings and left out; NOT_FOUND when none is left.
-// Without an encoder: `count` images of z's (0: as many as the split has), other ones for another
-// split, seed, or purpose; their logits are those of the drawn images, their labels the decisions.
+// `count` images drawn with the seed without repetition (0 or more than exist: all, in the seed's
+// order). Unreadable ones are named in warnings and left out; NOT_FOUND when none is left. Without
+// an encoder: `count` images drawn from z (0: as many as the split has), which differ by split,
+// seed and purpose; their logits are those of the drawn images, their labels the decisions.
 absl::StatusOr<EncodedImages> EncodeImages(const Stylex& model, const Dataset& dataset, Split split,
                                            int64_t count, uint64_t seed, Progress* progress);
 

@@ -17,7 +17,7 @@ constexpr int64_t kMaxDecompressedBytes = int64_t{8} << 30;
 constexpr int kPaddedFrom = 28;
 constexpr int kPaddedTo = 32;
 
-// The file itself or its gzip sibling; empty when there is neither.
+// The path of the file or of NAME.gz; empty when neither exists.
 std::string FindFile(const std::string& folder, const std::string& name) {
   for (const char* suffix : {"", ".gz"}) {
     const std::string path = absl::StrCat(folder, "/", name, suffix);
@@ -28,7 +28,7 @@ std::string FindFile(const std::string& folder, const std::string& name) {
   return "";
 }
 
-// zlib reads plain files as they are, so one path serves both.
+// zlib also reads uncompressed files, so both cases share this code.
 absl::StatusOr<std::vector<uint8_t>> ReadMaybeCompressed(const std::string& path) {
   gzFile file = gzopen(path.c_str(), "rb");
   if (file == nullptr) {

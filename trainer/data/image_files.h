@@ -1,4 +1,4 @@
-// A data set of image files with known labels, however these were found.
+// A data set of image files with known labels.
 #ifndef STYLEX_TRAINER_DATA_IMAGE_FILES_H_
 #define STYLEX_TRAINER_DATA_IMAGE_FILES_H_
 
@@ -14,16 +14,16 @@ namespace stylex {
 
 struct LabelledFile {
   std::string path;
-  int64_t label;  // kNoLabel where nobody has said
+  int64_t label;  // kNoLabel if unknown
 };
 
-// .jpg, .jpeg or .png, whatever the case, and no folder.
+// A file whose name ends with .jpg, .jpeg or .png in any case.
 bool IsImageFile(const std::filesystem::directory_entry& entry);
 
-// Names in a folder, sorted, hidden ones left out: subfolders, or image files.
+// Names in a folder, sorted, without hidden ones: subfolders, or image files.
 std::vector<std::string> SortedNames(const std::filesystem::path& folder, bool directories);
 
-// Files are decoded when first wanted and then kept, up to 4 GiB.
+// Files are decoded when first used and then cached, up to 4 GiB.
 std::unique_ptr<Dataset> MakeImageFileDataset(const DatasetOptions& options,
                                               std::vector<std::string> labels,
                                               std::vector<LabelledFile> train,

@@ -8,14 +8,14 @@
 
 namespace stylex {
 
-// A number for the random generator that depends on the run's seed, the step and what it is for:
-// random numbers are then a function of the step, and resuming needs no generator state.
+// A seed for the random generator, derived from the run's seed, the step and a purpose: random
+// numbers are thus a function of the step, and resuming needs no generator state.
 uint64_t SeedFor(uint64_t seed, uint64_t step, uint64_t purpose);
 
 // A permutation of 0 .. n-1 that depends on the seed and the epoch alone.
 std::vector<int64_t> EpochOrder(int64_t n, uint64_t seed, int64_t epoch);
 
-// The first `count` of epoch 0's order; 0, or more than there are: all of it.
+// The first `count` indices of epoch 0's order; all of them if `count` is 0 or exceeds n.
 std::vector<int64_t> DrawnIndices(int64_t n, uint64_t seed, int64_t count);
 
 }  // namespace stylex

@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of seven images one is held out, as the last 10,000 of FFHQ's 70,000 are.
+// One image in seven is held out, like the last 10,000 of FFHQ's 70,000.
 constexpr size_t kParts = 7;
 
 std::vector<std::string> ImagesIn(const fs::path& folder) {

@@ -25,7 +25,7 @@ double SpanOf(const StyleRanges& ranges, int64_t index) {
   return static_cast<double>(ranges.Extreme({index, 1})) - ranges.Extreme({index, 0});
 }
 
-// The target's probability with all moves at 0, 1/10, ... of their way.
+// The target's probability with all moves at 0, 1/10, ..., 1 of their shift.
 std::vector<double> ProbabilitiesAlongTheWay(const Stylex& model, const StyleVectors& styles,
                                              const StyleRanges& ranges,
                                              const std::vector<AppliedMove>& applied,
@@ -50,7 +50,7 @@ std::vector<double> ProbabilitiesAlongTheWay(const Stylex& model, const StyleVec
 struct ImageQuality {
   bool read = false;
   std::optional<CounterfactualFigures> found;
-  std::vector<bool> agrees, convinced, by_the_image;  // one an oracle
+  std::vector<bool> agrees, convinced, by_the_image;  // per oracle
 };
 
 bool Decides(const Oracle& oracle, const torch::Tensor& image, int64_t class_id) {

@@ -1,5 +1,5 @@
-// How good counterfactuals are: field §2's figures that need no outside network, and whether other
-// classifiers are convinced, too.
+// Quality of counterfactuals: sparsity, proximity, SSIM (Wang et al. 2004), COUT (Khorram and Fuxin
+// 2022) and monotonicity, which need no outside network, and transfer to other classifiers.
 #ifndef STYLEX_TRAINER_STUDY_COUNTERFACTUAL_QUALITY_H_
 #define STYLEX_TRAINER_STUDY_COUNTERFACTUAL_QUALITY_H_
 
@@ -22,18 +22,19 @@ struct CounterfactualFigures {
   double attributes = 0;    // moved
   double distance = 0;      // sum of |change| / (max - min) over the moved coordinates
   double changed_area = 0;  // share of pixels that change by more than a twentieth of the range
-  double l1 = 0, ssim = 0;  // of x' and r, pixels in [-1, 1]
-  double gain = 0;          // of the target's probability
+  double l1 = 0, ssim = 0;  // between x' and r, pixels in [-1, 1]
+  double gain = 0;          // in the target's probability
   double cout = 0;
-  // Spearman of the moves' common strength, 0 to 1 in tenths, and the target's probability.
+  // Spearman correlation of the moves' common strength, 0 to 1 in steps of 0.1, with the target's
+  // probability.
   std::optional<double> monotonicity;
 };
 
 struct OracleFigures {
   std::string name;
-  int64_t agreeing = 0;      // photographs that it decides as the explained classifier does
-  int64_t convinced = 0;     // found counterfactuals that it decides as the target
-  int64_t by_the_image = 0;  // their reconstructions that it decides as the target already
+  int64_t agreeing = 0;      // photographs on which it agrees with the explained classifier
+  int64_t convinced = 0;     // found counterfactuals that it classifies as the target
+  int64_t by_the_image = 0;  // those whose reconstruction it already classifies as the target
 };
 
 struct QualityFigures {
@@ -42,9 +43,9 @@ struct QualityFigures {
   std::vector<OracleFigures> oracles;
 };
 
-// Validation images, the target being the runner-up to the decision on the reconstruction; the
-// joint search of EvaluateFlips, each move to its extreme. FAILED_PRECONDITION without an attribute
-// index.
+// Searches jointly, as EvaluateFlips does, on validation images; the target is the runner-up of the
+// decision on the reconstruction, and each move goes to its extreme. FAILED_PRECONDITION without an
+// attribute index.
 absl::StatusOr<QualityFigures> EvaluateQuality(const Checkpoint& checkpoint, const Dataset& dataset,
                                                const std::vector<Oracle>& oracles,
                                                const FlipOptions& options, Progress* progress);

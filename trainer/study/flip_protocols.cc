@@ -24,7 +24,7 @@ constexpr uint64_t kRepeat = 62;
 constexpr uint64_t kRandomLists = 63;
 constexpr uint64_t kNoiseSeeds = 64;
 
-// How images are drawn before they are classified.
+// How images are synthesized before they are classified.
 enum class Drawing { kFixedClamped, kRandomClamped, kRandomUnclamped };
 
 // [N, K] on the CPU.
@@ -46,8 +46,8 @@ torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles, Drawing 
   return torch::cat(logits);
 }
 
-// What the explained classifier, and each oracle after it, decides on the images of held-out
-// styles: [N] each, on the CPU.
+// Decisions of the explained classifier, followed by those of each oracle, on the images of
+// held-out styles: [N] each, on the CPU.
 std::vector<torch::Tensor> DecisionsOf(const Stylex& model, const std::vector<Oracle>& oracles,
                                        const StyleVectors& styles) {
   std::vector<std::vector<torch::Tensor>> parts(oracles.size() + 1);
@@ -117,7 +117,7 @@ torch::Tensor RunnerUp(const torch::Tensor& logits) {
 
 struct Lists {
   ClassLists nothing, exemplars, attfind;
-  std::vector<std::vector<Coordinate>> random;  // one an image
+  std::vector<std::vector<Coordinate>> random;  // per image
 };
 
 std::vector<const std::vector<Coordinate>*> ListsOfImages(const Lists& lists, Method method,
@@ -170,7 +170,7 @@ std::vector<int64_t> AllClasses(int64_t count) {
   return classes;
 }
 
-// One list for each of `classes`. A class without exemplars has an empty one, and that is said.
+// One list for each of `classes`. The list of a class without exemplars is empty, with a warning.
 ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logits,
                          const std::vector<int64_t>& classes, Progress* progress) {
   ClassLists lists;

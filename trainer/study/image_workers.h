@@ -1,4 +1,4 @@
-// Work on single images, several at a time, for measurements that search on each of them.
+// Runs a function on many single images in parallel, for measurements that search on each image.
 #ifndef STYLEX_TRAINER_STUDY_IMAGE_WORKERS_H_
 #define STYLEX_TRAINER_STUDY_IMAGE_WORKERS_H_
 
@@ -14,14 +14,14 @@
 
 namespace stylex {
 
-// Calls work(i) once for every 0 <= i < count, from `workers` threads at once, each with one of
-// LibTorch's threads where there are several, and without gradients. The first error ends it.
+// Calls work(i) once for every 0 <= i < count from `workers` threads, with gradients disabled; if
+// there is more than one worker, each uses a single LibTorch thread. Stops at the first error.
 // Progress is shown under `title`.
 absl::Status OnEach(int64_t count, int workers, const std::string& title, Progress* progress,
                     const std::function<absl::Status(int64_t i)>& work);
 
-// Calls `work` once for every image of `order` (positions in the split) that can be read, with its
-// place in `order`, as OnEach does. Unreadable images are named in warnings and left out.
+// As OnEach, calls `work` once for every readable image of `order` (positions in the split), with
+// its place in `order`. Unreadable images are named in warnings and left out.
 absl::Status OnEachImage(const Dataset& dataset, Split split, const std::vector<int64_t>& order,
                          int workers, const std::string& title, Progress* progress,
                          const std::function<absl::Status(const Bitmap& image, size_t i)>& work);

@@ -1,4 +1,5 @@
-// Other classifiers, asked whether what convinces the explained one convinces them, too (field §2).
+// Oracles: other classifiers, which tell whether a counterfactual transfers beyond the explained
+// one.
 #ifndef STYLEX_TRAINER_STUDY_ORACLE_H_
 #define STYLEX_TRAINER_STUDY_ORACLE_H_
 
@@ -13,14 +14,14 @@
 
 namespace stylex {
 
-// Another classifier of the same classes, which neither explainer nor search has seen.
+// Another classifier of the same classes, used by neither explainer nor search.
 struct Oracle {
   std::string name;  // its path
   std::shared_ptr<Classifier> classifier;
 };
 
 // Each path the work directory of `stylex-train classifier`, or a TorchScript file (.pt).
-// INVALID_ARGUMENT for one of other classes or another size of images than `model` has.
+// INVALID_ARGUMENT if the number of classes or the image size differs from `model`.
 absl::StatusOr<std::vector<Oracle>> OpenOracles(const std::vector<std::string>& paths,
                                                 const v1::ModelConfig& model,
                                                 const torch::Device& device);

@@ -24,7 +24,7 @@ constexpr Rgb kInk = {30, 30, 40};
 constexpr Rgb kMuted = {110, 110, 120};
 constexpr Rgb kRaises = {20, 120, 60};
 
-// Whole pixels enlarged, never blurred.
+// Enlarged by an integer factor, without interpolation.
 Bitmap Enlarged(const Bitmap& bitmap) {
   const int factor = std::max(1, (kLeastTile + bitmap.width - 1) / bitmap.width);
   return ResizeNearest(bitmap, bitmap.width * factor, bitmap.height * factor);
@@ -35,7 +35,7 @@ int TileSide(const Stylex& model) {
   return Enlarged(Bitmap::Make(side, side, 1)).width;
 }
 
-// As much of the text as fits into the width.
+// The text, truncated to the width.
 std::string Fitting(std::string text, int width) {
   while (!text.empty() && Canvas::TextWidth(text) > width) {
     text.pop_back();

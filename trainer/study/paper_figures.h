@@ -1,5 +1,6 @@
-// The paper's figures of a model: photographs beside their reconstructions (Figure 2), and each
-// class's first attributes moved both ways (Figures 4 to 6 and 9), with what the classifier says.
+// The paper's figures for a model: photographs beside their reconstructions (Figure 2), and each
+// class's first attributes moved in both directions (Figures 4 to 6 and 9), with the classifier's
+// probabilities.
 #ifndef STYLEX_TRAINER_STUDY_PAPER_FIGURES_H_
 #define STYLEX_TRAINER_STUDY_PAPER_FIGURES_H_
 
@@ -13,14 +14,14 @@
 
 namespace stylex {
 
-// A column an image: photograph, reconstruction, and each one's decision with its probability.
-// photographs[i] belongs to the styles' image i; as the network sees them.
+// One column per image: photograph, reconstruction, and the decision on each with its probability.
+// photographs[i] belongs to image i of the styles, at the network's resolution.
 Bitmap DrawReconstructions(const Stylex& model, const std::vector<Bitmap>& photographs,
                            const StyleVectors& styles);
 
-// A row an attribute, the first `attributes` of `entry`; in it each image of `styles` moved to the
-// attribute's minimum, as it is, and moved to the maximum (`shift` 1), with the probability of the
-// entry's class underneath. The direction that raises the class is underlined.
+// One row for each of the first `attributes` attributes of `entry`: each image of `styles` moved to
+// the attribute's minimum, unchanged, and moved to the maximum (`shift` 1), with the probability of
+// the entry's class underneath. The direction that raises the class is underlined.
 Bitmap DrawAttributes(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
                       const v1::ClassAttributes& entry, int64_t attributes, double shift);
 

@@ -26,14 +26,14 @@ namespace {
 constexpr int64_t kEvaluationBatch = 128;
 constexpr uint64_t kRandomMoves = 31;
 
-using Flipped = std::array<bool, kMostAttributes>;  // [k - 1]: within k attributes
+using Flipped = std::array<bool, kMostAttributes>;  // [k - 1]: flipped with at most k attributes
 
 struct Ordered {
-  Flipped flipped{};      // by the first 1, 2, ... or any fewer
+  Flipped flipped{};      // by the first 1, 2, ... moves or fewer
   bool together = false;  // by all of them at once
 };
 
-// Moves the first 1, 2, ... coordinates together and looks when the target is reached.
+// Moves the first 1, 2, ... coordinates together and records when the target is reached.
 absl::StatusOr<Ordered> FlipByOrder(const ImageVariants& variants,
                                     std::span<const Coordinate> order, int64_t target) {
   std::vector<MoveSet> prefixes;
@@ -71,7 +71,7 @@ std::vector<Coordinate> RandomCoordinates(int64_t num_styles, uint64_t seed) {
   return coordinates;
 }
 
-// By exact effect on the margin of the target, strongest first.
+// Coordinates sorted by exact effect on the target's margin, strongest first.
 absl::StatusOr<std::vector<Coordinate>> OrderBySingles(const ImageVariants& variants,
                                                        std::vector<Coordinate> candidates,
                                                        int64_t target) {

@@ -1,4 +1,5 @@
-// The figures of a trained explainer on images that training never saw (field §2).
+// Figures of a trained explainer on held-out images: agreement and KL of the reconstruction, PSNR,
+// SSIM (Wang et al. 2004), and flip rates (StylEx, Lang et al. 2021, §4.2).
 #ifndef STYLEX_TRAINER_STUDY_RECONSTRUCTION_FIGURES_H_
 #define STYLEX_TRAINER_STUDY_RECONSTRUCTION_FIGURES_H_
 
@@ -19,16 +20,17 @@ namespace stylex {
 
 struct ReconstructionFigures {
   int64_t images = 0;
-  int64_t agreeing = 0;                       // C(x) and C(G(E(x))) decide alike
+  int64_t agreeing = 0;                       // C(x) and C(G(E(x))) decide the same
   double median_kl = 0;                       // nats
   double l1 = 0, psnr = 0, ssim = 0;          // means
-  std::optional<double> classifier_accuracy;  // of C against the labels, where there are any
-  std::optional<double> constant_accuracy;    // of always answering the label that is commonest
+  std::optional<double> classifier_accuracy;  // of C, where labels exist
+  std::optional<double> constant_accuracy;    // of always answering the most frequent label
 };
 
-// The null check: whether the classifier's accuracy could as well be that of a constant answer (its
-// Wilson 95 % interval reaches down to it), as after training on shuffled labels, or none. What
-// moves such a classifier says nothing about the classes. False where there are no labels.
+// The null check: whether the classifier's accuracy is not significantly above that of a constant
+// answer (which the lower end of its Wilson 95 % interval does not exceed), as after training on
+// shuffled labels, or none. What moves such a classifier says nothing about the classes. False
+// where there are no labels.
 bool NothingToExplain(const ReconstructionFigures& figures);
 
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
@@ -50,32 +52,35 @@ struct FlipFigures {
   std::map<Choice, std::array<int64_t, kMostAttributes>> flips;
   // Images whose decision is the target with all kMostAttributes random coordinates moved at once.
   int64_t random_together = 0;
-  // The same among the images whose reconstruction is decided as the photograph is.
+  // As `flips`, counting only images whose reconstruction is decided as the photograph is.
   std::map<Choice, std::array<int64_t, kMostAttributes>> agreeing_flips;
 };
 
 struct FlipOptions {
-  int64_t images = 0;  // 0: the whole split; else that many, drawn with the seed
+  int64_t images = 0;  // drawn with the seed; 0: the whole split
   uint64_t seed = 1;
   int workers = 1;
-  // Strongest singles: moves an image, ranked by gradients, whose effects are computed exactly.
+  // Strongest singles: number of moves per image, ranked by gradients, whose effects are computed
+  // exactly.
   int64_t candidates = 96;
   // Joint search: moves tried at each step, ranked by gradients at the image as moved so far.
   int64_t joint_candidates = 32;
-  // Joint search: sets followed side by side where the greedy search takes three moves or more.
+  // Joint search: width of the beam search that is used where the greedy search takes three moves
+  // or more.
   int64_t beam = 8;
 };
 
-// The joint search as every measurement here asks for it: at most kMostAttributes moves, not made
-// minimal (one weakened to the border would convince nobody else). styles: one image.
+// The joint search as all measurements here use it: at most kMostAttributes moves, not minimised (a
+// move weakened to the decision boundary would not transfer to other classifiers). styles: one
+// image.
 absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const StyleVectors& styles,
                                                    const StyleRanges& ranges,
                                                    const ClassLists& index, int64_t target,
                                                    const FlipOptions& options);
 
-// What is explained is the decision on the reconstruction; the target is that decision's runner-up,
-// so nothing counts as flipped before something has been moved. A flip within k attributes means
-// that the decision is the target after the first j <= k moves for some j.
+// The decision on the reconstruction is explained; the target is its runner-up, so nothing counts
+// as flipped before something has been moved. A flip within k attributes means that the decision is
+// the target after the first j <= k moves for some j.
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,
                                           const FlipOptions& options, Progress* progress);
 

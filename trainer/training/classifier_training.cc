@@ -56,7 +56,7 @@ absl::Status WriteBest(const v1::TrainConfig& config, const MobileNetV2& network
   return WriteTrainedClassifier({network, std::move(model)}, run->path());
 }
 
-// The run's moving parts, in one place.
+// Network, optimiser and counters of a run.
 struct Training {
   MobileNetV2 network;
   torch::optim::AdamW optimizer;

@@ -31,8 +31,8 @@ absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Datas
                                                 WorkDirectory* run);
 
 // Trains in run.path(), resumable after each epoch, and leaves the best epoch in
-// WORK/classifier.safetensors beside WORK/classifier.json (architecture, labels, scores). When that
-// file is there and the run is done, nothing is computed.
+// WORK/classifier.safetensors beside WORK/classifier.json (architecture, labels, scores). Computes
+// nothing if that file exists and the run is complete.
 absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
                              const torch::Device& device, WorkDirectory* run);
 

@@ -22,7 +22,7 @@
 namespace stylex {
 namespace {
 
-// Parameters that have made the same number of steps, and so have the same bias corrections.
+// Parameters that have taken the same number of steps and therefore have the same bias corrections.
 struct Group {
   std::vector<torch::Tensor> parameters, gradients, means, squares;
 };
@@ -41,7 +41,7 @@ void StepGroup(const Group& group, int64_t step, const torch::optim::AdamOptions
   at::_foreach_addcdiv_(group.parameters, group.means, deviations, -options.lr() / correction1);
 }
 
-// What an optimizer's states are found by: the address, in LibTorch 1 as text.
+// The key of an optimizer's state: the parameter's address, in LibTorch 1 as text.
 template <typename Key>
 Key KeyOf(const torch::Tensor& parameter) {
   if constexpr (std::is_same_v<Key, std::string>) {

@@ -7,15 +7,14 @@
 
 namespace stylex {
 
-// torch::optim::Adam without weight decay and AMSGrad, whose step is a dozen operators over all
-// parameters together instead of a dozen for each: on a GPU their launches cost more than the
-// arithmetic. Same numbers, same saved state.
+// torch::optim::Adam without weight decay and AMSGrad; a step runs a dozen operators over all
+// parameters together instead of a dozen for each, because on a GPU their launches cost more than
+// the arithmetic. Same numbers, same saved state.
 class GroupedAdam : public torch::optim::Adam {
  public:
   using Adam::Adam;
 
-  // Takes no closure. Parameters without a gradient stay as they are, and their step is not
-  // counted.
+  // Takes no closure. Parameters without a gradient are unchanged, and their step is not counted.
   torch::Tensor step(LossClosure closure = nullptr) override;
 
  private:

@@ -9,7 +9,7 @@ namespace stylex {
 namespace {
 
 constexpr double kPathLengthDecay = 0.01;
-// Keeps the gradient finite at coordinates that have come to rest.
+// Keeps the gradient finite at coordinates that do not move.
 constexpr double kLeastSquaredMove = 1e-6;
 
 torch::Tensor UnitMeanSquare(const torch::Tensor& x) {

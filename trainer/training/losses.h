@@ -1,4 +1,5 @@
-// The losses of StylEx (§3.1; algorithms §4): each takes tensors and gives a scalar, unweighted.
+// The losses of StylEx (Lang et al. 2021, §3.1): each takes tensors and returns an unweighted
+// scalar.
 #ifndef STYLEX_TRAINER_TRAINING_LOSSES_H_
 #define STYLEX_TRAINER_TRAINING_LOSSES_H_
 
@@ -17,7 +18,7 @@ torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores);
 torch::Tensor R1Penalty(const torch::Tensor& images, const torch::Tensor& scores);
 
 // Path length (StyleGAN2 §3.2). latents [N, L, D] must have made `images`; `noise` is N(0, 1) of
-// the images' shape. Updates `mean_length` (scalar, exponential average with rate 0.01) and gives
+// the images' shape. Updates `mean_length` (scalar, exponential average with rate 0.01) and returns
 // mean((length - mean_length)^2).
 torch::Tensor PathLengthPenalty(const torch::Tensor& images, const torch::Tensor& latents,
                                 const torch::Tensor& noise, torch::Tensor* mean_length);
@@ -28,11 +29,11 @@ torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b);
 // Mean squared difference.
 torch::Tensor L2Loss(const torch::Tensor& a, const torch::Tensor& b);
 
-// L1Loss of the differences between neighbours: horizontal ones plus vertical ones. [N, C, H, W].
+// L1Loss of the differences between neighbouring pixels: horizontal plus vertical. [N, C, H, W].
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b);
 
-// Mean over depths of the L1 between classifier activations, each position's channel vector scaled
-// to unit mean square first: a perceptual distance in the terms of the network that is explained.
+// Mean over depths of the L1 distance between classifier activations, after each position's channel
+// vector is scaled to unit mean square: a perceptual distance measured by the explained network.
 torch::Tensor PerceptualLoss(const std::vector<torch::Tensor>& real,
                              const std::vector<torch::Tensor>& fake);
 
@@ -44,8 +45,8 @@ torch::Tensor KlLoss(const torch::Tensor& real_logits, const torch::Tensor& fake
 torch::Tensor LatentKl(const torch::Tensor& means, const torch::Tensor& log_deviations);
 
 // Mean over style coordinates of the root mean square, over images, of how far each was moved.
-// changes [N, S]. A group lasso: a coordinate whose moves do little comes to rest altogether, and
-// what it did is left to fewer, stronger ones.
+// changes [N, S]. A group lasso: coordinates whose moves have little effect stop moving, and their
+// role passes to fewer, stronger ones.
 torch::Tensor MoveSparsity(const torch::Tensor& changes);
 
 }  // namespace stylex

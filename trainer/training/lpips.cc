@@ -22,18 +22,18 @@ struct LpipsLayer {
   LpipsLayerKind kind = LpipsLayerKind::kPool;
   int64_t index = 0;  // N of torchvision's "features.N"; a ReLU there has a number of its own
   int64_t in = 0;
-  int64_t out = 0;     // of a fire layer: both of its halves together
-  int64_t kernel = 0;  // of a fire layer: the channels that it squeezes to
+  int64_t out = 0;     // of a fire layer: both halves together
+  int64_t kernel = 0;  // of a fire layer: squeezed channels
   int64_t stride = 1;
   int64_t padding = 0;
-  bool tapped = false;  // LPIPS looks at what comes out
+  bool tapped = false;  // its output enters the distance
 };
 
 struct LpipsTrunk {
   const char* name;
   int64_t smallest_resolution;
   int64_t pool;                    // side of the pooling window; its stride is 2
-  bool pool_the_rest;              // a last window that sticks out counts as well
+  bool pool_the_rest;              // ceil_mode: keeps a partial last window
   std::vector<LpipsLayer> layers;  // up to the last tapped one
 };
 
@@ -94,7 +94,7 @@ std::string LayerName(const LpipsLayer& layer) { return absl::StrCat("features."
 
 std::string HeadName(size_t depth) { return absl::StrCat("lin", depth, ".model.1.weight"); }
 
-// Which trunk the file's shapes are of.
+// Identifies the trunk from the shapes in the file.
 absl::StatusOr<const LpipsTrunk*> Recognise(const SafeTensors& stored, const std::string& path) {
   constexpr char kFirst[] = "features.0.weight";
   constexpr char kExpected[] = "[64, 3, 11, 11] (AlexNet) or [64, 3, 3, 3] (VGG16, SqueezeNet 1.1)";
@@ -123,8 +123,8 @@ void AddConvolution(const std::string& name, int64_t in, int64_t out, int64_t ke
 
 // Each position's channel vector scaled to length 1.
 torch::Tensor UnitLength(const torch::Tensor& x) {
-  // The published code adds 1e-10 to the length instead; the root would then have no gradient at a
-  // position where no channel is active.
+  // The published code adds 1e-10 to the length instead, which leaves the square root without a
+  // gradient at positions where no channel is active.
   return x * torch::rsqrt(x.square().sum(1, /*keepdim=*/true) + 1e-20);
 }
 
@@ -178,7 +178,7 @@ torch::Tensor Lpips::Convolve(const std::string& name, const torch::Tensor& x, i
 }
 
 std::vector<torch::Tensor> Lpips::Features(const torch::Tensor& images) const {
-  // ImageNet's mean and deviation, carried over to [-1, 1].
+  // ImageNet's mean and standard deviation, converted to the range [-1, 1].
   const torch::Tensor shift =
       torch::tensor({-0.030, -0.088, -0.188}, images.options()).view({1, 3, 1, 1});
   const torch::Tensor scale =

@@ -1,6 +1,6 @@
-// LPIPS, version 0.1 (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features", §3.2;
-// algorithms §4.6): how different two pictures look, in the terms of an image classifier trained on
-// ImageNet, with each channel weighted as people's judgements have it. StylEx's perceptual loss.
+// LPIPS, version 0.1 (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features", §3.2):
+// perceptual distance of two images, computed from the activations of an ImageNet classifier with
+// channels weighted to fit human judgements. StylEx's perceptual loss.
 #ifndef STYLEX_TRAINER_TRAINING_LPIPS_H_
 #define STYLEX_TRAINER_TRAINING_LPIPS_H_
 
@@ -18,14 +18,14 @@ namespace stylex {
 
 struct LpipsTrunk;  // the layers of AlexNet, VGG16 or SqueezeNet 1.1
 
-// Frozen: gradients flow through it, never into it. Thread-safe once it is where it shall be.
+// Frozen: gradients flow through it, never into its weights. Thread-safe once it is on its device.
 class Lpips {
  public:
   // A safetensors file that holds the trunk's convolutions under torchvision's names
   // ("features.0.weight", "features.0.bias", ...) and the linear heads under those of the published
-  // files ("lin0.model.1.weight" [1, C, 1, 1], ...), nothing else. Which of the three networks it
-  // is, its first convolution and its layers' names say. INVALID_ARGUMENT names the file, the
-  // tensor, the shape that was found and the one that was expected; reading's errors as they are.
+  // files ("lin0.model.1.weight" [1, C, 1, 1], ...), nothing else. The first convolution and the
+  // layers' names tell which of the three networks it is. INVALID_ARGUMENT names the file, the
+  // tensor, and the shapes found and expected; read errors are passed on unchanged.
   static absl::StatusOr<std::unique_ptr<Lpips>> Load(const std::string& path);
 
   // a, b: [N, C, R, R] in [-1, 1], not clamped, float32 or float64, 1 or 3 channels (grey is
@@ -36,9 +36,9 @@ class Lpips {
 
   // "AlexNet", "VGG16" or "SqueezeNet 1.1".
   std::string trunk() const;
-  // Of the file that it was loaded from, lower-case hexadecimal.
+  // SHA-256 of the file that it was loaded from, lower-case hexadecimal.
   const std::string& sha256() const { return sha256_; }
-  // Pixels below which the trunk's pooling has nothing left.
+  // Side in pixels below which the trunk's pooling would produce an empty output.
   int64_t smallest_resolution() const;
   void To(const torch::Device& device);
 

@@ -1,5 +1,5 @@
-// The README.md of a checkpoint: what it is, what it was trained on and by which commands, and the
-// figures that were measured.
+// The README.md of a checkpoint: what it is, the data and commands it was trained with, and its
+// measured figures.
 #ifndef STYLEX_TRAINER_TRAINING_MODEL_CARD_H_
 #define STYLEX_TRAINER_TRAINING_MODEL_CARD_H_
 
@@ -11,15 +11,15 @@
 
 namespace stylex {
 
-// Markdown. Says only what the config and the index hold.
+// Markdown. Contains only what the config and the index hold.
 std::string ModelCard(const v1::ModelConfig& config,
                       const std::optional<v1::AttributeIndex>& attributes);
 
-// The same for the version in a folder that has a card already: sections (## TITLE) that people
-// added to it, e.g. its limits, are kept, before the figures.
+// The same for a version whose folder already has a card: sections (## TITLE) that people added,
+// e.g. on its limits, are kept, before the figures.
 std::string RenewedModelCard(const std::string& version_folder, const v1::ModelConfig& config,
                              const std::optional<v1::AttributeIndex>& attributes);
-// Those sections of a card, each with its heading; empty when there are none.
+// The sections that people added to a card, each with its heading; empty when there are none.
 std::string OwnSections(const std::string& card);
 
 }  // namespace stylex

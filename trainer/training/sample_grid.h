@@ -1,4 +1,4 @@
-// Sheets of images, to look at while a network trains.
+// Sheets of sample images for inspection during training.
 #ifndef STYLEX_TRAINER_TRAINING_SAMPLE_GRID_H_
 #define STYLEX_TRAINER_TRAINING_SAMPLE_GRID_H_
 
@@ -11,8 +11,8 @@
 
 namespace stylex {
 
-// One row of the sheet a tensor [N, C, R, R] in [-1, 1], each image doubled in size below 64
-// pixels; a PNG, written whole or not at all.
+// Each tensor [N, C, R, R] in [-1, 1] is one row of the sheet; images below 64 pixels are doubled
+// in size. A PNG, written atomically.
 absl::Status WriteSampleGrid(const std::vector<torch::Tensor>& rows, const std::string& path);
 
 }  // namespace stylex

@@ -30,13 +30,14 @@ namespace {
 constexpr uint64_t kInitialWeights = 1;
 constexpr uint64_t kStepNoise = 2;
 
-// Share of a plain StyleGAN2's images whose layers take two z's (StyleGAN §3.1).
+// Share of a plain StyleGAN2's images whose layers mix two z's (StyleGAN, Karras et al. 2019,
+// §3.1).
 constexpr double kStyleMixing = 0.9;
-// The latents' noise at first: 0.1, little beside latents that vary by 1.
+// Initial log deviation of the latents' noise: 0.1, small beside latents that vary by 1.
 constexpr double kFirstLogLatentNoise = -2.3;
 
-// Lazy regularisation (StyleGAN2 §3.1): an optimiser that also takes a regularisation step every
-// `interval` steps has its rates scaled by interval / (interval + 1).
+// Lazy regularisation (StyleGAN2, Karras et al. 2020, §3.1): the rates of an optimiser that takes
+// an additional regularisation step every `interval` steps are scaled by interval / (interval + 1).
 double LazyRatio(int64_t interval) {
   return interval == 0 ? 1 : static_cast<double>(interval) / static_cast<double>(interval + 1);
 }
@@ -55,8 +56,8 @@ void SetRequiresGrad(torch::nn::Module& module, bool value) {
   }
 }
 
-// Forgets gradients instead of zeroing them: a parameter that a step does not reach is then left
-// alone by Adam, in every version of LibTorch.
+// Removes gradients instead of zeroing them, so that in every version of LibTorch Adam skips
+// parameters that a step does not reach.
 void ClearGradients(torch::optim::Adam* optimizer) {
   for (torch::optim::OptimizerParamGroup& group : optimizer->param_groups()) {
     for (torch::Tensor& parameter : group.params()) {
@@ -77,8 +78,8 @@ void Record(StepMetrics* metrics, const std::string& name, const torch::Tensor& 
   }
 }
 
-// What a tensor was called in networks of `grown` fewer resolutions; nothing: it had none. The
-// generator counts its layers from the smallest resolution, encoders count from the greatest.
+// A tensor's name in networks of `grown` fewer resolutions; none if it did not exist there. The
+// generator counts its layers from the smallest resolution, encoders from the greatest.
 std::optional<std::string> NameBeforeGrowing(const std::string& name, int grown) {
   constexpr char kBody[] = "encoder.body.";
   if (grown == 0 || !name.starts_with(kBody)) {
@@ -191,7 +192,7 @@ absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
     }
     const auto source = stored.find(*source_name);
     if (source == stored.end()) {
-      // Layers of the greater resolution only; a missing mapping network is drawn anew.
+      // Layers of the greater resolution only; a missing mapping network keeps its random weights.
       continue;
     }
     if (source->second.sizes() != tensor.sizes()) {
@@ -295,8 +296,8 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
   }
   const double dropout = drawn.source == Source::kReconstruction ? ConditionDropout() : 0;
   if (dropout > 0) {
-    // Without its condition an image must carry its class in the latent, and so in coordinates that
-    // an explanation can move (field §4.2).
+    // Dropping the condition forces the latent to carry the class, and so puts it into coordinates
+    // that an explanation can move.
     condition = condition * (torch::rand({n, 1}, condition.options()) >= dropout);
   }
   torch::Tensor latent = drawn.latent;
@@ -341,7 +342,7 @@ void StylexTraining::RegularizeDiscriminator(const RealBatch& real, StepMetrics*
   Record(metrics, "r1", penalty);
 }
 
-// Undefined when there is nothing to compare with.
+// Undefined when there are no features to compare.
 torch::Tensor StylexTraining::Perceptual(const RealBatch& real, const Drawn& drawn,
                                          const Classifier::Features& fake) const {
   if (lpips_ != nullptr) {
@@ -442,7 +443,7 @@ void StylexTraining::RegularizeGenerator(const RealBatch& real, StepMetrics* met
     latents =
         latent.unsqueeze(1).repeat({1, networks_.generator->num_latents(), 1}).requires_grad_(true);
   } else {
-    latents = MixedLatents(n);  // the mapping network learns from it, too (StyleGAN2 §3.2)
+    latents = MixedLatents(n);  // also trains the mapping network (StyleGAN2 §3.2)
   }
   const torch::Tensor images =
       networks_.generator->synthesize(networks_.generator->styles(latents), Noise::kRandom);
@@ -475,7 +476,7 @@ void StylexTraining::UpdateAverage() {
       latest.push_back(source.at(name));
     }
   }
-  // All tensors together, for the reason that GroupedAdam has.
+  // All tensors together, for the same reason as in GroupedAdam.
   const std::vector<torch::Tensor> differences = at::_foreach_sub(latest, averages);
   at::_foreach_add_(averages, differences, 1 - decay);
 }
@@ -499,7 +500,8 @@ StepMetrics StylexTraining::Step(const torch::Tensor& images, bool want_metrics)
   const v1::StylexTraining& stylex = config_.stylex();
   SetLearningRates();
   const RealBatch real = Classify(images);
-  // One drawing serves both updates: the discriminator's does not touch what made it.
+  // Both updates use the same images: the discriminator's update does not modify the networks that
+  // drew them.
   const Drawn drawn = Draw(real);
   UpdateDiscriminator(real, drawn, record);
   if (stylex.r1_gamma() > 0 && step_ % stylex.r1_interval() == 0) {
@@ -517,7 +519,7 @@ StepMetrics StylexTraining::Step(const torch::Tensor& images, bool want_metrics)
 
 Stylex StylexTraining::Averaged() const {
   Stylex model(config_.model(), averaged_, classifier_);
-  model.To(device_);  // they are there; the bundle must know it
+  model.To(device_);  // the networks are already there; this tells the bundle
   return model;
 }
 
@@ -542,8 +544,8 @@ TrainingState StylexTraining::State() {
     state.optimizers["encoder"] = encoder_optimizer_.get();
   }
   state.counters["step"] = step_;
-  // A run may be made longer or shorter when it is resumed, and saved or looked at more often; what
-  // else decides its steps must stay.
+  // A resumed run may change its length and the intervals of saving and sampling; all else that
+  // determines its steps must be the same.
   v1::TrainConfig fixed = config_;
   fixed.mutable_stylex()->clear_images();
   fixed.mutable_stylex()->clear_save_interval_images();

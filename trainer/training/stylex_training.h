@@ -1,6 +1,7 @@
 // Training of generator, encoder, mapping network and discriminator around a frozen classifier
-// (StylEx §3.1; algorithms §4), and of a plain StyleGAN2 for comparison: a config without encoder,
-// whose batches all come from the mapping network and whose losses never ask the classifier.
+// (StylEx, Lang et al. 2021, §3.1), and of a plain StyleGAN2 for comparison: a config without an
+// encoder, whose batches all come from the mapping network and whose losses do not use the
+// classifier.
 #ifndef STYLEX_TRAINER_TRAINING_STYLEX_TRAINING_H_
 #define STYLEX_TRAINER_TRAINING_STYLEX_TRAINING_H_
 
@@ -24,40 +25,40 @@ namespace stylex {
 // Scalars of one step, for the log: "loss_d", "loss_l1", ...
 using StepMetrics = std::map<std::string, double>;
 
-// The networks and optimisers of a run, and its steps. Steps are a function of (config, seed, step,
-// batch) alone, so that a resumed run gives the same weights as one that was never stopped: bit for
-// bit on a CPU with the same thread count, to rounding on a GPU.
+// Networks, optimisers and steps of a run. A step is a function of (config, seed, step, batch)
+// alone, so that a resumed run gives the same weights as an uninterrupted one: bit for bit on a CPU
+// with the same thread count, up to rounding on a GPU.
 class StylexTraining {
  public:
-  // Draws initial weights from `seed`. `config` is resolved and carries the data's labels. Without
-  // `lpips` the perceptual loss is that of the classifier's features, where it has any.
+  // Draws initial weights from `seed`. `config` must be resolved and contain the data's labels.
+  // Without `lpips` the perceptual loss uses the classifier's features, if it has any.
   StylexTraining(const v1::TrainConfig& config, std::shared_ptr<Classifier> classifier,
                  std::shared_ptr<const Lpips> lpips, uint64_t seed, const torch::Device& device);
 
-  // Begins where `earlier` ended, another training's networks of this resolution or a smaller one:
-  // they become the networks and their average; discriminator and optimisers begin anew. What a
-  // smaller resolution lacks stays as it was drawn, but for the new layers' colours, which start at
-  // nothing, so that the generator starts with the earlier one's images, enlarged (Karras et al.
-  // 2018). INVALID_ARGUMENT when a layer has another shape; nothing is changed then. To be called
-  // before the first step, and before State() when resuming such a run.
+  // Starts from the networks of an earlier training, of the same resolution or a smaller one: they
+  // become the networks and their average; discriminator and optimisers start from scratch. Layers
+  // that a smaller resolution lacks keep their random weights, except that the new to_rgb layers
+  // start at zero, so that the generator initially gives the earlier one's images, enlarged (Karras
+  // et al. 2018). INVALID_ARGUMENT when a layer has a different shape; nothing is changed then.
+  // Call it before the first step, and before State() when resuming such a run.
   absl::Status StartFrom(const Checkpoint& earlier);
 
   // One step on images [B, C, R, R] in [-1, 1]: discriminator, (R1,) generator with encoder or
   // mapping network, (path length,) averaged copy. Metrics are empty unless `want_metrics`, because
-  // reading a scalar waits for the device.
+  // reading a scalar synchronises with the device.
   StepMetrics Step(const torch::Tensor& images, bool want_metrics);
 
   int64_t step() const { return step_; }
   int64_t images_seen() const { return step_ * config_.stylex().batch_size(); }
   bool done() const { return images_seen() >= config_.stylex().images(); }
 
-  // The averaged networks, which are what ships, with the classifier.
+  // The averaged networks with the classifier: the model that is exported.
   Stylex Averaged() const;
   const Networks& averaged_networks() const { return averaged_; }
 
-  // Everything a resumed run needs; tensors and optimisers are this object's own.
+  // Everything needed to resume; refers to this object's tensors and optimisers.
   TrainingState State();
-  // After LoadTrainingState(path, &state) on a State(): takes over its counters.
+  // Takes over the counters of a State() that LoadTrainingState(path, &state) has filled.
   void Restore(const TrainingState& state);
 
  private:
@@ -66,26 +67,26 @@ class StylexTraining {
 
   struct RealBatch {
     torch::Tensor images;
-    // Of the classifier; undefined without an encoder.
+    // The classifier's logits; undefined without an encoder.
     torch::Tensor logits;
     torch::Tensor probabilities;
     std::vector<torch::Tensor> taps;
   };
   // Where a batch's latents and conditions come from.
   enum class Source {
-    kReconstruction,  // an image and its own decision
-    kSwapped,         // an image and another one's decision
-    kMapping,         // z and an image's decision, or z alone where there is no encoder
+    kReconstruction,  // an image, conditioned on its decision
+    kSwapped,         // an image, conditioned on another one's decision
+    kMapping,         // z and an image's decision, or z alone without an encoder
   };
   struct Drawn {
     Source source = Source::kMapping;
     // E(x) or mapping(z), [B, latent_size], without noise; undefined without an encoder.
     torch::Tensor latent;
     torch::Tensor images;
-    torch::Tensor logits;  // the decision that they were drawn for; undefined without an encoder
-    torch::Tensor moved;   // where the condition is another image's: what that moves, [B, S]
+    torch::Tensor logits;  // logits they are conditioned on; undefined without an encoder
+    torch::Tensor moved;   // with another image's condition: change of styles, [B, S]
 
-    torch::Tensor Probabilities() const;  // of `logits`; undefined as they are
+    torch::Tensor Probabilities() const;  // of `logits`; undefined if they are
   };
 
   RealBatch Classify(const torch::Tensor& images) const;
@@ -102,7 +103,7 @@ class StylexTraining {
   void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
   void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
   void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
-  // L1 of pixels and, as the weights have it, of neighbours' differences, and L2; recorded with
+  // L1 of pixels, and if weighted, of neighbouring pixels' differences, and L2; recorded with
   // `suffix`.
   torch::Tensor PixelLoss(const RealBatch& real, const Drawn& drawn, const std::string& suffix,
                           StepMetrics* metrics) const;
@@ -123,7 +124,7 @@ class StylexTraining {
   std::unique_ptr<torch::optim::Adam> encoder_optimizer_;    // null without an encoder
   std::unique_ptr<torch::optim::Adam> discriminator_optimizer_;
   torch::Tensor mean_path_length_;
-  torch::Tensor log_latent_noise_;  // [latent_size]; undefined where latents have no noise
+  torch::Tensor log_latent_noise_;  // [latent_size]; undefined without latent noise
   int64_t step_ = 0;
   std::string started_from_;  // SHA-256 of the weights, see StartFrom
 };

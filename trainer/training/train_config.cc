@@ -76,8 +76,8 @@ v1::TrainConfig DefaultPreset() {
   stylex.set_ema_half_life_images(10'000);
   stylex.set_ema_ramp(0.05);
   stylex.set_ema_encoder(true);
-  // What a class is recognised by must be drawn by what explanations move (docs/study.md, the
-  // ablation).
+  // Class evidence must be drawn by coordinates that explanations can move
+  // (docs/results/ablation.md).
   stylex.set_constant_to_rgb(true);
   stylex.set_latent_interval(1);
   stylex.set_lr_decay_share(0);
@@ -109,7 +109,7 @@ v1::TrainConfig SeedPreset() {
   stylex.set_path_length_interval(1);
   stylex.set_path_length_batch_shrink(1);
   stylex.set_mapping_interval(0);
-  // Its decay 0.5^(32/10000) a step is blind to the batch size: 312.5 steps of 4 images.
+  // The study's decay of 0.5^(32/10000) per step ignores the batch size: 312.5 steps of 4 images.
   stylex.set_ema_half_life_images(1250);
   stylex.set_ema_ramp(0);
   stylex.set_ema_encoder(false);
@@ -117,7 +117,7 @@ v1::TrainConfig SeedPreset() {
   return config;
 }
 
-// What a checkpoint refuses must be refused before hours are spent on one.
+// Configs that a checkpoint would refuse are refused before training.
 void CheckModel(const v1::ModelConfig& model, ConfigFaults* faults) {
   CheckNetworks(model, "model.", faults);
   if (IsResolution(model.resolution())) {
@@ -264,7 +264,7 @@ v1::TrainConfig PlainStyleGan2(v1::TrainConfig config) {
   v1::StylexTraining& stylex = *config.mutable_stylex();
   const double path_length = stylex.weights().path_length();
   stylex.clear_weights();
-  // Another weight balances it against losses that are not there.
+  // Other weights balance it against losses that a plain StyleGAN2 does not have.
   stylex.mutable_weights()->set_adversarial(1);
   stylex.mutable_weights()->set_path_length(path_length);
   stylex.clear_encoder_lr();

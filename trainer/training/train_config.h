@@ -1,5 +1,4 @@
-// The two presets of a training run, and the checks that a config passes before anything is
-// computed.
+// The two presets of a training run, and the validation of a config before anything is computed.
 #ifndef STYLEX_TRAINER_TRAINING_TRAIN_CONFIG_H_
 #define STYLEX_TRAINER_TRAINING_TRAIN_CONFIG_H_
 
@@ -10,8 +9,8 @@
 
 namespace stylex {
 
-// "default": the recommended networks and losses (algorithms §4.8). "seed": the replication study's
-// own choices (§4.1). INVALID_ARGUMENT for another name.
+// "default": the recommended networks and losses (docs/results/ablation.md). "seed": those of the
+// replication study's code (Bosch et al. 2022). INVALID_ARGUMENT for another name.
 absl::StatusOr<v1::TrainConfig> PresetConfig(const std::string& preset);
 
 // The preset that `overrides` names ("default" when it names none) with every set field of
@@ -19,13 +18,12 @@ absl::StatusOr<v1::TrainConfig> PresetConfig(const std::string& preset);
 absl::StatusOr<v1::TrainConfig> ResolveConfig(const v1::TrainConfig& overrides);
 
 // The plain StyleGAN2 that a resolved config's StylEx is compared with: the same generator,
-// discriminator, optimisers and regularisers, without encoder, condition and the losses of both,
-// and the adversarial loss of weight 1. A config without mapping network gets StyleGAN2's own of 8
-// layers. Fields that no longer mean anything are cleared, so that they may change when the run is
-// resumed.
+// discriminator, optimisers and regularisers, without encoder, condition and their losses, and with
+// adversarial weight 1. A config without a mapping network gets StyleGAN2's 8 layers. Fields
+// without meaning are cleared, so that they may change when the run is resumed.
 v1::TrainConfig PlainStyleGan2(v1::TrainConfig config);
 
-// INVALID_ARGUMENT naming every field that is out of range, its value and what would be right.
+// INVALID_ARGUMENT naming every field that is out of range, its value and the valid range.
 absl::Status ValidateTrainConfig(const v1::TrainConfig& config);
 
 }  // namespace stylex

@@ -22,17 +22,17 @@ namespace stylex {
 namespace {
 
 constexpr int64_t kLogIntervalSteps = 25;
-constexpr int64_t kQuickImages = 512;  // validation images of the quick look
+constexpr int64_t kQuickImages = 512;  // validation images of the quick check
 constexpr int64_t kQuickBatch = 64;
 constexpr int64_t kGridColumns = 16;
-constexpr int64_t kFewMoves = 10;    // of the condition's, in the quick look
+constexpr int64_t kFewMoves = 10;    // coordinates moved in the quick check
 constexpr int64_t kSampleRows = 4;   // of a plain StyleGAN2
-constexpr uint64_t kSampleSeed = 1;  // the same z's at every look
+constexpr uint64_t kSampleSeed = 1;  // the same z's in every grid
 
 volatile std::sig_atomic_t stop_requested = 0;
 void RequestStop(int) { stop_requested = 1; }
 
-// Diverged training is said at once, not found out hours later in a grey picture.
+// Reports diverged training at once.
 absl::Status CheckFinite(const StepMetrics& metrics, int64_t step) {
   for (const auto& [name, value] : metrics) {
     if (!std::isfinite(value)) {
@@ -61,8 +61,8 @@ absl::Status WriteLook(std::vector<torch::Tensor> rows, std::map<std::string, do
   return run->Log(ValidationEvent(model), training.step(), figures);
 }
 
-// A grid of images drawn from the same z's at every look, and how many of them are decided as each
-// class: attributes of classes that are never drawn cannot be found.
+// Writes a grid of images drawn from the same z's each time, and logs how many of them are decided
+// as each class: attributes of classes that are never drawn cannot be found.
 absl::Status LookAtSamples(const StylexTraining& training, WorkDirectory* run) {
   torch::NoGradGuard no_grad;
   const Stylex model = training.Averaged();
@@ -84,19 +84,19 @@ absl::Status LookAtSamples(const StylexTraining& training, WorkDirectory* run) {
   return WriteLook(std::move(rows), std::move(figures), training, model.config(), run);
 }
 
-// Latents w with another condition at their end.
+// Latents w with their condition (the last values) replaced.
 torch::Tensor WithCondition(const torch::Tensor& w, const torch::Tensor& condition) {
   return torch::cat({w.narrow(1, 0, w.size(1) - condition.size(1)), condition}, 1);
 }
 
 struct RunnersUp {
   torch::Tensor images;
-  double flips = 0;  // of them decided as the photographs' runner-up
+  double flips = 0;  // decided as the photograph's runner-up
   double flips_by_few =
-      0;  // when only the kFewMoves coordinates move that the condition moves most
+      0;  // when only the kFewMoves coordinates that the condition moves most are moved
 };
 
-// Images with latents w whose condition says the runner-up: logits with the two greatest exchanged.
+// Images with latents w conditioned on the runner-up: the two greatest logits are swapped.
 RunnersUp DrawRunnersUp(const Stylex& model, const torch::Tensor& w, const torch::Tensor& logits) {
   const auto [greatest, classes] = logits.topk(2);
   const torch::Tensor runner_up = classes.select(1, 1);
@@ -139,7 +139,8 @@ absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset
         const RunnersUp others = DrawRunnersUp(model, w, logits);
         flips += others.flips;
         flips_by_few += others.flips_by_few;
-        // The same latents with the condition set to nothing: how much of the class is in them.
+        // The same latents with the condition set to zero show how much class information they
+        // contain.
         const torch::Tensor latent_only = model.Synthesize(model.Styles(WithCondition(
             w, torch::zeros({x.size(0), ConditionSize(model.config())}, w.options()))));
         agree += decided.eq(drawn_logits.argmax(1)).sum().item<double>();

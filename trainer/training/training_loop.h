@@ -17,13 +17,13 @@
 
 namespace stylex {
 
-// "stylex", or "stylegan2" without an encoder: what the run is called in its log.
+// The run's name in its log: "stylex", or "stylegan2" without an encoder.
 std::string StylexRunName(const v1::ModelConfig& model);
-// Where such a run keeps its state, in its work directory.
+// The name of the run's state file in its work directory.
 std::string StylexStateFile(const v1::ModelConfig& model);
 
-// Trains to config.stylex().images, saving the state at intervals and on SIGTERM or SIGINT (then it
-// returns CANCELLED; --resume goes on). `training` holds the averaged networks afterwards.
+// Trains to config.stylex().images, saving the state at intervals and on SIGTERM or SIGINT (returns
+// CANCELLED; --resume continues). `training` holds the averaged networks afterwards.
 absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
                                StylexTraining* training, WorkDirectory* run);
 

@@ -1,5 +1,5 @@
-// What a training run needs to go on as if it had never stopped: networks, optimisers, counters, in
-// one file that is replaced whole.
+// The state from which a training run resumes without any difference: networks, optimisers and
+// counters, in one file that is replaced atomically.
 #ifndef STYLEX_TRAINER_TRAINING_TRAINING_STATE_H_
 #define STYLEX_TRAINER_TRAINING_TRAINING_STATE_H_
 
@@ -15,17 +15,17 @@
 
 namespace stylex {
 
-// Names the parts of a run; the pointers stay the caller's.
+// The named parts of a run; does not own what the pointers refer to.
 struct TrainingState {
   // Restored in place: names, shapes and types must agree.
   std::map<std::string, torch::Tensor> tensors;
   std::map<std::string, torch::optim::Optimizer*> optimizers;
   std::map<std::string, int64_t> counters;
-  // Any text that must be the same when resuming, e.g. the resolved config.
+  // Text that must be equal when resuming, e.g. the resolved config.
   std::string fingerprint;
 };
 
-// A full disk or an unwritable folder is an error; the previous file then still stands.
+// A full disk or an unwritable folder is an error and leaves the previous file intact.
 absl::Status SaveTrainingState(const TrainingState& state, const std::string& path);
 
 // NOT_FOUND when there is no file; FAILED_PRECONDITION when the fingerprint differs; DATA_LOSS when

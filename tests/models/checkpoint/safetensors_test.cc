@@ -298,7 +298,7 @@ TEST(SafeTensorsTest, EveryTruncationIsFound) {
   }
 }
 
-// What a flipped bit of the header can do is change a name or a type, or be refused; never crash.
+// A flipped bit in the header either changes a name or type or is refused; it never causes a crash.
 TEST(SafeTensorsTest, EveryFlippedBitOfTheHeaderShows) {
   SafeTensors content;
   content.metadata = {{"k", "v"}};

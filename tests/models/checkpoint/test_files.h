@@ -1,4 +1,4 @@
-// Files that the tests of models/ write and look at.
+// Helpers for files that the tests of models/ write and inspect.
 #ifndef STYLEX_TESTS_MODELS_CHECKPOINT_TEST_FILES_H_
 #define STYLEX_TESTS_MODELS_CHECKPOINT_TEST_FILES_H_
 
@@ -28,7 +28,7 @@ inline std::string GetFile(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-// Names in a folder, hidden ones too.
+// All names in a folder, including hidden ones.
 inline std::vector<std::string> NamesIn(const std::string& folder) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

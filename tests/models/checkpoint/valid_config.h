@@ -1,4 +1,4 @@
-// The smallest ModelConfig that is right in every field.
+// A minimal valid ModelConfig.
 #ifndef STYLEX_TESTS_MODELS_CHECKPOINT_VALID_CONFIG_H_
 #define STYLEX_TESTS_MODELS_CHECKPOINT_VALID_CONFIG_H_
 

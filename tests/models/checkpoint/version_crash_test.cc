@@ -1,4 +1,4 @@
-// What writing a version leaves behind when the program is killed or the disk is full.
+// State of the repository after writing a version was interrupted by a kill or a full disk.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -31,7 +31,7 @@ std::map<std::string, std::string> BigFiles(char letter) {
           {kAttributesFile, std::string(1, letter)}};
 }
 
-// A process of its own; the test's is not touched by what `work` does to itself.
+// Runs `work` in a separate process, so that it cannot affect the test's process.
 pid_t InChild(const std::function<int()>& work) {
   const pid_t child = fork();
   if (child == 0) {
@@ -90,7 +90,7 @@ TEST_P(KilledWriterTest, LeavesWholeVersionsOnly) {
   for (const ModelVersion& version : *versions) {
     EXPECT_TRUE(ReadVersion(version.path).ok()) << ReadVersion(version.path).status();
   }
-  // The next writer is not in the way of what was left.
+  // Leftovers do not hinder the next writer.
   const absl::StatusOr<std::string> next =
       WriteVersion(ValidConfig(), BigFiles('b'), root.path(), "tiny", 0, false);
   ASSERT_TRUE(next.ok()) << next.status();
@@ -115,7 +115,7 @@ TEST_P(KilledWriterTest, LeavesTheOldOrTheNewVersion) {
 
 INSTANTIATE_TEST_SUITE_P(AfterSoManyFiles, KilledWriterTest, testing::Values(0, 1, 2, 3, 4));
 
-// Returns the status code, and 100 when something of the version can be seen.
+// Returns the status code, or 100 if any part of the version is visible.
 int WriteWithoutSpace(const std::string& root) {
   const absl::Status status =
       WriteVersion(ValidConfig(), BigFiles('a'), root, "tiny", 0, false).status();
@@ -138,7 +138,8 @@ TEST(FullDiskTest, AFullFileSystemIsResourceExhaustedAndLeavesNothing) {
   constexpr int kMayNotMount = 102;
   const TemporaryFolder root;
   const pid_t child = InChild([&] {
-    // Of this process alone: nobody else sees the mount, and it goes with the process.
+    // Private to this process: other processes do not see the mount, and it disappears with the
+    // process.
     if (unshare(CLONE_NEWNS) != 0 ||
         mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("tmpfs", root.path().c_str(), "tmpfs", 0, "size=256k") != 0) {

@@ -263,8 +263,8 @@ TEST(ReadVersionTest, EveryTruncationIsFound) {
   }
 }
 
-// A changed word of the config is for ValidateModelConfig; a changed name, size or hash of a file,
-// or broken JSON, is refused.
+// Changes of the config are left to ValidateModelConfig; a changed name, size or hash of a file, or
+// malformed JSON, is refused.
 TEST(ReadVersionTest, FlippedBytesOfTheHashesAreFound) {
   const TemporaryFolder root;
   const std::string version = Written(root);

@@ -1,5 +1,5 @@
-// Replacing a version on a file system that cannot exchange two names in one step, as some network
-// file systems: renameat2 of this program refuses as theirs does.
+// Replacing a version on a file system that cannot exchange two names atomically, like some network
+// file systems: this program's renameat2 fails as theirs does.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

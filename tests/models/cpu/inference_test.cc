@@ -1,4 +1,4 @@
-// The short ways of inference give what the plain networks give.
+// The optimised inference gives the same results as the plain networks.
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 #include <torch/nn/module.h>
@@ -16,7 +16,7 @@
 namespace stylex {
 namespace {
 
-// Fresh networks have zero biases and noise and unit statistics, which would hide mistakes.
+// New networks have zero biases and noise and unit statistics, which would hide mistakes.
 void Disturb(torch::nn::Module& module) {
   torch::NoGradGuard no_grad;
   for (auto& item : module.named_parameters()) {
@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(Planes, VariantSynthesisTest, testing::Values(1, 3));
 TEST_P(VariantSynthesisTest, DrawsWhatTheGeneratorDraws) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(1);
-  // Channel counts that no vector width divides, and that the next layer does not share.
+  // Channel counts that differ between layers and are not multiples of any vector width.
   Generator generator = MakeGenerator(GetParam(), {20, 13, 9, 5});
   const StyleLayout& layout = generator->layout();
   const StyleVectors styles = generator->styles(torch::randn({1, 10}));
@@ -125,7 +125,7 @@ TEST(VariantSynthesisTest, TheNumberOfThreadsAndTheCompanyDoNotMatter) {
   torch::set_num_threads(threads);
 }
 
-// The fused way against the two operations it stands for, and both against a sum written out.
+// Compares the fused kernel with the two operations it replaces, and both with an explicit sum.
 TEST(SynthesisKernelsTest, UpPhaseKernelsAreTheUpsamplingConvolution) {
   torch::manual_seed(4);
   constexpr int64_t kSide = 5, kChannels = 3;

@@ -1,4 +1,4 @@
-// Numerics of the networks against PyTorch, and what the generator promises those who edit styles.
+// Numerics of the networks compared with PyTorch, and the generator's guarantees for edited styles.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/nn/init.h>
@@ -59,7 +59,7 @@ v1::ModelConfig Grey() {
   return config;
 }
 
-// What training starts with is too plain: zero biases and noise would hide mistakes.
+// Initial weights are too simple: zero biases and noise would hide mistakes.
 void Disturb(std::string_view name, torch::Tensor* tensor) {
   if (absl::EndsWith(absl::string_view(name.data(), name.size()), "running_var")) {
     tensor->uniform_(0.5, 1.5);
@@ -277,7 +277,7 @@ TEST(ComponentsTest, AreWInAnotherBasis) {
   const torch::Tensor image = image_of(w);
   const double tolerance = 1e-4 * image.abs().max().item<double>();
   EXPECT_LT(GreatestDifference(generator->synthesize(styles, Noise::kFixed), image), tolerance);
-  // A step along a coordinate is a step along its direction, in every layer.
+  // A move along a component changes every layer along its direction.
   StyleVectors moved = styles;
   moved.conv = styles.conv.clone();
   moved.conv.select(1, 2) += 1.5;

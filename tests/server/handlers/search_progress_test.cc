@@ -29,7 +29,7 @@ TEST(SearchProgressTest, TellsAtOnceAndThenNowAndAgain) {
     clock.Advance(absl::Milliseconds(20));
     progress.Update(done, 100);
   }
-  // 1 s of work: three messages more.
+  // 1 s of work: three more messages.
   ASSERT_EQ(collector.told.size(), 4u);
   EXPECT_EQ(collector.told[3].done(), 39);
   EXPECT_NEAR(collector.told[3].seconds_left(), 61 * 0.020, 1e-6);

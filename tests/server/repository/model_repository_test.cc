@@ -12,7 +12,7 @@
 
 namespace stylex {
 
-// The repository hands models on and never looks into them, so here they are only a name.
+// The repository never accesses models, so the test's class only has a name.
 class ServedModel {
  public:
   explicit ServedModel(std::string id) : id_(std::move(id)) {}
@@ -163,7 +163,7 @@ TEST_F(ModelRepositoryTest, AHandlePinsItsModel) {
   EXPECT_EQ(handle->id(), "cats/3");
 }
 
-// A folder that the test changes while the repository looks at it without pause.
+// A folder that the test changes while the repository checks it continuously.
 class ModelReloadTest : public ::testing::Test {
  protected:
   ModelReloadTest()
@@ -185,7 +185,7 @@ class ModelReloadTest : public ::testing::Test {
     return unreadable_ ? absl::StatusOr<std::vector<VersionPath>>(absl::UnavailableError("no"))
                        : versions_;
   }
-  // Waits until the folder, as it is now, was looked at and dealt with.
+  // Waits until the repository has processed the folder's current state.
   void AwaitLook() {
     const int before = looks_;
     while (looks_ < before + 3) {

@@ -1,4 +1,4 @@
-// The CallRunner behind a real service and an in-process channel, with works that do as told.
+// Tests the CallRunner behind a real service and an in-process channel, with controllable works.
 #include "server/rpc/call_runner.h"
 
 #include <gmock/gmock.h>
@@ -87,7 +87,7 @@ class CallRunnerTest : public ::testing::Test {
     return Classify(&response, &context);
   }
 
-  // The one worker has a call until `running` is cancelled; calls after it are quick.
+  // Occupies the only worker with a call until `running` is cancelled; later calls are quick.
   std::thread KeepBusy(grpc::ClientContext* running) {
     service_.classify = [this] { return UntilStopped(); };
     std::thread client([this, running] {
@@ -101,7 +101,7 @@ class CallRunnerTest : public ::testing::Test {
     return client;
   }
 
-  // Work that waits until it is stopped and tells so.
+  // Work that waits until it is cancelled and records that.
   UnaryWork<v1::ClassifyResponse> UntilStopped() {
     return Doing([this](const Cancellation& cancellation, v1::ClassifyResponse*) {
       started_.set_value();
@@ -117,7 +117,7 @@ class CallRunnerTest : public ::testing::Test {
   std::promise<absl::StatusCode> stopped_;
   std::string exception_;
   RecordingObserver observer_;
-  FakeClock pool_clock_;  // the pool's one worker alone reads and moves it
+  FakeClock pool_clock_;  // used only by the pool's single worker
   WorkerPool pool_;
   WorkerPool bulk_pool_;
   CallRunner runner_;
@@ -257,11 +257,11 @@ TEST_F(CallRunnerTest, ACallThatWouldWaitPastItsDeadlineIsRefusedAtOnce) {
       return absl::OkStatus();
     });
   };
-  ASSERT_TRUE(Classify().ok());  // from now on a call is thought to take an hour
+  ASSERT_TRUE(Classify().ok());  // the estimate of a call's duration is now an hour
   grpc::ClientContext running;
   std::thread first = KeepBusy(&running);
   grpc::Status waited;
-  std::thread second([&] { waited = Classify(); });  // nobody waits before it
+  std::thread second([&] { waited = Classify(); });  // the queue is empty
   while (pool_.waiting() < 1) {
     std::this_thread::yield();
   }
@@ -286,7 +286,7 @@ TEST_F(CallRunnerTest, ADrainingServerRefusesNewCallsAndCanStopTheOthers) {
   const grpc::Status refused = Classify(&response, &context);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(ReasonOf(refused), "DRAINING");
-  // Otherwise gRPC's clients would not try it elsewhere.
+  // Otherwise gRPC's clients would not retry it on another server.
   EXPECT_TRUE(context.GetServerInitialMetadata().empty());
   runner_.AbandonAll();
   client.join();

@@ -1,4 +1,4 @@
-// Reads google.rpc's details out of a status, as a client does.
+// Extracts google.rpc's details from a status, as a client does.
 #ifndef STYLEX_TESTS_SERVER_RPC_ERROR_DETAILS_H_
 #define STYLEX_TESTS_SERVER_RPC_ERROR_DETAILS_H_
 

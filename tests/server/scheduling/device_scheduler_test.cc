@@ -1,4 +1,5 @@
-// The scheduler with networks that are gates, so that every order of events is the test's choice.
+// Tests the scheduler with networks that block until released, so that tests control the order of
+// events.
 #include "server/scheduling/device_scheduler.h"
 
 #include <gmock/gmock.h>
@@ -15,7 +16,7 @@ using ::testing::ElementsAre;
 
 bool Always() { return true; }
 
-// What happened, in order.
+// Records events in order.
 class Record {
  public:
   void Add(const std::string& event) {
@@ -32,7 +33,7 @@ class Record {
   std::vector<std::string> events_;
 };
 
-// Doubles numbers; 13 makes the whole batch fail.
+// Doubles numbers; the number 13 makes the whole batch fail.
 class DoublingPass : public BatchedPass {
  public:
   explicit DoublingPass(Record* record = nullptr) : record_(record) {}
@@ -268,7 +269,7 @@ TEST(DeviceSchedulerTest, SilenceIsTheTimeSinceTheLastYield) {
   EXPECT_EQ(scheduler.Silence(), absl::ZeroDuration());
 }
 
-// Notes who computed.
+// Records the thread that computes.
 class PassForAnyThread : public DoublingPass {
  public:
   bool RunsAlone() const override { return true; }

@@ -5,7 +5,7 @@
 
 namespace stylex {
 
-// Stands still until it is moved. For one thread.
+// A clock that only changes when it is advanced. Not thread-safe.
 class FakeClock : public Clock {
  public:
   absl::Time Now() const override { return now_; }

@@ -19,7 +19,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// A job that holds its worker until it is let go.
+// A job that blocks its worker until it is released.
 class Gate {
  public:
   Job MakeJob() {
@@ -38,7 +38,7 @@ class Gate {
   std::promise<void> started_, open_;
 };
 
-// Appends to a list what became of it.
+// Appends its outcome to a list.
 struct JobRecord {
   Mutex mutex;
   std::vector<std::string> events;
@@ -177,11 +177,11 @@ TEST(WorkerPoolTest, WorkersRunSideBySide) {
   EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
 }
 
-// Jobs that come one at a time leave the other threads asleep, and their caches alone.
+// Jobs that arrive one at a time are all run by one thread, while the others sleep.
 TEST(WorkerPoolTest, TheLastToRestWorksNext) {
   std::map<std::thread::id, int> jobs;
   WorkerPool pool({.workers = 8, .max_queue = 1});
-  absl::SleepFor(absl::Milliseconds(100));  // all of them are at rest
+  absl::SleepFor(absl::Milliseconds(100));  // all threads are idle
   for (int i = 0; i < 40; ++i) {
     std::promise<std::thread::id> ran;
     ASSERT_TRUE(pool.Submit({.run = [&] { ran.set_value(std::this_thread::get_id()); },
@@ -194,7 +194,7 @@ TEST(WorkerPoolTest, TheLastToRestWorksNext) {
   for (const auto& [thread, count] : jobs) {
     most = std::max(most, count);
   }
-  EXPECT_GE(most, 20);  // in turn it would be 5 each; now and then one is late to rest
+  EXPECT_GE(most, 20);  // round robin would give 5 each; occasionally a thread idles late
 }
 
 TEST(WorkerPoolTest, ManyThreadsSubmitAndEveryJobHasOneEnd) {
@@ -222,7 +222,7 @@ TEST(WorkerPoolTest, ManyThreadsSubmitAndEveryJobHasOneEnd) {
   EXPECT_EQ(ran + dropped + refused, 2000);
 }
 
-// What the process has computed so far.
+// CPU time of the process so far.
 absl::Duration CpuTime() {
   timespec time;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);

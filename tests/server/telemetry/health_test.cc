@@ -40,7 +40,7 @@ class HealthTest : public ::testing::Test {
     return response.status() == HealthCheckResponse::SERVING;
   }
 
-  // A watch, with the next state read when asked.
+  // A watch whose states are read on demand.
   struct Watching {
     grpc::ClientContext context;
     std::unique_ptr<grpc::ClientReader<HealthCheckResponse>> reader;

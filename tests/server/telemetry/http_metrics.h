@@ -1,4 +1,4 @@
-// A client that asks a server on this machine for its metrics.
+// An HTTP client that reads metrics from a local server.
 #ifndef STYLEX_TESTS_SERVER_TELEMETRY_HTTP_METRICS_H_
 #define STYLEX_TESTS_SERVER_TELEMETRY_HTTP_METRICS_H_
 
@@ -22,7 +22,7 @@ inline int ConnectTo(int port) {
   return client;
 }
 
-// All that it answers to `request`.
+// Returns the complete answer to `request`.
 inline std::string ReadMetrics(int port,
                                const std::string& request = "GET /metrics HTTP/1.1\r\n\r\n") {
   const int client = ConnectTo(port);

@@ -32,7 +32,7 @@ CallRecord SomeCall(const v1::ClassifyRequest& request) {
   return record;
 }
 
-// What is logged by `log`, one line each.
+// The lines that `log` logs.
 std::vector<std::string> Logged(bool as_json, const std::function<void()>& log) {
   ::testing::internal::CaptureStderr();
   spdlog::drop_all();

@@ -1,4 +1,4 @@
-// A run that was killed, and resumed, ends with the weights of one that never stopped.
+// A run that was killed and resumed ends with the weights of an uninterrupted one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// 60 steps, a state every 4 of them; every loss and regulariser has its turns.
+// 60 steps, a state every 4 steps; every loss and regulariser is used.
 constexpr char kConfig[] = R"({
   "model": {"resolution": 16,
             "generator": {"channels": [8, 8, 8], "latentSize": 8, "mappingLayers": 1},
@@ -47,7 +47,7 @@ std::string Bytes(const std::string& path) {
   return bytes.value_or("");
 }
 
-// The lines of a run's log without the time of day.
+// The lines of a run's log without time stamps.
 std::vector<std::string> LogOf(const std::string& work_directory) {
   std::vector<std::string> lines;
   for (const absl::string_view line :
@@ -61,7 +61,7 @@ std::vector<std::string> LogOf(const std::string& work_directory) {
 
 class ResumeTest : public testing::Test {
  protected:
-  // The data, a classifier and the run that is never stopped serve all tests.
+  // All tests share the data, a classifier and the uninterrupted run.
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
     DrawTwoClasses(Path("data"), 12, 4);
@@ -104,7 +104,7 @@ class ResumeTest : public testing::Test {
     return arguments;
   }
 
-  // Runs to the end; what it said is in said_.
+  // Runs to completion; the output is in said_.
   static int Run(const std::vector<std::string>& arguments) {
     TrainerProcess process(arguments, Path("output"));
     const int result = process.Wait();
@@ -164,7 +164,7 @@ TEST_F(ResumeTest, KilledAndStoppedStyleGan2EqualsNeverStopped) {
   ExpectTheWholeRunsWeights("killed_plain", "plain");
   const std::vector<std::string> log = LogOf(Path("plain"));
   EXPECT_EQ(LogOf(Path("killed_plain")), log);
-  // Every loss and regulariser of a GAN, and none of StylEx.
+  // All losses and regularisers of a GAN, and none of StylEx.
   EXPECT_THAT(log[0], AllOf(HasSubstr("\"event\":\"stylegan2\""), HasSubstr("\"loss_g_mapping\""),
                             HasSubstr("\"path_length\""), HasSubstr("\"r1\"")));
   EXPECT_THAT(log[0], AllOf(Not(HasSubstr("loss_l1")), Not(HasSubstr("loss_kl"))));
@@ -250,7 +250,7 @@ TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
 
 TEST_F(ResumeTest, WeakAttributesAreLeftOutWhereThatIsAsked) {
   const std::string checkpoint = Path("models/whole/1");
-  // Of the class that most of the images are not decided as.
+  // For the class that most of the images are not decided as.
   const auto effects_with = [&](const std::string& least_effect) {
     EXPECT_EQ(Run(With(Common("attributes", "weak"),
                        {"--checkpoint", checkpoint, "--images", "8", "--explained-at", "0",
@@ -292,7 +292,7 @@ TEST_F(ResumeTest, ScreenedAttributesGoIntoTheCheckpointToo) {
     images += of_class.value("images", 0);
     EXPECT_LE(of_class.value("attributes", nlohmann::json::array()).size(), 3);
   }
-  EXPECT_EQ(images, 24);  // each raises the class that it is not decided as
+  EXPECT_EQ(images, 24);  // each is searched for the class it is not decided as
   EXPECT_THAT(Bytes(Path("screened/log.jsonl")), HasSubstr("classifier_calls"));
   EXPECT_NE(Run(With(arguments, {"--subset"})), 0);
   EXPECT_THAT(said_, HasSubstr("--subset"));
@@ -320,13 +320,13 @@ TEST_F(ResumeTest, KilledAttributesEqualNeverStopped) {
   EXPECT_THAT(said_, Not(HasSubstr("starting over")));
   EXPECT_EQ(Bytes(checkpoint + "/attributes.json"), expected);
 
-  // Of another search: said, and not used.
+  // The state of another search: reported and not used.
   std::filesystem::copy_file(Path("state_of_killed"), state);
   ASSERT_EQ(Run(With(arguments("killed_attributes"), {"--shift", "0.5"})), 0) << said_;
   EXPECT_THAT(said_, HasSubstr("starting over"));
 }
 
-// A file system of its own that is too small for two states.
+// A separate file system that is too small for two states.
 class SmallDisk {
  public:
   explicit SmallDisk(const std::string& path) : path_(path) {

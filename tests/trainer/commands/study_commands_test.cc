@@ -1,5 +1,5 @@
-// The commands that put the method to the test, from a drawn world to a scored study, as a person
-// runs them.
+// The evaluation commands, from a drawn data set to a scored user study, run through the command
+// line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -27,8 +27,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Enough training, and weight on it, that images of both classes are drawn as their own, on any
-// CPU, not only by the rounding of one.
+// Enough training, with enough weight on the classifier, that images of both classes are
+// reconstructed as their class on any CPU, regardless of rounding.
 constexpr char kConfig[] = R"({
   "model": {"resolution": 16,
             "generator": {"channels": [8, 8, 8], "latentSize": 8, "mappingLayers": 1},
@@ -42,7 +42,7 @@ constexpr char kConfig[] = R"({
 
 class StudyCommandsTest : public testing::Test {
  protected:
-  // A world and a model of it serve all tests.
+  // All tests share a data set and a model of it.
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder;
     WriteBytes(Path("config.json"), kConfig);
@@ -207,7 +207,7 @@ TEST_F(StudyCommandsTest, FiguresAreDrawn) {
   EXPECT_GE(drawn, 1);
 }
 
-// What the tiles show is what the model draws for the moved styles.
+// The tiles show the images that the model synthesizes for the moved styles.
 TEST_F(StudyCommandsTest, AnAttributesTilesAreItsMoves) {
   const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
   const Stylex& model = checkpoint.model;
@@ -256,8 +256,8 @@ TEST_F(StudyCommandsTest, CounterfactualsAreMeasuredAndShownToOthers) {
   EXPECT_THAT(said_, AllOf(HasSubstr("of 6 images"), HasSubstr("another classifier")));
   const auto quality = nlohmann::json::parse(Bytes("quality/counterfactuals.json"));
   EXPECT_EQ(quality.at("images"), 6);
-  // The oracle is the explained classifier itself: it agrees everywhere, and every counterfactual
-  // convinces it while no reconstruction did.
+  // The oracle is the explained classifier itself: it agrees everywhere and classifies every
+  // counterfactual, but no reconstruction, as the target.
   const auto& oracle = quality.at("oracles").at(0);
   EXPECT_EQ(oracle.at("agreeing"), 6);
   EXPECT_EQ(oracle.at("convinced"), quality.at("found"));
@@ -387,7 +387,7 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   EXPECT_EQ(table2.at("system"), "stylegan2");
   EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
 
-  // What needs photographs says so.
+  // Commands that need photographs report it.
   for (const std::vector<std::string>& refused :
        {on_plain("evaluate", "on_plain", {}), on_plain("figures", "on_plain", {}),
         on_plain("study", "on_plain", {}), on_plain("truth", "on_plain", {}),
@@ -397,7 +397,7 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   }
 }
 
-// Labels by a coin are labels shuffled: whoever learned anything is as right as one who guesses.
+// Random labels are equivalent to shuffled labels: no classifier is better than chance.
 TEST_F(StudyCommandsTest, WhereLabelsAreNoiseThereIsNothingToExplain) {
   ASSERT_EQ(Run({"world", "--output", Path("coin"), "--resolution", "16", "--train", "8", "--val",
                  "40", "--rule", "none"}),

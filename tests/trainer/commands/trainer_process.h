@@ -1,4 +1,4 @@
-// stylex-train as a process of its own, which a test may kill.
+// stylex-train in a separate process, which a test may kill.
 #ifndef STYLEX_TESTS_TRAINER_COMMANDS_TRAINER_PROCESS_H_
 #define STYLEX_TESTS_TRAINER_COMMANDS_TRAINER_PROCESS_H_
 
@@ -11,18 +11,18 @@ namespace stylex {
 
 class TrainerProcess {
  public:
-  // Starts at once; all that it says goes to the file `output`, which is begun anew.
+  // Starts the process; its output goes to the file `output`, which is truncated.
   TrainerProcess(const std::vector<std::string>& arguments, const std::string& output);
-  // Kills it if it still runs.
+  // Kills the process if it is still running.
   ~TrainerProcess();
   TrainerProcess(const TrainerProcess&) = delete;
   TrainerProcess& operator=(const TrainerProcess&) = delete;
 
   void Signal(int number) const;
-  // Waits for the end; its exit code, or -signal.
+  // Waits until it ends; returns its exit code, or -signal.
   int Wait();
-  // Returns when the file has been written `times` times from now on, whole and under a new inode
-  // each time, or when the process has ended.
+  // Returns once the file has been replaced `times` times, with a new inode each time, or when the
+  // process has ended.
   void AwaitWritten(const std::string& path, int times);
   std::string Output() const;
 

@@ -18,7 +18,7 @@ using ::testing::HasSubstr;
 
 constexpr int kSide = 4;
 
-// Images known by their brightness; the left half is darker than the right one.
+// Images identified by their brightness; the left half is darker than the right one.
 class NumberedImages : public Dataset {
  public:
   explicit NumberedImages(int64_t size, std::set<int64_t> unreadable = {})
@@ -124,7 +124,7 @@ TEST(BatchLoaderTest, AnotherSeedGivesOtherBatches) {
   EXPECT_FALSE(five[0].indices.equal(Take(dataset, options, 1)[0].indices));
 }
 
-// 21 images in batches of 6: epochs end inside of batches, and batches may hold two epochs.
+// 21 images in batches of 6: epochs end within batches, and a batch may span two epochs.
 TEST(BatchLoaderTest, EveryImageOnceAnEpoch) {
   constexpr int64_t kImages = 21;
   const NumberedImages dataset(kImages);

@@ -1,4 +1,4 @@
-// CelebA's lists and unlabelled images, each in a small tree that the test draws.
+// CelebA and unlabelled images, each in a small tree made by the test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ DatasetOptions Small(std::vector<std::string> labels = {}) {
   return options;
 }
 
-// All of one grey, by which a test knows it again.
+// An image of uniform grey, which identifies it.
 Bitmap Grey(int value) { return Bitmap::Make(18, 22, 3, static_cast<uint8_t>(value)); }
 
 int GreyOf(const Dataset& dataset, Split split, int64_t index) {
@@ -105,7 +105,7 @@ TEST_F(CelebATest, NamesTheFault) {
 
 TEST(UnlabelledTest, TheLastSeventhIsHeldOut) {
   const TemporaryFolder folder;
-  // As FFHQ has them: folders of a thousand.
+  // Numbered folders, as in FFHQ.
   for (int i = 0; i < 15; ++i) {
     WritePng(absl::StrFormat("%s/%05d/%05d.png", folder.path(), i / 5 * 1000, i), Grey(i * 10));
   }

@@ -29,7 +29,7 @@ DatasetOptions Grey(int resolution) {
   return options;
 }
 
-// Every pixel another value, so that no shift or swap goes unseen.
+// Every pixel has a different value, so that shifts and swaps are detected.
 std::string Pixels(int images, int side) {
   std::string values;
   for (int i = 0; i < images * side * side; ++i) {
@@ -50,7 +50,7 @@ class IdxTest : public testing::Test {
   std::string path(const std::string& name) const { return folder_.path() + name; }
   absl::Status Open() const { return OpenDataset(folder_.path(), Grey(32)).status(); }
 
-  // The file, its name and a word on its fault are in the message.
+  // Expects an error message with the file's name and the fault.
   void ExpectFault(const std::string& name, const std::string& fault) const {
     const absl::Status status = Open();
     EXPECT_FALSE(status.ok());
@@ -72,7 +72,7 @@ TEST_F(IdxTest, SizesAndLabels) {
 }
 
 TEST_F(IdxTest, PadsFrom28To32WithBlack) {
-  // And says so, for those who prepare photographs for the model.
+  // The preparation is also reported, for preparing photographs for the model.
   EXPECT_EQ(OpenDataset(folder_.path(), Grey(32)).value()->preparation().padded_from, 28);
   EXPECT_EQ(OpenDataset(folder_.path(), Grey(64)).value()->preparation().padded_from, 0);
   const auto dataset = OpenDataset(folder_.path(), Grey(32));

@@ -1,4 +1,5 @@
-// Both protocols against readings of their definitions, image by image, on random networks.
+// Compares both protocols with direct implementations of their definitions, image by image, on
+// random networks.
 #include "trainer/study/flip_protocols.h"
 
 #include <gmock/gmock.h>
@@ -58,7 +59,8 @@ class UpsideDown : public Classifier {
   const Stylex& model_;
 };
 
-// An untrained classifier says much the same of all pictures. This one is not sure of any.
+// An untrained classifier gives nearly the same logits for all images; this one subtracts the usual
+// logits and amplifies the rest.
 class Undecided : public Classifier {
  public:
   // The first `classes` of inner's, minus what it usually says.
@@ -88,7 +90,7 @@ TEST(ListsTest, JoinsBothClassesAsTheStudyDoes) {
   v1::AttributeIndex index;
   v1::ClassAttributes* second = index.add_classes();
   second->set_class_id(1);
-  AddAttribute(5, v1::DIRECTION_TO_MIN, 9, second);  // in the other list already
+  AddAttribute(5, v1::DIRECTION_TO_MIN, 9, second);  // already in the other list
   AddAttribute(8, v1::DIRECTION_TO_MIN, 2, second);
   v1::ClassAttributes* first = index.add_classes();
   first->set_class_id(0);
@@ -116,7 +118,7 @@ class ProtocolsTest : public testing::Test {
     Explain(kTinyClasses);
   }
 
-  // A classifier of so many classes, and attributes that do flip its decisions.
+  // A classifier with this many classes, and attributes that flip its decisions.
   void Explain(int64_t classes) {
     torch::NoGradGuard no_grad;
     v1::ModelConfig config = tiny_.stylex.config();
@@ -192,7 +194,7 @@ class ProtocolsTest : public testing::Test {
 
 TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
   const Stylex& model = tiny_.stylex;
-  // Another classifier of the classes: one that sees every picture turned upside down.
+  // Another classifier of the same classes, which sees every image upside down.
   const auto contrary = std::make_shared<UpsideDown>(model);
   const HeldOutFigures figures = HeldOut(*checkpoint_, pictures_, {{"contrary", contrary}},
                                          {.seed = 3, .images = 0, .population = 0}, progress())
@@ -323,7 +325,7 @@ TEST_F(ProtocolsTest, Table2RepeatsWithTheSameSeedAndReportsItsSpread) {
             rates.at(Method::kAttFind).rates);
 }
 
-// Without noise the protocol has one answer, which can be written down.
+// Without noise the protocol is deterministic and its result known.
 TEST_F(ProtocolsTest, Table2AgreesWithItsDefinitionWhereNoiseIsOff) {
   TurnNoiseOff();
   const ProtocolOptions options{.seed = 4, .repeats = 1, .images = kTrain, .population = 0};
@@ -355,7 +357,7 @@ TEST_F(ProtocolsTest, OfTwoClassesOneListServesBothWays) {
                    static_cast<double>(LiteralFlips(TurnedRound(list))) / kTrain);
 }
 
-// The same generator as a plain StyleGAN2's: images of z's take the place of encoded ones.
+// The same generator as a plain StyleGAN2: images drawn from z replace encoded ones.
 TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
   torch::NoGradGuard no_grad;
   v1::ModelConfig config = tiny_.stylex.config();

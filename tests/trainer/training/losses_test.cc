@@ -16,7 +16,7 @@ constexpr double kStep = 1e-5;  // of central differences, in double
 
 torch::Tensor Doubles(torch::IntArrayRef shape) { return torch::randn(shape, torch::kFloat64); }
 
-// A critic with a gradient that can be written down: tanh(x A) b, one score an image.
+// A critic with a known gradient: tanh(x A) b, one score per image.
 torch::Tensor Score(const torch::Tensor& images, const torch::Tensor& a, const torch::Tensor& b) {
   return torch::tanh(images.flatten(1).mm(a)).mv(b);
 }
@@ -26,7 +26,7 @@ torch::Tensor Draw(const torch::Tensor& latents, const torch::Tensor& a) {
   return torch::tanh(latents.flatten(1).mm(a)).view({latents.size(0), 2, 4, 3});
 }
 
-// d f / d x[i] by central differences; x is put back.
+// d f / d x[i] by central differences; x is restored.
 double Slope(torch::Tensor x, int64_t i, const std::function<double()>& f) {
   torch::NoGradGuard no_grad;
   torch::Tensor entry = x.view(-1)[i];
@@ -187,7 +187,7 @@ TEST(LossesTest, PathLengthPassesGradientsToTheSynthesis) {
   const torch::Tensor w = latents.clone().requires_grad_(true);
   torch::Tensor mean = torch::full({}, 0.3, torch::kFloat64);
   PathLengthPenalty(Draw(w, a), w, noise, &mean).backward();
-  EXPECT_FALSE(mean.requires_grad());  // the average must not hold on to the graph
+  EXPECT_FALSE(mean.requires_grad());  // the average must not keep the graph alive
   for (const int64_t i : {0, 100, 333, 575}) {
     EXPECT_NEAR(a.grad().view(-1)[i].item<double>(),
                 Slope(a.detach(), i, [&] { return PenaltyOfPath(latents, a, noise, 0.3); }), 1e-7)

@@ -30,7 +30,7 @@ struct RandomConvolution {
   int64_t out, in, kernel;
 };
 
-// ReLUs keep about the scale of their input, and biases leave some channels silent.
+// Weights that roughly preserve the scale of activations; biases leave some channels inactive.
 void AddRandom(const std::vector<RandomConvolution>& convolutions,
                const std::vector<int64_t>& depths, Tensors* tensors) {
   for (const RandomConvolution& c : convolutions) {
@@ -126,7 +126,7 @@ TEST_P(LpipsTrunkTest, AgreesWithThePublishedFormula) {
   for (const auto& [name, weight] : weights) {
     reference.Write("weights/" + name, weight);
   }
-  // A generator's pictures may lie outside of [-1, 1]; the last two are alike.
+  // Generated images may exceed [-1, 1]; the last two are similar.
   const torch::Tensor a = torch::rand({3, 3, 48, 48}) * 2 - 1;
   const torch::Tensor b = torch::cat({torch::randn({2, 3, 48, 48}), a.narrow(0, 2, 1) + 0.1});
   const torch::Tensor drawn = b.clone().requires_grad_(true);
@@ -229,7 +229,7 @@ TEST_F(LpipsTest, RefusesWhatItIsNot) {
               HasSubstr("none.safetensors"));
 }
 
-// A run as a person starts it.
+// A run through the command line.
 TEST_F(LpipsTest, ARunSaysWhatItComparesBy) {
   constexpr char kConfig[] = R"({
     "model": {"resolution": 32,
@@ -280,7 +280,7 @@ TEST_F(LpipsTest, ARunSaysWhatItComparesBy) {
               AllOf(HasSubstr("the classifier's features"), HasSubstr("\"loss_perceptual\":")));
   EXPECT_THAT(bytes(path("models/without/1/README.md")), HasSubstr("the classifier's features"));
 
-  // Other weights, or none, are another run.
+  // Different weights, or none, are a different run and cannot be resumed.
   EXPECT_EQ(stylex("with", {"--lpips-weights", weights, "--resume"}), 0) << said;
   EXPECT_EQ(stylex("with", {"--resume"}), 1);
   EXPECT_THAT(said, AllOf(HasSubstr("stylex_state.pt"), HasSubstr("another configuration")));

@@ -12,7 +12,7 @@ numpy, torch, torchvision = reference_folder.require("numpy", "torch", "torchvis
 TOLERANCE = 2e-5
 SHIFT = torch.tensor([-0.030, -0.088, -0.188], dtype=torch.float64).reshape(1, 3, 1, 1)
 SCALE = torch.tensor([0.458, 0.448, 0.450], dtype=torch.float64).reshape(1, 3, 1, 1)
-# Layers of `features` after which LPIPS looks.
+# Layers of `features` whose outputs LPIPS uses.
 TAPS = {
     "alexnet": (1, 4, 7, 9, 11),
     "vgg16": (3, 8, 15, 22, 29),
@@ -50,7 +50,7 @@ def activations(features, taps, images):
     for index, layer in enumerate(features):
         x = layer(x)
         if index in taps:
-            yield x.clone()  # ReLUs work in place
+            yield x.clone()  # ReLUs are in place
 
 
 def distance(weights, a, b):

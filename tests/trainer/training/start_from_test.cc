@@ -1,4 +1,4 @@
-// A training that begins with another one's networks.
+// Training that starts from another training's networks.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -92,7 +92,7 @@ TEST(StartFromTest, GrowsAndFirstDrawsTheSmallerImagesEnlarged) {
   }
   const torch::Tensor drawn = great.ptr()->synthesize(great.ptr()->styles(w), Noise::kFixed);
   EXPECT_LT((drawn - enlarged).abs().max().item<double>(), 1e-4);
-  // The encoder's first blocks are new, its later ones the earlier encoder's.
+  // The encoder's first blocks are new, its later ones are those of the earlier encoder.
   const auto from = earlier.averaged_networks().NamedTensors();
   const auto to = later.averaged_networks().NamedTensors();
   EXPECT_TRUE(torch::equal(to.at("encoder.body.block2_conv1.weight"),
@@ -196,7 +196,7 @@ TEST(StartFromTest, LatentsTellLittleWhereThatIsDear) {
   EXPECT_LT(SpreadOfLatents(10), 0.2 * SpreadOfLatents(0));
 }
 
-// The mean error of reconstructions where images that are alike otherwise have a mark or not.
+// The mean reconstruction error within a mark that otherwise similar images have or lack.
 double ErrorInMark(double l2) {
   v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
   config.mutable_stylex()->set_generator_lr(0.01);

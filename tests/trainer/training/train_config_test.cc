@@ -41,7 +41,7 @@ TEST(TrainConfigTest, UnknownPreset) {
   EXPECT_THAT(Message(status), AllOf(HasSubstr("sead"), HasSubstr("default"), HasSubstr("seed")));
 }
 
-// What the replication study's training program does, and its recorded runs.
+// The settings of the replication study's training program and of its recorded runs.
 TEST(TrainConfigTest, SeedPresetIsTheReplicationStudys) {
   const v1::TrainConfig config = PresetConfig("seed").value();
   const v1::StylexTraining& stylex = config.stylex();
@@ -129,7 +129,7 @@ TEST(TrainConfigTest, OverridesReplaceThePresetsValues) {
   EXPECT_EQ(config->stylex().path_length_interval(), 0);
 }
 
-// Where 0 means something, it is not taken for "unset".
+// An explicit 0 is not treated as unset.
 TEST(TrainConfigTest, ZeroAndFalseCanBeSaid) {
   const auto config = ResolveConfig(FromText(R"({
     "model": {"discriminator": {"conditional": false, "minibatchStddevGroup": 0},
@@ -200,8 +200,8 @@ std::vector<Fault> ModelFaults() {
   };
 }
 
-// Every number of StylexTraining and its weights, through reflection, so that no new one escapes:
-// a negative value is right for none.
+// Every number of StylexTraining and its weights, through reflection, so that new ones are
+// included: negative values are invalid for all.
 std::vector<Fault> NegativeNumbers(const google::protobuf::Descriptor& descriptor,
                                    const std::string& prefix,
                                    google::protobuf::Message* (*part)(v1::TrainConfig*)) {

@@ -75,8 +75,8 @@ struct Measurement {
     return others;
   }
 
-  // Of the change of the target's logit from `before` to `after` the share that goes when the
-  // factor is put back; none where it cannot be.
+  // The share of the change of the target's logit from `before` to `after` that is undone when the
+  // factor is reset; none if it cannot be reset.
   std::optional<double> ShareOfEffect(const std::vector<Bitmap>& before,
                                       const std::vector<Bitmap>& after, size_t factor,
                                       int64_t target) const {

@@ -1,9 +1,9 @@
-// How true are the attributes? Measured where every factor is known (field §2.1).
+// Measures how well attributes match the ground truth, on data sets whose factors are all known.
 //
-// For the first attributes of each class: which factor of the world does moving the attribute
-// change, read from the generator's own pictures before and after; is it one that the label depends
-// on; and is it moved the right way. Beside that, what each factor does to the classifier in truth,
-// by exact interventions on the data set's images.
+// For the first attributes of each class: the factor that moving the attribute changes, read from
+// the generated pictures before and after; whether the label depends on it; and whether it moves in
+// the right direction. Also each factor's true effect on the classifier, by exact interventions on
+// the data set's images.
 #ifndef STYLEX_TRAINER_STUDY_TRUTH_ATTRIBUTE_TRUTH_H_
 #define STYLEX_TRAINER_STUDY_TRUTH_ATTRIBUTE_TRUTH_H_
 
@@ -27,21 +27,21 @@ struct TruthOptions {
   uint64_t seed = 1;
 };
 
-// An attribute counts as found to be a factor when it moves that factor by a tenth of its standard
-// deviation at least (in the mean of absolute changes), and all others together by no more; where
-// the rest of the picture can be told from it, when half of the effect at least is that factor's.
+// An attribute is matched to a factor when it moves that factor by at least a tenth of its standard
+// deviation (mean of absolute changes) and all others together by no more; in worlds that can undo
+// a change, when at least half of the effect is due to that factor.
 inline constexpr double kLeastChange = 0.1;
 inline constexpr double kLeastPurity = 0.5;
 
 struct AttributeTruth {
   Coordinate coordinate;
-  double mean_effect = 0;                   // of the index
+  double mean_effect = 0;                   // from the index
   int64_t images = 0;                       // not decided as the class already
   std::vector<double> change, mean_change;  // of each factor, in its standard deviations: mean of
                                             // absolute and of signed changes
   size_t factor = 0;                        // that it changes most
-  // That factor's share: of all changes; in a world that can undo a change, of the change of the
-  // class's logit, that is how much of it goes when the factor is put back.
+  // That factor's share of all changes; in a world that can undo a change, its share of the change
+  // of the class's logit, i.e. how much of it is undone when the factor is reset.
   double purity = 0;
   bool found = false;
 };
@@ -51,27 +51,27 @@ enum class Finding { kTrue, kFalse, kUnclear };
 struct ClassTruth {
   int64_t class_id = 0;
   std::vector<AttributeTruth> attributes;
-  // What moving each factor from its 10 % to its 90 % quantile does to the class's logit: the mean
-  // of absolute and of signed changes.
+  // Effect on the class's logit of moving each factor from its 10 % to its 90 % quantile: mean of
+  // absolute and of signed changes.
   std::vector<double> effect, mean_effect;
-  // Sum of the index's effects of attributes found to be the factor.
+  // For each factor, the sum of the index's effects of the attributes matched to it.
   std::vector<double> attributed;
-  // Of the factors that the label depends on, the share that is found; none where there are no such
-  // factors.
+  // Share of the factors that the label depends on that some attribute matches; none if there are
+  // no such factors.
   std::optional<double> recall;
-  double precision = 0;          // share of the attributes found to be such a factor
-  double false_discoveries = 0;  // share found to be a factor that the label ignores
+  double precision = 0;          // share of attributes matched to such a factor
+  double false_discoveries = 0;  // share matched to a factor the label ignores
   std::optional<double>
-      sign_accuracy;  // of those behind `precision`: moved so as to raise the class
-  std::optional<double> rank_correlation;  // Spearman, `effect` with `attributed`
-  int64_t duplicates = 0;                  // attributes found to be a factor already found
+      sign_accuracy;  // of those in `precision`: moved in the direction that raises the class
+  std::optional<double> rank_correlation;  // Spearman, `effect` and `attributed`
+  int64_t duplicates = 0;                  // attributes whose factor is already matched
 };
 
 struct TruthFigures {
   int64_t images = 0;
   double accuracy = 0;  // of the classifier on the images
-  // How well the world can be read from reconstructions: the mean absolute error of each factor in
-  // its standard deviations, and the mean residual in bytes.
+  // Accuracy of reading factors from reconstructions: the mean absolute error of each factor in its
+  // standard deviations, and the mean residual in bytes.
   std::vector<double> reading_error;
   double residual = 0;
   std::vector<ClassTruth> classes;
@@ -83,9 +83,9 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
                                           const Dataset& dataset, const TruthOptions& options,
                                           Progress* progress);
 
-// The figures that follow from `attributes` and `effect`; `signs` are the world's.
+// Computes the figures that follow from `attributes` and `effect`; `signs` are the world's.
 void SummarizeClass(const std::vector<int>& signs, ClassTruth* truth);
-// Of an attribute, given `signs`.
+// Classifies an attribute, given the world's `signs`.
 Finding FindingOf(const AttributeTruth& attribute, const std::vector<int>& signs);
 
 }  // namespace stylex

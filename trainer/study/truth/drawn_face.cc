@@ -64,7 +64,7 @@ class Picture {
     }
   }
 
-  // Paints where `distance` is negative; a pixel that the outline crosses is covered in part.
+  // Paints where `distance` is negative; pixels on the outline are covered partially.
   template <typename Distance>
   void Paint(Point from, Point to, Color color, double opacity, const Distance& distance) {
     if (opacity <= 0) {

@@ -1,8 +1,8 @@
-// A world in which the truth is known: aligned, anti-aliased faces drawn from ten independent
-// factors (field §2.1, §6 "CartoonFaces").
+// A procedural data set with known ground truth: aligned, anti-aliased faces drawn from ten
+// independent factors.
 //
-// An image is a function of its factors alone, so the exact image for any intervention on a factor
-// is the one drawn with that factor changed. Without state, thread-safe.
+// An image is a function of its factors alone, so an intervention on a factor is exact: the image
+// is drawn again with that factor changed. Stateless, thread-safe.
 #ifndef STYLEX_TRAINER_STUDY_TRUTH_DRAWN_FACE_H_
 #define STYLEX_TRAINER_STUDY_TRUTH_DRAWN_FACE_H_
 
@@ -39,10 +39,11 @@ inline constexpr std::array<WorldFactor, kWorldFactors> kWorldFactorList = {{
 // Each from 0 to 1, in the order of kWorldFactorList.
 using WorldFactors = std::array<double, kWorldFactors>;
 
-// Standard deviation of a factor in the data: uniform, or 0 and 1 equally often.
+// Standard deviation of a factor in the data, where it is uniform in [0, 1], or 0 and 1 equally
+// often.
 double WorldDeviation(size_t factor);
 
-// Face number `number` of a seed: independent factors, whatever else is drawn.
+// Factors of face `number` of a seed; independent of which other faces are drawn.
 WorldFactors SampleWorld(uint64_t seed, int64_t number);
 
 // [resolution, resolution, 3] in [0, 1], not rounded; resolution >= 16.

@@ -61,7 +61,7 @@ class Fit {
     error_ = ErrorOf(factors_);
   }
 
-  // Large parts first, so that small ones are not used to explain them.
+  // Large parts first, so that small parts are not fitted to them.
   void TryAll() {
     constexpr std::array<size_t, kWorldFactors> kLargestFirst = {8, 1, 0, 6, 3, 5, 7, 2, 4, 9};
     for (const size_t j : kLargestFirst) {
@@ -73,7 +73,7 @@ class Fit {
     }
   }
 
-  // Takes the sharpness that fits best; false when it is the one there was.
+  // Chooses the blur that fits best; false if it does not change.
   bool FitBlur() {
     const double before = blur_;
     double best = before;
@@ -167,7 +167,8 @@ class Fit {
     return result;
   }
 
-  // Solves the damped normal equations; a factor at its border that wants out of it stays.
+  // Solves the damped normal equations; a factor at a bound that would leave its range is kept
+  // there.
   WorldFactors Moved(const Step& step, double damping) const {
     Matrix a = step.normal;
     WorldFactors b = step.gradient;

@@ -1,4 +1,4 @@
-// The rule by which the world's faces get their labels, known to us and to nobody who is tested.
+// The rule that labels the drawn faces; the tested methods do not see it.
 #ifndef STYLEX_TRAINER_STUDY_TRUTH_LABEL_RULE_H_
 #define STYLEX_TRAINER_STUDY_TRUTH_LABEL_RULE_H_
 
@@ -23,9 +23,9 @@ struct WorldRule {
   bool none() const { return signs == std::array<int, kWorldFactors>{}; }
 };
 
-// "hair,glasses,-mouth": names of factors, with - where a greater value speaks against class 1.
-// "none": labels have nothing to do with the faces, for checks that find nothing where there is
-// nothing. INVALID_ARGUMENT for an unknown or repeated name, naming those that there are.
+// "hair,glasses,-mouth": names of factors, with - where a greater value is evidence against class
+// 1. "none": labels are independent of the faces, for null checks. INVALID_ARGUMENT for an unknown
+// or repeated name, naming those that there are.
 absl::StatusOr<WorldRule> ParseWorldRule(const std::string& text);
 
 }  // namespace stylex

@@ -1,6 +1,6 @@
-// Data sets of which the truth is known, on disk: the images in class folders, factors.csv with the
-// factors of each, world.json with what the data set is. Written by `stylex-train world`, read by
-// `stylex-train truth`.
+// Data sets with known ground truth, on disk: images in class folders, factors.csv with the factors
+// of each image, world.json with the description of the data set. Written by `stylex-train world`,
+// read by `stylex-train truth`.
 #ifndef STYLEX_TRAINER_STUDY_TRUTH_TRUTH_DATASET_H_
 #define STYLEX_TRAINER_STUDY_TRUTH_TRUTH_DATASET_H_
 
@@ -40,9 +40,9 @@ struct PlantedMarkOptions {
 };
 
 // Photographs with a small bright square planted in the top left corner
-// (trainer/study/truth/planted_mark.h). Of each class the same number of images, as many as there
-// are up to the options' numbers, and a share of (1 + rho) / 2 of one class and (1 - rho) / 2 of
-// the other, rounded, carries the mark.
+// (trainer/study/truth/planted_mark.h). Both classes have the same number of images, as many as
+// exist up to the options' numbers; a share of (1 + rho) / 2 of one class and (1 - rho) / 2 of the
+// other, rounded, carries the mark.
 absl::Status WritePlantedMark(const WorldDatasetOptions& options, const PlantedMarkOptions& mark);
 
 class KnownWorld {
@@ -52,11 +52,11 @@ class KnownWorld {
     double deviation = 1;  // standard deviation in the data
     double low = 0,
            high = 1;  // where interventions move it from and to: the 10 % and 90 % quantile
-    int sign = 0;     // of its part in the label, for class 1; 0: it has none
+    int sign = 0;     // of its influence on class 1; 0: none
   };
   struct Reading {
     std::vector<double> values;  // in the order of factors()
-    double residual = 0;         // what the factors do not explain, rms in bytes; 0 where unknown
+    double residual = 0;         // unexplained part, rms in bytes; 0 if unknown
   };
 
   virtual ~KnownWorld() = default;
@@ -65,15 +65,17 @@ class KnownWorld {
   int resolution() const { return resolution_; }
   int channels() const { return channels_; }
 
-  // Of an image of the data set, by its path. NOT_FOUND names it and factors.csv.
+  // Factor values of an image of the data set, by its path. NOT_FOUND names the path and
+  // factors.csv.
   absl::StatusOr<std::vector<double>> ValuesOf(const std::string& image_path) const;
   // The exact image with one factor changed. `values`: those of `image`.
   virtual Bitmap Intervene(const Bitmap& image, const std::vector<double>& values, size_t factor,
                            double value) const = 0;
-  // Of any image of the right size. `guess`: the values of a similar one. Thread-safe.
+  // Estimates the factors of any image of the right size. `guess`: the values of a similar image.
+  // Thread-safe.
   virtual Reading Read(const Bitmap& image, const std::vector<double>& guess) const = 0;
-  // `after` with the factor as in `before` and all else as it is; none where the world cannot tell
-  // the factor's part of a picture from the rest.
+  // `after` with the factor reset to its value in `before` and everything else unchanged; none if
+  // the world cannot separate the factor's part of a picture from the rest.
   virtual std::optional<Bitmap> Undo(const Bitmap&, const Bitmap&, size_t) const {
     return std::nullopt;
   }

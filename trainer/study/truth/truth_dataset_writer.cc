@@ -27,7 +27,7 @@ constexpr uint64_t kChosenImages = 51;
 constexpr uint64_t kMarkedImages = 52;
 constexpr uint64_t kCoins = 53;
 
-// Writes images and their factors; nothing counts until Finish has written the two tables.
+// Writes images and their factors; the data set is valid only once Finish has written both tables.
 class DatasetWriter {
  public:
   DatasetWriter(std::string folder, const std::vector<std::string>& factors)
@@ -111,7 +111,7 @@ absl::StatusOr<std::vector<int64_t>> ClassNumbers(const Dataset& dataset,
   return numbers;
 }
 
-// Of one class, in the seed's order.
+// Images of one class, in the seed's order.
 std::vector<int64_t> ImagesOf(const Dataset& dataset, Split split, int64_t label, uint64_t seed) {
   std::vector<int64_t> images;
   for (const int64_t i : EpochOrder(dataset.size(split), SeedFor(seed, 0, kChosenImages), 0)) {
@@ -163,7 +163,7 @@ absl::Status WritePlantedMark(const WorldDatasetOptions& options, const PlantedM
   reading.channels = LooksLikeIdx(mark.source) ? 1 : 3;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> source, OpenDataset(mark.source, reading));
   STYLEX_ASSIGN_OR_RETURN(const std::vector<int64_t> classes, ClassNumbers(*source, mark.classes));
-  // Class folders are sorted by name; these keep the order that was asked for.
+  // Class folders are sorted by name; the numeric prefixes keep the requested order.
   const std::vector<std::string> labels = {"0-" + mark.classes[0], "1-" + mark.classes[1]};
   DatasetWriter writer(options.output, {"mark"});
   STYLEX_RETURN_IF_ERROR(writer.Begin(labels));

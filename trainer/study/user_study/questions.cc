@@ -73,7 +73,7 @@ class Planner {
     return change_.accessor<double, 3>()[picture][static_cast<int64_t>(attribute)][direction];
   }
 
-  // The attribute's move where the question is about raising `target`.
+  // The attribute's move in a question about raising `target`.
   Coordinate Towards(size_t attribute, int64_t target) const {
     Coordinate coordinate = attributes_[attribute].coordinate;
     if (num_classes_ == 2 && attributes_[attribute].target != target) {
@@ -92,7 +92,7 @@ class Planner {
     return pictures;
   }
 
-  // Those decided as `picture` is.
+  // The pictures with the same decision as `picture`.
   std::vector<int64_t> OfClass(int64_t picture, int64_t target) const {
     std::vector<int64_t> pictures = NotDecidedAs(target);
     std::erase_if(pictures, [&](int64_t n) { return DecidedAs(n) != DecidedAs(picture); });
@@ -108,7 +108,7 @@ class Planner {
     return pictures;
   }
 
-  // One of those that no question has shown yet, if there is one.
+  // Prefers pictures that no question has shown yet.
   int64_t LeastUsed(const std::vector<int64_t>& pictures, uint64_t seed) const {
     std::vector<int64_t> order = Shuffled(pictures, seed);
     std::stable_sort(order.begin(), order.end(),
@@ -116,8 +116,8 @@ class Planner {
     return order[0];
   }
 
-  // Three pictures of one class, chosen among those in which the change shows; the class has a
-  // fourth.
+  // Three pictures of one class that has at least four, chosen among those in which the change is
+  // visible.
   absl::StatusOr<std::vector<int64_t>> Showing(size_t attribute, int64_t target, uint64_t seed) {
     const int direction = attributes_[attribute].coordinate.direction;
     const std::vector<int64_t> pool =

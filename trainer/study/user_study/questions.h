@@ -1,9 +1,9 @@
-// A user study of a checkpoint's attributes (StylEx §4.3; algorithms §6): do people see that two
-// animations show the same change?
+// A user study of a checkpoint's attributes (StylEx, Lang et al. 2021, §4.3): can people tell that
+// two animations show the same change?
 //
 // A question shows one attribute on two pictures, and two choices: the same attribute on a third,
-// another one (the distractor) on a fourth. All four pictures are decided as one class, so that
-// only the change can tell the choices apart.
+// another one (the distractor) on a fourth. All four pictures have the same decision, so that the
+// choices differ only in the change.
 #ifndef STYLEX_TRAINER_STUDY_USER_STUDY_QUESTIONS_H_
 #define STYLEX_TRAINER_STUDY_USER_STUDY_QUESTIONS_H_
 
@@ -27,16 +27,16 @@ struct StudyAttribute {
   int64_t target = 0;  // the class that it raises
 };
 
-// The strongest `count` of the index by mean effect, over all classes or those of `target`; each
-// coordinate once. FAILED_PRECONDITION when there are fewer.
+// The `count` strongest attributes of the index by mean effect, over all classes or those of
+// `target`; each coordinate once. FAILED_PRECONDITION when there are fewer.
 absl::StatusOr<std::vector<StudyAttribute>> ChooseStudyAttributes(const v1::AttributeIndex& index,
                                                                   int64_t count,
                                                                   std::optional<int64_t> target);
 
-// How much each change shows in each picture.
+// How visible each change is in each picture.
 struct StudyPictures {
   torch::Tensor decided;  // [N] int64: the class of each reconstruction
-  // [N, A, 2]: mean absolute change of a pixel by moving attribute a towards min, towards max.
+  // [N, A, 2]: mean absolute pixel change when attribute a moves towards min, towards max.
   torch::Tensor change;
 };
 
@@ -57,18 +57,17 @@ struct StudyQuestion {
   char answer = 'A';
 };
 
-// `questions` about each attribute, in an order, with distractors and answers that follow from the
-// seed alone; A is right in half of them. Pictures are drawn from the half of those not decided as
-// the attribute's target in which its change shows most. With two classes a distractor of the other
-// class is moved the other way, so that it too raises the target. INVALID_ARGUMENT when fewer than
-// two attributes are given; FAILED_PRECONDITION names an attribute for which no class has four
-// pictures.
+// `questions` per attribute; order, distractors and answers depend on the seed alone; A is right in
+// half of them. Pictures are drawn from those not decided as the attribute's target, from the half
+// in which the change is most visible. With two classes a distractor of the other class is moved
+// the other way, so that it too raises the target. INVALID_ARGUMENT when fewer than two attributes
+// are given; FAILED_PRECONDITION names an attribute for which no class has four pictures.
 absl::StatusOr<std::vector<StudyQuestion>> PlanStudy(const std::vector<StudyAttribute>& attributes,
                                                      const StudyPictures& pictures,
                                                      int64_t num_classes, int64_t questions,
                                                      uint64_t seed);
 
-// One clip as an endless animation of two frames, "before" and "after", `side` pixels wide.
+// One clip as a looping animation of two frames, "before" and "after", `side` pixels wide.
 absl::StatusOr<std::string> DrawStudyClip(const Stylex& model, const StyleVectors& styles,
                                           const StyleRanges& ranges, const StudyClip& clip,
                                           double shift, int side);

@@ -1,4 +1,4 @@
-// Scores the answers to a user study (StylEx §4.3's coherence; algorithms §6).
+// Scores the answers to a user study (coherence; StylEx, Lang et al. 2021, §4.3).
 #ifndef STYLEX_TRAINER_STUDY_USER_STUDY_SCORE_H_
 #define STYLEX_TRAINER_STUDY_USER_STUDY_SCORE_H_
 
@@ -13,14 +13,14 @@
 namespace stylex {
 
 struct StudyKey {
-  std::string study;                    // which questionnaire; empty: not said
+  std::string study;                    // questionnaire; empty: unknown
   std::vector<char> answers;            // 'A' or 'B', question by question
-  std::vector<std::string> attributes;  // what each question is about
+  std::vector<std::string> attributes;  // per question
 };
 
-// A key.csv of `stylex-train study` (columns question, answer, attribute and, if any, study), or
-// lines "NUMBER: LETTER", where each `questions_per_attribute` consecutive ones ask about one
-// attribute. INVALID_ARGUMENT names the file, the line or question and what is wrong.
+// Parses a key.csv of `stylex-train study` (columns question, answer, attribute and optionally
+// study), or lines "NUMBER: LETTER", of which each `questions_per_attribute` consecutive ones ask
+// about one attribute. INVALID_ARGUMENT names the file, the line or question and the fault.
 absl::StatusOr<StudyKey> ParseStudyKey(const std::string& text, const std::string& origin,
                                        int64_t questions_per_attribute);
 
@@ -35,20 +35,20 @@ struct StudyItem {
 
 struct StudyScore {
   int64_t participants = 0;
-  int64_t unanswered = 0;  // blank answers; they count nowhere else
-  // Of the questions' shares of right answers; the deviation is the population's.
+  int64_t unanswered = 0;  // blank answers; not counted elsewhere
+  // Mean and population standard deviation of the questions' shares of right answers.
   double mean = 0;
   double deviation = 0;
   std::vector<StudyItem> questions;
   std::vector<StudyItem> attributes;  // in the order in which the key first names them
 };
 
-// One row a participant, with columns "Question 1", "Question 2", ... that hold A, B or nothing,
-// and perhaps "Study". INVALID_ARGUMENT names the sheet, the row and the question: another answer,
-// a missing column, another study than the key's, no rows at all.
+// One row per participant, with columns "Question 1", "Question 2", ... that hold A, B or nothing,
+// and optionally "Study". INVALID_ARGUMENT names the sheet, the row and the question: an invalid
+// answer, a missing column, a study other than the key's, no rows at all.
 absl::StatusOr<StudyScore> ScoreStudy(const StudyKey& key, std::span<const CsvTable> sheets);
 
-// Plain text, as it is printed.
+// The score as plain text for printing.
 std::string StudyScoreText(const StudyScore& score);
 
 }  // namespace stylex

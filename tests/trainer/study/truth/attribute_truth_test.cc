@@ -46,12 +46,12 @@ TEST(TruthTest, CountsFindings) {
   EXPECT_EQ(truth.duplicates, 1);
   EXPECT_THAT(truth.attributed, ElementsAre(4, 0, 0.5, 0));
   EXPECT_THAT(truth.rank_correlation, Spearman(truth.effect, {4, 0, 0.5, 0}));
-  // For the other class the same changes are the wrong way round.
+  // For the other class the same changes have the wrong direction.
   truth.class_id = 0;
   truth.attributes[1].found = false;
   SummarizeClass(signs, &truth);
   EXPECT_THAT(truth.sign_accuracy, Optional(DoubleEq(0)));
-  // A rule that ignores everything: nothing to recall, every finding false.
+  // A rule that ignores all factors: no recall, and every finding is false.
   SummarizeClass({0, 0, 0, 0}, &truth);
   EXPECT_EQ(truth.recall, std::nullopt);
   EXPECT_EQ(truth.sign_accuracy, std::nullopt);
@@ -59,7 +59,8 @@ TEST(TruthTest, CountsFindings) {
   EXPECT_DOUBLE_EQ(truth.false_discoveries, 0.5);
 }
 
-// A world of two factors that are read off a picture: the mean of its upper and of its lower half.
+// A world with two factors that can be read from a picture: the means of its upper and lower
+// halves.
 class Halves : public KnownWorld {
  public:
   explicit Halves(int channels) {
@@ -94,7 +95,7 @@ class Halves : public KnownWorld {
   }
 };
 
-// One whose halves can be put back.
+// The same with halves that can be reset.
 class SeparableHalves : public Halves {
  public:
   using Halves::Halves;
@@ -224,8 +225,8 @@ TEST_F(MeasureTest, ReadsWhatEachAttributeChanges) {
   }
 }
 
-// An attribute is a factor's as far as its effect goes when that is put back, however little of the
-// picture the factor is.
+// An attribute is matched to a factor by the share of its effect that is undone when the factor is
+// reset, however small the factor is in the picture.
 TEST_F(MeasureTest, SharesOutEffectsWhereFactorsCanBePutBack) {
   const SeparableHalves world(1);
   const TruthFigures figures = Measure(world).value();

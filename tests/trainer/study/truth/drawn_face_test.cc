@@ -1,4 +1,4 @@
-// The drawn world: faces, their labels, and reading the factors back from pictures.
+// The drawn faces, their labels, and reading the factors from pictures.
 #include "trainer/study/truth/drawn_face.h"
 
 #include <gmock/gmock.h>
@@ -70,7 +70,7 @@ TEST(WorldTest, EachFactorShowsAndChangesSmoothly) {
       const Bitmap low = DrawWorld(With(face, j, 0), side);
       EXPECT_GT(Difference(low, DrawWorld(With(face, j, 1), side)), 0.3)
           << kWorldFactorList[j].name << " at " << side;
-      // No pixel jumps: anti-aliased outlines move by parts of pixels.
+      // Pixels change continuously: anti-aliased outlines move by fractions of pixels.
       const std::vector<float> a = DrawWorldExactly(With(face, j, 0.500), side);
       const std::vector<float> b = DrawWorldExactly(With(face, j, 0.502), side);
       for (size_t i = 0; i < a.size(); ++i) {
@@ -131,7 +131,7 @@ TEST(WorldReadingTest, ReadsBackWhatWasDrawn) {
   }
 }
 
-// What a generator does to pictures: fine detail goes.
+// Blurred like generated pictures, which lose fine detail.
 TEST(WorldReadingTest, ReadsBlurredPictures) {
   std::array<double, kWorldFactors> error{};
   constexpr int kFaces = 12;

@@ -171,8 +171,8 @@ TEST_F(MarkTest, CorrelatesWithTheLabelAsAsked) {
       EXPECT_EQ(ReadMark(world->Intervene(image, {strength}, 0, 1 - strength)), 1 - strength);
       marked[dataset->label(Split::kTrain, i)] += strength / 20;
     }
-    // With equally many of both classes the correlation is the difference of the shares, if the
-    // mark is on half of all.
+    // With equal class sizes and the mark on half of all images, the correlation is the difference
+    // of the shares.
     EXPECT_NEAR(marked[1] - marked[0], rho, 0.051);
     EXPECT_NEAR(marked[1] + marked[0], 1, 0.051);
   }
