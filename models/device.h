@@ -15,6 +15,10 @@ namespace stylex {
 // convolutions are set to float32, which LibTorch would round to TF32: too coarse for an answer.
 absl::StatusOr<torch::Device> ParseDevice(const std::string& device);
 
+// Why "auto" is the CPU here, as half a sentence: LibTorch was built without CUDA, or sees no GPU.
+// Empty where there is a GPU.
+std::string WhyNoGpu();
+
 }  // namespace stylex
 
 #endif  // STYLEX_MODELS_DEVICE_H_

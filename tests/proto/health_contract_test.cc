@@ -1,5 +1,5 @@
-// proto/grpc/health/v1/health.proto against gRPC itself: the health service that gRPC's library brings,
-// made from gRPC's own declaration, must be understood through ours.
+// proto/grpc/health/v1/health.proto against gRPC itself: the health service that gRPC's library
+// brings, made from gRPC's own declaration, must be understood through ours.
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <gtest/gtest.h>
