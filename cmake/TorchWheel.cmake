@@ -1,0 +1,21 @@
+# LibTorch with CUDA as PyPI's wheels bring it: SITE/torch beside SITE/nvidia, given by
+# -DTorch_DIR=SITE/torch/share/cmake/Torch. Its own CMake package wants CUDA's compiler from everyone who
+# links with it; what has no kernels of its own needs but headers and libraries. Sets what
+# find_package(Torch) would set, where Torch_DIR is such a wheel; otherwise nothing.
+if(Torch_DIR AND EXISTS ${Torch_DIR}/../../../lib/libtorch_cuda.so)
+  cmake_path(SET wheel NORMALIZE ${Torch_DIR}/../../..)
+  file(GLOB cuda_headers ${wheel}/../nvidia/*/include/cuda_runtime_api.h)
+  if(cuda_headers)
+    list(GET cuda_headers 0 cuda_headers)
+    cmake_path(GET cuda_headers PARENT_PATH cuda_headers)
+    set(TORCH_INCLUDE_DIRS ${wheel}/include ${wheel}/include/torch/csrc/api/include ${cuda_headers})
+    # Nothing of libtorch_cuda is called by name: it registers itself as it is loaded.
+    set(TORCH_LIBRARIES -Wl,--no-as-needed)
+    foreach(library torch torch_cpu torch_cuda c10 c10_cuda)
+      list(APPEND TORCH_LIBRARIES ${wheel}/lib/lib${library}.so)
+    endforeach()
+    file(READ ${wheel}/version.py version)
+    string(REGEX MATCH "__version__ = '([^']*)'" version "${version}")
+    message(STATUS "LibTorch ${CMAKE_MATCH_1} of the wheel in ${wheel}")
+  endif()
+endif()
