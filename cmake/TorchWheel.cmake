@@ -9,10 +9,13 @@ if(Torch_DIR AND EXISTS ${Torch_DIR}/../../../lib/libtorch_cuda.so)
     list(GET cuda_headers 0 cuda_headers)
     cmake_path(GET cuda_headers PARENT_PATH cuda_headers)
     set(TORCH_INCLUDE_DIRS ${wheel}/include ${wheel}/include/torch/csrc/api/include ${cuda_headers})
-    # Nothing of libtorch_cuda is called by name: it registers itself as it is loaded.
-    set(TORCH_LIBRARIES -Wl,--no-as-needed)
-    foreach(library torch torch_cpu torch_cuda c10 c10_cuda)
-      list(APPEND TORCH_LIBRARIES ${wheel}/lib/lib${library}.so)
+    # Nothing of libtorch_cuda is called by name: it registers itself as it is loaded. The linker looks
+    # into what that needs, the loader finds it by itself.
+    set(TORCH_LIBRARIES -L${wheel}/lib -Wl,-rpath,${wheel}/lib -Wl,--no-as-needed
+      torch torch_cpu torch_cuda c10 c10_cuda)
+    file(GLOB needed LIST_DIRECTORIES true ${wheel}/../nvidia/*/lib)
+    foreach(folder ${needed})
+      list(APPEND TORCH_LIBRARIES -Wl,-rpath-link,${folder})
     endforeach()
     file(READ ${wheel}/version.py version)
     string(REGEX MATCH "__version__ = '([^']*)'" version "${version}")
