@@ -9,6 +9,13 @@ if(Torch_DIR AND EXISTS ${Torch_DIR}/../../../lib/libtorch_cuda.so)
     list(GET cuda_headers 0 cuda_headers)
     cmake_path(GET cuda_headers PARENT_PATH cuda_headers)
     set(TORCH_INCLUDE_DIRS ${wheel}/include ${wheel}/include/torch/csrc/api/include ${cuda_headers})
+    # The wheel's headers of fmt must not stand before those of the fmt that spdlog is linked with.
+    if(STYLEX_SERVING)
+      find_path(FMT_INCLUDE_DIR fmt/core.h REQUIRED)
+      file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include/linked)
+      file(CREATE_LINK ${FMT_INCLUDE_DIR}/fmt ${CMAKE_BINARY_DIR}/include/linked/fmt SYMBOLIC)
+      list(PREPEND TORCH_INCLUDE_DIRS ${CMAKE_BINARY_DIR}/include/linked)
+    endif()
     # Nothing of libtorch_cuda is called by name: it registers itself as it is loaded. The linker looks
     # into what that needs, the loader finds it by itself.
     set(TORCH_LIBRARIES -L${wheel}/lib -Wl,-rpath,${wheel}/lib -Wl,--no-as-needed
