@@ -3,7 +3,7 @@
 # links with it; what has no kernels of its own needs but headers and libraries. Sets what
 # find_package(Torch) would set, where Torch_DIR is such a wheel; otherwise nothing.
 if(Torch_DIR AND EXISTS ${Torch_DIR}/../../../lib/libtorch_cuda.so)
-  cmake_path(SET wheel NORMALIZE ${Torch_DIR}/../../..)
+  get_filename_component(wheel ${Torch_DIR}/../../.. ABSOLUTE)
   file(GLOB cuda_headers ${wheel}/../nvidia/*/include/cuda_runtime_api.h)
   if(cuda_headers)
     list(GET cuda_headers 0 cuda_headers)
