@@ -42,7 +42,8 @@ void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* option
       ->add_option(
           "--classifier", options->classifier,
           "work directory of `stylex-train classifier`, a checkpoint's version directory (its "
-          "classifier), or a TorchScript file (.pt)")
+          "classifier), or a TorchScript file (.pt), which is a program: only of a source you "
+          "trust")
       ->required();
   command->add_flag("--export-only", options->export_only,
                     "write a checkpoint from the run's saved state, train no further");
