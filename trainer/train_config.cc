@@ -76,7 +76,8 @@ v1::TrainConfig DefaultPreset() {
   stylex.set_ema_half_life_images(10'000);
   stylex.set_ema_ramp(0.05);
   stylex.set_ema_encoder(true);
-  // What a class is recognised by must be drawn by what explanations move (docs/study.md, the ablation).
+  // What a class is recognised by must be drawn by what explanations move (docs/study.md, the
+  // ablation).
   stylex.set_constant_to_rgb(true);
   stylex.set_latent_interval(1);
   stylex.set_lr_decay_share(0);
