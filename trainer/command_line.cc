@@ -126,6 +126,12 @@ void AddCommonOptions(CLI::App* command, CommonOptions* options) {
                    "folder with train/CLASS/* and val/CLASS/*, IDX files, CELEBA:ATTRIBUTE, or a "
                    "folder of unlabelled images")
       ->required();
+  command
+      ->add_option(
+          "--crop", options->crop,
+          "side in pixels of the central square that is cut out of every photograph before "
+          "it is resized; default: the config's data.crop, or all of it")
+      ->check(CLI::PositiveNumber);
   command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
       ->required();
   command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
@@ -234,6 +240,8 @@ int TrainMain(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
+  evaluate->add_flag("--reconstruction-only", evaluate_options.reconstruction_only,
+                     "leave out the flips: of a checkpoint without attributes, and in a minute");
   std::string protocol;
   std::vector<std::string> oracles;
   CLI::Option* protocol_option =

@@ -19,6 +19,7 @@ struct CommonOptions {
   bool resume = false;
   std::string device = "auto";
   int threads = 0;
+  int crop = 0;              // over the config's own, see DatasetConfig; 0: as that says
   std::string command_line;  // for the checkpoint's provenance
 };
 
@@ -83,7 +84,8 @@ struct EvaluateOptions {
   int64_t candidates = 96;
   int64_t joint_candidates = 32;
   int64_t beam = 8;
-  bool record = true;  // write the figures into the checkpoint
+  bool record = true;                // write the figures into the checkpoint
+  bool reconstruction_only = false;  // no flips, whose search takes longest and needs attributes
 };
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options);
 

@@ -49,7 +49,7 @@ absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& o
   STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(model.config(), common.data));
+                          OpenDataOf(model.config(), common.data, common.crop));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run,
                           Run::Open(common.work_directory, "figures_state", /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(

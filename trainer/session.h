@@ -36,9 +36,10 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std
 // FAILED_PRECONDITION, saying which command makes it, for a checkpoint without attribute index.
 absl::Status NeedAttributes(const Checkpoint& checkpoint);
 
-// Opens a data set for a finished model; its labels must be the model's, or as many.
+// Opens a data set for a finished model; its labels must be the model's, or as many. `crop`: see
+// DatasetConfig.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
-                                                    const std::string& path);
+                                                    const std::string& path, int crop = 0);
 
 }  // namespace stylex
 

@@ -247,6 +247,21 @@ TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
   EXPECT_EQ(nlohmann::json::parse(Bytes(Path("whole/evaluation.json"))).at("images"), 8);
 }
 
+TEST_F(ResumeTest, ReconstructionsAreMeasuredWithoutAttributesToo) {
+  const std::string checkpoint = Path("models/whole/1");
+  const std::vector<std::string> evaluate =
+      With(Common("evaluate", "plain"), {"--checkpoint", checkpoint});
+  EXPECT_EQ(Run(evaluate), 1);
+  EXPECT_THAT(said_, HasSubstr("no attribute index"));
+  ASSERT_EQ(Run(With(evaluate, {"--reconstruction-only"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("sharpness"), HasSubstr("small parts"), HasSubstr("light")));
+  const auto metrics = nlohmann::json::parse(Bytes(checkpoint + "/model.json")).at("metrics");
+  EXPECT_GT(metrics.at("sharpness"), 0);
+  EXPECT_GE(metrics.at("small_parts"), 0);
+  EXPECT_LE(metrics.at("small_parts_found"), 1);
+  EXPECT_FALSE(metrics.contains("flip_images"));
+}
+
 TEST_F(ResumeTest, WeakAttributesAreLeftOutWhereThatIsAsked) {
   const std::string checkpoint = Path("models/whole/1");
   // Of the class that most of the images are not decided as.
