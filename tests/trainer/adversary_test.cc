@@ -41,7 +41,9 @@ v1::TrainConfig SmallConfig() {
   for (auto* channels :
        {model.mutable_generator()->mutable_channels(), model.mutable_encoder()->mutable_channels(),
         model.mutable_discriminator()->mutable_channels()}) {
-    channels->Assign({8, 8, 4});
+    for (const int count : {8, 8, 4}) {
+      channels->Add(count);
+    }
   }
   model.mutable_discriminator()->set_conditional(true);
   v1::StylexTraining& stylex = *config.mutable_stylex();
