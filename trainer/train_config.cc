@@ -195,6 +195,12 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.contrast", stylex.weights().contrast());
   weight("weights.hardest", stylex.weights().hardest());
   weight("weights.laplacian", stylex.weights().laplacian());
+  constexpr int kLeastPyramid = 16;  // see LaplacianLoss
+  if (stylex.weights().laplacian() > 0) {
+    faults->Check(config.model().resolution() >= kLeastPyramid, "model.resolution",
+                  config.model().resolution(),
+                  absl::StrCat("at least ", kLeastPyramid, ", because of stylex.weights.laplacian"));
+  }
   weight("r1GammaEnd", stylex.r1_gamma_end());
   share("adversarialStart", stylex.adversarial_start());
   if (stylex.weights().has_latent_kl_end()) {
@@ -280,6 +286,7 @@ v1::TrainConfig PlainStyleGan2(v1::TrainConfig config) {
   // Another weight balances it against losses that are not there.
   stylex.mutable_weights()->set_adversarial(1);
   stylex.mutable_weights()->set_path_length(path_length);
+  stylex.clear_adversarial_start();
   stylex.clear_encoder_lr();
   stylex.clear_encoder_beta1();
   stylex.clear_encoder_beta2();
