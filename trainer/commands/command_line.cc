@@ -11,8 +11,8 @@
 #include "base/heap.h"
 #include "explain/components.h"
 #include "trainer/commands/commands.h"
-#include "trainer/commands/common_options.h"
 #include "trainer/commands/study_options.h"
+#include "trainer/commands/subcommand_options.h"
 
 namespace stylex {
 namespace {

@@ -11,6 +11,7 @@ namespace stylex {
 
 // Non-saturating logistic GAN loss; scores [N].
 torch::Tensor DiscriminatorLoss(const torch::Tensor& real_scores, const torch::Tensor& fake_scores);
+// Its counterpart: scalar.
 torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores);
 
 // R1: mean over images of ||d score / d image||^2, summed over pixels. `images` must require a
