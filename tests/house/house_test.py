@@ -184,5 +184,20 @@ class TestLinesTest(unittest.TestCase):
         self.assertTrue(tested)
 
 
+class VersionTest(unittest.TestCase):
+    def test_version_stands_in_one_place(self):
+        version, = re.findall(r'^project\(stylex VERSION ([\d.]+) ', (ROOT / 'CMakeLists.txt').read_text(),
+                              re.MULTILINE)
+        newest = re.search(r'^## \[([\d.]+)\]', (ROOT / 'CHANGELOG.md').read_text(), re.MULTILINE)
+        self.assertEqual(newest.group(1), version, "CHANGELOG.md's newest entry is of another version")
+        copies = []
+        for path in FILES:
+            if path not in ('CMakeLists.txt', 'CHANGELOG.md') and not path.startswith('checkpoints/'):
+                text = (ROOT / path).read_bytes().decode(errors='replace')
+                if re.search(rf'(?<![\w.]){re.escape(version)}(?![\w.])', text):
+                    copies.append(path)
+        self.assertEqual(copies, [], f'{version} belongs into CMakeLists.txt alone')
+
+
 if __name__ == '__main__':
     unittest.main(verbosity=2)

@@ -126,6 +126,7 @@ int TrainMain(int argc, char** argv) {
   KeepFreedMemory();
   CLI::App app{
       "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
+  app.set_version_flag("--version", STYLEX_VERSION);
   app.require_subcommand(1);
   CommonOptions common;
   common.command_line = CommandLine(argc, argv);
