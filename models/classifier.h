@@ -27,11 +27,14 @@ class Classifier {
     torch::Tensor logits;             // [N, K]
     std::vector<torch::Tensor> taps;  // activations at several depths; may be empty
   };
+  // The same, with activations where the classifier has any.
   virtual Features LogitsAndFeatures(const torch::Tensor& images) const {
     return {Logits(images), {}};
   }
 
+  // Moves all tensors; not thread-safe.
   virtual void To(const torch::Device& device) = 0;
+  // Count of weights.
   virtual int64_t NumParameters() const = 0;
 };
 

@@ -44,6 +44,7 @@ TORCH_MODULE(ResidualBody);
 
 class DiscriminatorImpl : public torch::nn::Module {
  public:
+  // A checked config; fresh weights.
   DiscriminatorImpl(const v1::DiscriminatorConfig& config, int64_t image_channels,
                     int64_t num_classes);
   // x: [N, C, R, R]; probabilities: [N, K], not read by an unconditional discriminator. -> [N]
@@ -60,6 +61,7 @@ TORCH_MODULE(Discriminator);
 
 class EncoderImpl : public torch::nn::Module {
  public:
+  // A checked config; fresh weights.
   EncoderImpl(const v1::EncoderConfig& config, int64_t image_channels, int64_t latent_size);
   // x: [N, C, R, R] in [-1, 1] -> [N, latent_size].
   torch::Tensor forward(const torch::Tensor& x);
@@ -72,6 +74,7 @@ TORCH_MODULE(Encoder);
 // z -> w: pixel norm and fully connected layers with a small learning-rate multiplier.
 class MappingImpl : public torch::nn::Module {
  public:
+  // The learning rate of its weights is multiplied by `lr_multiplier`.
   MappingImpl(int64_t latent_size, int64_t layers, double lr_multiplier);
   // [N, latent_size] -> [N, latent_size].
   torch::Tensor forward(const torch::Tensor& z);

@@ -53,8 +53,10 @@ class SharedNetworks {
       : passes_(passes), device_(*device), cancellation_(cancellation) {}
 
   absl::StatusOr<torch::Tensor> Logits(const torch::Tensor& image);  // [1, C, R, R] -> [1, K]
+  // [1, C, R, R] in [-1, 1].
   absl::StatusOr<EncodedImage> Encode(const torch::Tensor& image);
   absl::StatusOr<StyleVectors> Styles(const torch::Tensor& w);  // [1, W]
+  // Styles of one image.
   absl::StatusOr<DrawnImage> Synthesize(const StyleVectors& styles);
 
  private:

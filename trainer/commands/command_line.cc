@@ -11,8 +11,8 @@
 #include "base/heap.h"
 #include "explain/components.h"
 #include "trainer/commands/commands.h"
-#include "trainer/commands/common_options.h"
 #include "trainer/commands/study_options.h"
+#include "trainer/commands/subcommand_options.h"
 
 namespace stylex {
 namespace {
@@ -126,6 +126,7 @@ int TrainMain(int argc, char** argv) {
   KeepFreedMemory();
   CLI::App app{
       "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
+  app.set_version_flag("--version", STYLEX_VERSION);
   app.require_subcommand(1);
   CommonOptions common;
   common.command_line = CommandLine(argc, argv);

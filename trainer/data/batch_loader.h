@@ -44,12 +44,14 @@ struct BatchLoaderOptions {
 // than 1 % of the images (and more than 3) are unreadable, Next fails. One consumer thread.
 class BatchLoader {
  public:
+  // `dataset` must outlive this; `warn` is called from worker threads.
   BatchLoader(const Dataset& dataset, const BatchLoaderOptions& options,
               std::function<void(const std::string&)> warn);
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
+  // The next batch, in the order of the steps; blocks until it is there.
   absl::StatusOr<Batch> Next();
 
  private:

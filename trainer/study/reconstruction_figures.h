@@ -47,6 +47,7 @@ struct ReconstructionFigures {
 // where there are no labels.
 bool NothingToExplain(const ReconstructionFigures& figures);
 
+// Reconstructs the validation images and compares.
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
                                                              const Dataset& dataset,
                                                              Progress* progress);

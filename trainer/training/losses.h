@@ -11,6 +11,7 @@ namespace stylex {
 
 // Non-saturating logistic GAN loss; scores [N].
 torch::Tensor DiscriminatorLoss(const torch::Tensor& real_scores, const torch::Tensor& fake_scores);
+// Its counterpart: scalar.
 torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores);
 
 // The relativistic pairing loss (Jolicoeur-Martineau 2019; R3GAN): softplus(-(winner - loser))

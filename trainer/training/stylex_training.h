@@ -49,7 +49,9 @@ class StylexTraining {
   StepMetrics Step(const torch::Tensor& images, bool want_metrics);
 
   int64_t step() const { return step_; }
+  // Images in all steps so far.
   int64_t images_seen() const { return step_ * config_.stylex().batch_size(); }
+  // Whether the config asks for no more.
   bool done() const { return images_seen() >= config_.stylex().images(); }
 
   // The averaged networks with the classifier: the model that is exported.

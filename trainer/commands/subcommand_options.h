@@ -1,6 +1,6 @@
 // The options that every subcommand of `stylex-train` has.
-#ifndef STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
-#define STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
+#ifndef STYLEX_TRAINER_COMMANDS_SUBCOMMAND_OPTIONS_H_
+#define STYLEX_TRAINER_COMMANDS_SUBCOMMAND_OPTIONS_H_
 
 #include <cstdint>
 #include <string>
@@ -29,4 +29,4 @@ void AddCommonOptions(CLI::App* command, CommonOptions* options);
 
 }  // namespace stylex
 
-#endif  // STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
+#endif  // STYLEX_TRAINER_COMMANDS_SUBCOMMAND_OPTIONS_H_

@@ -1,4 +1,4 @@
-#include "trainer/commands/common_options.h"
+#include "trainer/commands/subcommand_options.h"
 
 #include <CLI/CLI.hpp>
 
