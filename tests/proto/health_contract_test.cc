@@ -8,6 +8,7 @@
 #include <string>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "stylex/v1/explanation.grpc.pb.h"
 
 namespace stylex {
 namespace {
@@ -22,6 +23,8 @@ class HealthContractTest : public ::testing::Test {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     int port = 0;
+    builder.RegisterService(
+        &other_);  // gRPC's health is polled by the threads of a service beside it
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     server_ = builder.BuildAndStart();
     const std::string address = "127.0.0.1:" + std::to_string(port);
@@ -41,6 +44,7 @@ class HealthContractTest : public ::testing::Test {
     return stub_->Check(&context, About(name), response);
   }
 
+  v1::ExplanationService::Service other_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Health::Stub> stub_;
 };
