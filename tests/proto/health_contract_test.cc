@@ -8,6 +8,7 @@
 #include <string>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "stylex/v1/explanation.grpc.pb.h"
 
 namespace stylex {
 namespace {
@@ -22,18 +23,16 @@ class HealthContractTest : public ::testing::Test {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     int port = 0;
+    builder.RegisterService(
+        &other_);  // gRPC's health is polled by the threads of a service beside it
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    queue_ = builder.AddCompletionQueue();  // the health service computes on one
     server_ = builder.BuildAndStart();
     const std::string address = "127.0.0.1:" + std::to_string(port);
     stub_ = Health::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
     server_->GetHealthCheckService()->SetServingStatus("up", true);
     server_->GetHealthCheckService()->SetServingStatus("down", false);
   }
-  ~HealthContractTest() override {
-    server_->Shutdown();
-    queue_->Shutdown();
-  }
+  ~HealthContractTest() override { server_->Shutdown(); }
 
   static HealthCheckRequest About(const std::string& name) {
     HealthCheckRequest request;
@@ -45,7 +44,7 @@ class HealthContractTest : public ::testing::Test {
     return stub_->Check(&context, About(name), response);
   }
 
-  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  v1::ExplanationService::Service other_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Health::Stub> stub_;
 };
