@@ -22,7 +22,8 @@ class ResidualBodyImpl : public torch::nn::Module {
   ResidualBodyImpl(const std::vector<int64_t>& channels, int64_t image_channels,
                    int64_t stddev_group, int64_t outputs);
   // x: [N, image_channels, R, R] -> [N, outputs].
-  torch::Tensor forward(const torch::Tensor& x);
+  // `features`, unless null, get what from_rgb and each block put out, from fine to coarse.
+  torch::Tensor forward(const torch::Tensor& x, std::vector<torch::Tensor>* features = nullptr);
 
  private:
   struct Block {
@@ -48,7 +49,9 @@ class DiscriminatorImpl : public torch::nn::Module {
                     int64_t num_classes);
   // x: [N, C, R, R]; probabilities: [N, K], not read by an unconditional discriminator. -> [N]
   // scores, higher is more real: sum_k p_k D_k(x).
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& probabilities);
+  // `features`: see ResidualBody.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& probabilities,
+                        std::vector<torch::Tensor>* features = nullptr);
 
  private:
   bool conditional_;

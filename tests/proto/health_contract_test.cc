@@ -23,13 +23,17 @@ class HealthContractTest : public ::testing::Test {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    queue_ = builder.AddCompletionQueue();  // the health service computes on one
     server_ = builder.BuildAndStart();
     const std::string address = "127.0.0.1:" + std::to_string(port);
     stub_ = Health::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
     server_->GetHealthCheckService()->SetServingStatus("up", true);
     server_->GetHealthCheckService()->SetServingStatus("down", false);
   }
-  ~HealthContractTest() override { server_->Shutdown(); }
+  ~HealthContractTest() override {
+    server_->Shutdown();
+    queue_->Shutdown();
+  }
 
   static HealthCheckRequest About(const std::string& name) {
     HealthCheckRequest request;
@@ -41,6 +45,7 @@ class HealthContractTest : public ::testing::Test {
     return stub_->Check(&context, About(name), response);
   }
 
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Health::Stub> stub_;
 };

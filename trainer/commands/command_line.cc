@@ -221,6 +221,8 @@ int TrainMain(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
+  evaluate->add_flag("--reconstruction-only", evaluate_options.reconstruction_only,
+                     "leave out the flips: of a checkpoint without attributes, and in a minute");
   std::string protocol;
   std::vector<std::string> oracles;
   CLI::Option* protocol_option =

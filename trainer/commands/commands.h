@@ -75,7 +75,8 @@ struct EvaluateOptions {
   int64_t candidates = 96;
   int64_t joint_candidates = 32;
   int64_t beam = 8;
-  bool record = true;  // write the figures into the checkpoint
+  bool record = true;                // write the figures into the checkpoint
+  bool reconstruction_only = false;  // no flips, whose search takes longest and needs attributes
 };
 // Prints the figures of a checkpoint.
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options);

@@ -20,6 +20,7 @@ struct CommonOptions {
   bool resume = false;
   std::string device = "auto";
   int threads = 0;
+  int crop = 0;              // overrides the config's data.crop; 0: as the config says
   std::string command_line;  // for the checkpoint's provenance
 };
 

@@ -28,7 +28,8 @@ struct Batch {
 struct BatchLoaderOptions {
   int64_t batch_size = 32;
   bool horizontal_flip = false;
-  int shift_pixels = 0;  // random shifts of at most this many pixels, edges repeated
+  bool rotations = false;  // random quarter turns; with horizontal_flip all symmetries of a square
+  int shift_pixels = 0;    // random shifts of at most this many pixels, edges repeated
   uint64_t seed = 0;
   int64_t start_step = 0;
   int threads = 1;

@@ -54,6 +54,9 @@ struct DatasetOptions : Preparation {
   // Images of 64 x 64, unless told otherwise.
   DatasetOptions() { resolution = 64; }
   std::vector<std::string> labels;  // instead of the folders' names or "0", "1", ...
+  // Of image files: the central square of this side is cut out first; 0: none. An image in which it
+  // does not fit cannot be loaded (INVALID_ARGUMENT).
+  int crop = 0;
 };
 
 // Opens a folder, or CelebA's with an attribute, FOLDER:ATTRIBUTE: IDX files
