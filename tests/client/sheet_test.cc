@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-
 #include "image/canvas.h"
 #include "tests/client/test_files.h"
 #include "tests/temporary_folder.h"
