@@ -4,9 +4,9 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -15,12 +15,16 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace stylex {
 namespace {
 
 constexpr int kBacklog = 16;
 constexpr size_t kMaxRequestBytes = 8192;
+// For reading a request, and again for writing its answer.
+constexpr absl::Duration kPatience = absl::Seconds(1);
 
 int PortOf(int listener) {
   sockaddr_storage address = {};
@@ -45,12 +49,22 @@ int Bind(const addrinfo& address) {
   return -1;
 }
 
-// The head of a request, as far as it has been received in time.
+// Whether `client` is ready for `events` before the deadline.
+bool AwaitReady(int client, short events, absl::Time deadline) {
+  pollfd ready = {client, events, 0};
+  const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+  return poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(left))) > 0;
+}
+
+// The head of a request; empty if it has not been received in time.
 std::string ReadHead(int client) {
+  const absl::Time deadline = absl::Now() + kPatience;
   std::string head;
   char buffer[1024];
   while (head.size() < kMaxRequestBytes && !absl::StrContains(head, "\r\n\r\n")) {
-    const ssize_t count = recv(client, buffer, sizeof(buffer), 0);
+    const ssize_t count = AwaitReady(client, POLLIN, deadline)
+                              ? recv(client, buffer, sizeof(buffer), MSG_DONTWAIT)
+                              : 0;
     if (count <= 0) {
       return "";
     }
@@ -59,10 +73,13 @@ std::string ReadHead(int client) {
   return head;
 }
 
+// As much as the client takes in time.
 void WriteAll(int client, const std::string& text) {
+  const absl::Time deadline = absl::Now() + kPatience;
   size_t written = 0;
-  while (written < text.size()) {
-    const ssize_t count = send(client, text.data() + written, text.size() - written, MSG_NOSIGNAL);
+  while (written < text.size() && AwaitReady(client, POLLOUT, deadline)) {
+    const ssize_t count =
+        send(client, text.data() + written, text.size() - written, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count <= 0) {
       return;
     }
@@ -129,9 +146,6 @@ void MetricsEndpoint::Listen() const {
 }
 
 void MetricsEndpoint::Answer(int client) const {
-  const timeval patience = {.tv_sec = 1, .tv_usec = 0};
-  setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   const std::string head = ReadHead(client);
   const bool found =
       absl::StartsWith(head, "GET /metrics ") || absl::StartsWith(head, "GET /metrics?");

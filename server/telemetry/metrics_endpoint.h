@@ -3,8 +3,8 @@
 // prometheus-cpp's Exposer cannot be used: its web server starts threads whose stacks are smaller
 // than the thread-local storage of LibTorch's libraries.
 //
-// One thread serves one client at a time; slow clients are disconnected after a second.
-// Thread-safe.
+// One thread serves one client at a time; clients that take more than a second for their request,
+// or for the answer, are disconnected. Thread-safe.
 #ifndef STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 #define STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "models/checkpoint/model_config.h"
+#include "tests/trainer/training/small_training.h"
 #include "trainer/data/random_order.h"
 #include "trainer/training/losses.h"
 #include "trainer/training/stylex_training.h"
@@ -30,49 +31,17 @@ constexpr int64_t kBatch = 4;
 
 // Eight steps of four images; every fourth batch comes from the mapping network.
 v1::TrainConfig SmallConfig() {
-  v1::TrainConfig config;
-  v1::ModelConfig& model = *config.mutable_model();
-  model.set_resolution(16);
-  model.set_image_channels(3);
-  model.add_labels("a");
-  model.add_labels("b");
-  model.mutable_generator()->set_latent_size(8);
-  model.mutable_generator()->set_mapping_layers(1);
-  model.mutable_generator()->set_mapping_lr_multiplier(0.01);
-  for (auto* channels :
-       {model.mutable_generator()->mutable_channels(), model.mutable_encoder()->mutable_channels(),
-        model.mutable_discriminator()->mutable_channels()}) {
-    for (const int count : {8, 8, 4}) {
-      channels->Add(count);
-    }
-  }
-  model.mutable_discriminator()->set_conditional(true);
+  v1::TrainConfig config = SmallTrainConfig(16, {8, 8, 4});
+  config.mutable_model()->mutable_discriminator()->set_conditional(true);
   v1::StylexTraining& stylex = *config.mutable_stylex();
   stylex.set_images(8 * kBatch);
-  stylex.set_batch_size(kBatch);
-  stylex.set_generator_lr(1e-3);
-  stylex.set_discriminator_lr(1e-3);
-  stylex.set_encoder_lr(1e-3);
   stylex.set_beta2(0.99);
-  stylex.set_encoder_beta2(0.99);
   stylex.set_mapping_interval(4);
   stylex.set_r1_interval(1);
   stylex.set_latent_interval(1);
-  stylex.mutable_weights()->set_l1(1);
   stylex.mutable_weights()->set_adversarial(1);
   return config;
 }
-
-// Decides whether an image is bright.
-class Brightness : public Classifier {
- public:
-  torch::Tensor Logits(const torch::Tensor& images) const override {
-    const torch::Tensor mean = images.mean({1, 2, 3});
-    return torch::stack({8 * mean, -8 * mean}, 1);
-  }
-  void To(const torch::Device&) override {}
-  int64_t NumParameters() const override { return 0; }
-};
 
 using Change = std::function<void(v1::StylexTraining*)>;
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "models/networks/layers.h"
+#include "tests/trainer/training/small_training.h"
 #include "trainer/training/stylex_training.h"
 
 namespace stylex {
@@ -16,30 +17,12 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-v1::TrainConfig ConfigOf(int resolution, std::vector<int> channels) {
-  v1::TrainConfig config;
-  v1::ModelConfig& model = *config.mutable_model();
-  model.set_name("small");
-  model.set_resolution(resolution);
-  model.set_image_channels(3);
-  model.add_labels("a");
-  model.add_labels("b");
-  model.mutable_generator()->set_latent_size(8);
-  model.mutable_generator()->set_mapping_layers(1);
-  model.mutable_generator()->set_mapping_lr_multiplier(0.01);
-  model.mutable_generator()->mutable_channels()->Assign(channels.begin(), channels.end());
-  model.mutable_encoder()->mutable_channels()->Assign(channels.begin(), channels.end());
-  model.mutable_discriminator()->mutable_channels()->Assign(channels.begin(), channels.end());
-  model.mutable_classifier()->set_architecture("mobilenet_v2");
-  model.mutable_classifier()->set_width_multiplier(0.1);
-  v1::StylexTraining& stylex = *config.mutable_stylex();
-  stylex.set_images(8);
-  stylex.set_batch_size(4);
-  stylex.set_generator_lr(1e-3);
-  stylex.set_discriminator_lr(1e-3);
-  stylex.set_encoder_lr(1e-3);
-  stylex.set_encoder_beta2(0.99);
-  stylex.mutable_weights()->set_l1(1);
+v1::TrainConfig ConfigOf(int resolution, const std::vector<int>& channels) {
+  v1::TrainConfig config = SmallTrainConfig(resolution, channels);
+  config.mutable_model()->set_name("small");
+  config.mutable_model()->mutable_classifier()->set_architecture("mobilenet_v2");
+  config.mutable_model()->mutable_classifier()->set_width_multiplier(0.1);
+  config.mutable_stylex()->set_images(8);
   return config;
 }
 
@@ -48,17 +31,6 @@ std::shared_ptr<Classifier> AnyClassifier() {
   network->eval();
   return MakeMobileNetClassifier(network, 1);
 }
-
-// Decides whether an image is bright.
-class Brightness : public Classifier {
- public:
-  torch::Tensor Logits(const torch::Tensor& images) const override {
-    const torch::Tensor mean = images.mean({1, 2, 3});
-    return torch::stack({8 * mean, -8 * mean}, 1);
-  }
-  void To(const torch::Device&) override {}
-  int64_t NumParameters() const override { return 0; }
-};
 
 StylexTraining Training(const v1::TrainConfig& config, uint64_t seed) {
   return StylexTraining(config, AnyClassifier(), nullptr, seed, torch::kCPU);

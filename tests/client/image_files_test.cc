@@ -1,0 +1,94 @@
+#include "client/image_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/client/test_files.h"
+#include "tests/temporary_folder.h"
+
+namespace stylex {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class ImageFilesTest : public testing::Test {
+ protected:
+  TemporaryFolder folder_;
+};
+
+TEST_F(ImageFilesTest, AFoldersImagesAreSortedByNameAndNotDeeper) {
+  for (const char* name : {"b.PNG", "a.jpeg", "c.jpg", "notes.txt", "d.gif", ".png"}) {
+    WriteText(folder_ / name, "x");
+  }
+  fs::create_directory(folder_ / "deeper");
+  WriteText(folder_ / "deeper/e.png", "x");
+  fs::create_directory(folder_ / "f.png");
+  EXPECT_THAT(ListImages({folder_.path()}).value(),
+              ElementsAre(folder_ / "a.jpeg", folder_ / "b.PNG", folder_ / "c.jpg"));
+}
+
+TEST_F(ImageFilesTest, FilesAreTakenAsGivenAndInOrder) {
+  WriteText(folder_ / "z", "x");
+  WriteText(folder_ / "a.txt", "x");
+  EXPECT_THAT(ListImages({folder_ / "z", folder_ / "a.txt", folder_ / "z"}).value(),
+              ElementsAre(folder_ / "z", folder_ / "a.txt", folder_ / "z"));
+  EXPECT_TRUE(ListImages({}).value().empty());
+}
+
+TEST_F(ImageFilesTest, NamesThePathThatIsWrong) {
+  const absl::Status missing = ListImages({folder_.path() + "/no"}).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(missing.message(), folder_ / "no: no such file or folder");
+  const absl::Status empty = ListImages({folder_.path()}).status();
+  EXPECT_EQ(empty.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(empty.message()),
+              StartsWith(folder_.path() + ": the folder holds no .jpg, .jpeg or .png files"));
+}
+
+TEST_F(ImageFilesTest, BytesAreSentAsTheyAre) {
+  const std::string path = WriteGreyPng(folder_ / "grey.txt", 3, 77);
+  EXPECT_EQ(LoadImage(path).value().data(), ReadAll(path)) << "the name does not matter";
+  const Bitmap decoded = DecodeAnswer(LoadImage(path).value()).value();
+  EXPECT_EQ(decoded.width, 3);
+  EXPECT_THAT(decoded.data, testing::Each(77));
+}
+
+TEST_F(ImageFilesTest, RefusesWhatIsNoPhotograph) {
+  WriteText(folder_ / "text.jpg", "GIF89a is no photograph");
+  const absl::Status status = LoadImage(folder_ / "text.jpg").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), folder_ / "text.jpg: neither a JPEG nor a PNG file");
+  EXPECT_THAT(std::string(LoadImage(folder_ / "no.jpg").status().message()), HasSubstr("no.jpg"));
+  EXPECT_FALSE(DecodeAnswer(v1::Image()).ok());
+}
+
+TEST_F(ImageFilesTest, RefusesMoreBytesThanAServerTakes) {
+  WriteText(folder_ / "large.png", "\x89PNG\r\n\x1a\n");
+  fs::resize_file(folder_ / "large.png", (64 << 20) + 1);  // sparse
+  EXPECT_THAT(std::string(LoadImage(folder_ / "large.png").status().message()),
+              HasSubstr("large.png"));
+}
+
+TEST_F(ImageFilesTest, MakesAFolderWithItsParents) {
+  EXPECT_TRUE(MakeFolder(folder_ / "a/b/c").ok());
+  EXPECT_TRUE(fs::is_directory(folder_ / "a/b/c"));
+  EXPECT_TRUE(MakeFolder(folder_ / "a/b/c").ok()) << "it may exist";
+  WriteText(folder_ / "file", "x");
+  const absl::Status status = MakeFolder(folder_ / "file/below");
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(std::string(status.message()), StartsWith(folder_ / "file/below: cannot be created"));
+}
+
+TEST(StemTest, IsTheNameWithoutItsFolderAndLastEnding) {
+  EXPECT_EQ(Stem("dir/photo.jpg"), "photo");
+  EXPECT_EQ(Stem("a.b/photo.old.png"), "photo.old");
+  EXPECT_EQ(Stem("photo"), "photo");
+}
+
+}  // namespace
+}  // namespace stylex
