@@ -77,7 +77,7 @@ TEST_F(TrainerImageFilesTest, ImagesArePreparedAsTheOptionsSay) {
   const std::string path = WritePng("wide.png", wide);
   const auto dataset = MakeImageFileDataset(Options(8, 1), {}, {{path, 0}}, {});
   const Bitmap loaded = dataset->Load(Split::kTrain, 0).value();
-  EXPECT_EQ(loaded, ConvertChannels(ResizeBicubic(CropCenterSquare(wide), 8, 8), 1));
+  EXPECT_EQ(loaded, ResizeBicubic(ConvertChannels(CropCenterSquare(wide), 1), 8, 8));
   DatasetOptions stretched = Options(8, 3);
   stretched.stretch = true;
   EXPECT_EQ(MakeImageFileDataset(stretched, {}, {{path, 0}}, {})->Load(Split::kTrain, 0).value(),

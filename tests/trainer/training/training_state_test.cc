@@ -19,9 +19,9 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 // A linear layer that Adam trains, with what a run counts.
-class Run {
+class LinearRun {
  public:
-  explicit Run(uint64_t seed, std::string fingerprint = "lr: 0.1")
+  explicit LinearRun(uint64_t seed, std::string fingerprint = "lr: 0.1")
       : fingerprint_(std::move(fingerprint)) {
     torch::manual_seed(seed);
     layer_ = torch::nn::Linear(3, 2);
@@ -65,7 +65,7 @@ class TrainingStateTest : public testing::Test {
 };
 
 TEST_F(TrainingStateTest, AResumedRunGoesOnAsIfItHadNeverStopped) {
-  Run straight(1), first(1), second(2);
+  LinearRun straight(1), first(1), second(2);
   for (int i = 0; i < 6; ++i) {
     straight.Step();
   }
@@ -83,7 +83,7 @@ TEST_F(TrainingStateTest, AResumedRunGoesOnAsIfItHadNeverStopped) {
 }
 
 TEST_F(TrainingStateTest, TensorsAreRestoredInPlace) {
-  Run first(1), second(2);
+  LinearRun first(1), second(2);
   first.Step();
   ASSERT_TRUE(SaveTrainingState(first.State(), path_).ok());
   const void* const before = second.weight().data_ptr();
@@ -92,12 +92,12 @@ TEST_F(TrainingStateTest, TensorsAreRestoredInPlace) {
 }
 
 TEST_F(TrainingStateTest, WithoutAFileIsNotFound) {
-  Run run(1);
+  LinearRun run(1);
   EXPECT_EQ(run.Load(path_).code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(TrainingStateTest, AnotherConfigurationIsRefusedAndBothAreShown) {
-  Run first(1), other(1, "lr: 0.2");
+  LinearRun first(1), other(1, "lr: 0.2");
   ASSERT_TRUE(SaveTrainingState(first.State(), path_).ok());
   const torch::Tensor before = other.weight().clone();
   const absl::Status status = other.Load(path_);
@@ -108,7 +108,7 @@ TEST_F(TrainingStateTest, AnotherConfigurationIsRefusedAndBothAreShown) {
 }
 
 TEST_F(TrainingStateTest, ATensorThatDoesNotFitIsNamed) {
-  Run first(1);
+  LinearRun first(1);
   ASSERT_TRUE(SaveTrainingState(first.State(), path_).ok());
   TrainingState missing = first.State();
   missing.tensors["more"] = torch::zeros({1});
@@ -126,7 +126,7 @@ TEST_F(TrainingStateTest, ATensorThatDoesNotFitIsNamed) {
 }
 
 TEST_F(TrainingStateTest, ABrokenFileIsDataLoss) {
-  Run run(1);
+  LinearRun run(1);
   ASSERT_TRUE(SaveTrainingState(run.State(), path_).ok());
   std::filesystem::resize_file(path_, std::filesystem::file_size(path_) / 2);
   absl::Status status = run.Load(path_);
@@ -137,12 +137,12 @@ TEST_F(TrainingStateTest, ABrokenFileIsDataLoss) {
 }
 
 TEST_F(TrainingStateTest, AnUnwritableFolderLeavesThePreviousFile) {
-  Run run(1);
+  LinearRun run(1);
   EXPECT_FALSE(SaveTrainingState(run.State(), folder_ / "no/state.pt").ok());
   ASSERT_TRUE(SaveTrainingState(run.State(), path_).ok());
   run.Step();
   ASSERT_TRUE(SaveTrainingState(run.State(), path_).ok()) << "replaces it";
-  Run again(3);
+  LinearRun again(3);
   ASSERT_TRUE(again.Load(path_).ok());
   EXPECT_EQ(again.step(), 1);
   int files = 0;

@@ -1,0 +1,166 @@
+// Scores against their definitions, and what a training leaves in its folder.
+#include "trainer/training/classifier_training.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "models/pixels.h"
+#include "models/trained_classifier.h"
+#include "tests/temporary_folder.h"
+
+namespace stylex {
+namespace {
+
+constexpr int kSide = 16;
+constexpr int64_t kImages = 40;
+
+// Class 0 is dark, class 1 bright, with noise; both splits alike.
+class DarkAndBright : public Dataset {
+ public:
+  DarkAndBright() : Dataset({.resolution = kSide, .channels = 1}) { labels_ = {"dark", "bright"}; }
+  int64_t size(Split) const override { return kImages; }
+  int64_t label(Split, int64_t index) const override { return index % 2; }
+  std::string name(Split, int64_t index) const override { return std::to_string(index); }
+  absl::StatusOr<Bitmap> Load(Split split, int64_t index) const override {
+    Bitmap bitmap = Bitmap::Make(kSide, kSide, 1);
+    uint32_t state = static_cast<uint32_t>(index) * 7919 + (split == Split::kTrain ? 1 : 2);
+    for (uint8_t& byte : bitmap.data) {
+      state = state * 1664525 + 1013904223;
+      byte = static_cast<uint8_t>((index % 2 == 0 ? 20 : 140) + (state >> 24) % 100);
+    }
+    return bitmap;
+  }
+};
+
+v1::TrainConfig Config(int epochs) {
+  v1::TrainConfig config;
+  v1::ModelConfig& model = *config.mutable_model();
+  model.set_resolution(kSide);
+  model.set_image_channels(1);
+  model.add_labels("dark");
+  model.add_labels("bright");
+  model.mutable_classifier()->set_architecture("mobilenet_v2");
+  model.mutable_classifier()->set_width_multiplier(0.1);
+  v1::ClassifierTraining& training = *config.mutable_classifier();
+  training.set_epochs(epochs);
+  training.set_batch_size(8);
+  training.set_learning_rate(3e-3);
+  return config;
+}
+
+class ClassifierTrainingTest : public testing::Test {
+ protected:
+  std::unique_ptr<WorkDirectory> Open(const std::string& name, bool resume = false) const {
+    return WorkDirectory::Open(folder_ / name, kClassifierStateFile, resume).value();
+  }
+  absl::Status Train(const v1::TrainConfig& config, uint64_t seed, WorkDirectory* run) const {
+    return TrainClassifier(config, dataset_, seed, torch::kCPU, run);
+  }
+  // [N, 2] logits of the validation images, one at a time.
+  torch::Tensor Logits(MobileNetV2 network) const {
+    const torch::NoGradGuard no_grad;
+    network->eval();
+    std::vector<torch::Tensor> logits;
+    for (int64_t i = 0; i < kImages; ++i) {
+      logits.push_back(
+          network->forward(BitmapToTensor(dataset_.Load(Split::kValidation, i).value())));
+    }
+    return torch::cat(logits);
+  }
+
+  TemporaryFolder folder_;
+  DarkAndBright dataset_;
+};
+
+TEST_F(ClassifierTrainingTest, ScoresAreThoseOfTheDefinitions) {
+  torch::manual_seed(3);
+  MobileNetV2 network = MakeClassifierNetwork(Config(1).model());
+  {
+    const torch::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : NamedTensors(network)) {
+      if (name == "classifier.1.weight") {
+        torch::Tensor(tensor).mul_(40);  // decisions of all degrees of certainty
+      }
+    }
+  }
+  const torch::Tensor logits = Logits(network);
+  double right = 0, cross_entropy = 0;
+  std::vector<double> correct(15), confidence(15);
+  for (int64_t i = 0; i < kImages; ++i) {
+    const double a = logits[i][0].item<double>(), b = logits[i][1].item<double>();
+    const double bright = 1 / (1 + std::exp(a - b)), top = std::max(bright, 1 - bright);
+    const bool is_right = (b > a) == (i % 2 == 1);
+    right += is_right ? 1 : 0;
+    cross_entropy -= std::log(i % 2 == 1 ? bright : 1 - bright);
+    const auto bin = std::min<size_t>(14, static_cast<size_t>(top * 15));
+    correct[bin] += is_right ? 1 : 0;
+    confidence[bin] += top;
+  }
+  double calibration = 0;
+  for (size_t bin = 0; bin < 15; ++bin) {
+    calibration += std::abs(correct[bin] - confidence[bin]) / kImages;
+  }
+  const auto run = Open("score");
+  const ClassifierScore score =
+      ScoreClassifier(network, dataset_, Split::kValidation, torch::kCPU, run.get()).value();
+  EXPECT_EQ(score.images, kImages);
+  EXPECT_NEAR(score.accuracy, right / kImages, 1e-9);
+  EXPECT_NEAR(score.cross_entropy, cross_entropy / kImages, 1e-4);
+  EXPECT_NEAR(score.expected_calibration_error, calibration, 1e-4);
+}
+
+TEST_F(ClassifierTrainingTest, LearnsAndLeavesTheBestEpoch) {
+  const auto run = Open("run");
+  ASSERT_TRUE(Train(Config(6), 1, run.get()).ok());
+  TrainedClassifier trained = LoadTrainedClassifier(run->path()).value();
+  EXPECT_THAT(trained.config.labels(), testing::ElementsAre("dark", "bright"));
+  const double accuracy = trained.config.metrics().at("classifier_accuracy");
+  EXPECT_GT(accuracy, 0.9);
+  EXPECT_EQ(trained.config.provenance().seed(), 1);
+  const torch::Tensor labels = torch::arange(kImages) % 2;
+  EXPECT_NEAR(
+      Logits(trained.network).argmax(1).eq(labels).to(torch::kFloat64).mean().item<double>(),
+      accuracy, 1e-9)
+      << "the figures are of the weights beside them";
+}
+
+TEST_F(ClassifierTrainingTest, AFinishedTrainingHasNothingToResume) {
+  ASSERT_TRUE(Train(Config(2), 5, Open("run").get()).ok());
+  const auto written = [&] {
+    return std::filesystem::last_write_time(folder_ / "run/classifier.safetensors");
+  };
+  const auto before = written();
+  const auto resumed = Open("run", /*resume=*/true);
+  ASSERT_TRUE(resumed->resuming());
+  ASSERT_TRUE(Train(Config(2), 5, resumed.get()).ok());
+  EXPECT_EQ(written(), before);
+}
+
+TEST_F(ClassifierTrainingTest, TheSeedDecides) {
+  const auto first = Open("first"), same = Open("same"), other = Open("other");
+  ASSERT_TRUE(Train(Config(1), 1, first.get()).ok());
+  ASSERT_TRUE(Train(Config(1), 1, same.get()).ok());
+  ASSERT_TRUE(Train(Config(1), 2, other.get()).ok());
+  const auto logits = [&](const WorkDirectory& run) {
+    return Logits(LoadTrainedClassifier(run.path())->network);
+  };
+  EXPECT_TRUE(logits(*first).allclose(logits(*same), 1e-4, 1e-5));
+  EXPECT_FALSE(logits(*first).allclose(logits(*other), 1e-4, 1e-5));
+}
+
+TEST_F(ClassifierTrainingTest, AnotherConfigDoesNotContinueARun) {
+  ASSERT_TRUE(Train(Config(1), 1, Open("run").get()).ok());
+  const absl::Status status = Train(Config(2), 1, Open("run", /*resume=*/true).get());
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("another configuration"));
+}
+
+}  // namespace
+}  // namespace stylex
