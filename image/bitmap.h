@@ -2,6 +2,7 @@
 #ifndef STYLEX_IMAGE_BITMAP_H_
 #define STYLEX_IMAGE_BITMAP_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

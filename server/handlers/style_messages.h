@@ -22,6 +22,7 @@ torch::Tensor FromLatent(const v1::Latent& latent, const torch::Device& device);
 v1::Styles ToStyles(const StyleVectors& styles, const std::string& model_id);
 StyleVectors FromStyles(const v1::Styles& styles, const torch::Device& device);
 
+v1::StyleEdit ToEdit(const Move& move);
 std::vector<Move> ToMoves(const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
 
 }  // namespace stylex

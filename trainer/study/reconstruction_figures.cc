@@ -12,9 +12,11 @@
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "explain/gradient_candidates.h"
 #include "explain/image_variants.h"
 #include "explain/metrics.h"
+#include "explain/reconstruction_errors.h"
 #include "models/pixels.h"
 #include "trainer/data/batch_loader.h"
 #include "trainer/data/random_order.h"
@@ -99,9 +101,9 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Stylex& model, const StyleRange
   const torch::Tensor x = BitmapToTensor(bitmap).to(model.device());
   const torch::Tensor original = model.Logits(x);
   const StyleVectors styles = model.Styles(model.Encode(x, original));
-  const ImageVariants variants(model, ranges, styles, {});
+  const ImageVariants variants(model, ranges, styles, {.rendering = Rendering::Png()});
   const torch::Tensor base = variants.BaseLogits();
-  const int64_t target = std::get<1>(base.topk(2))[1].item<int64_t>();
+  const int64_t target = RunnerUp(base);
   ImageOutcome outcome;
   outcome.agrees = original.argmax(1).item<int64_t>() == base.argmax().item<int64_t>();
   const auto flip = [&](const std::vector<Coordinate>& order) {
@@ -165,7 +167,7 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
                                                              Progress* progress) {
   torch::NoGradGuard no_grad;
   ReconstructionFigures figures;
-  std::vector<torch::Tensor> kl;
+  std::vector<torch::Tensor> kl, l1, ssim, all_logits, all_labels;
   double correct = 0;
   torch::Tensor labels = torch::zeros({model.num_classes()}, torch::kInt64);
   progress->Start("reconstruction", 0, dataset.size(Split::kValidation));
@@ -185,9 +187,13 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
           labels += torch::bincount(batch.labels, {}, model.num_classes());
         }
         kl.push_back(KlPerImage(logits, drawn_logits).cpu());
-        figures.l1 += L1PerImage(x, drawn).sum().item<double>();
+        l1.push_back(L1PerImage(x, drawn).cpu());
+        ssim.push_back(SsimPerImage(x, drawn).cpu());
+        all_logits.push_back(logits.cpu());
+        all_labels.push_back(batch.labels);
+        figures.l1 += l1.back().sum().item<double>();
         figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
-        figures.ssim += SsimPerImage(x, drawn).sum().item<double>();
+        figures.ssim += ssim.back().sum().item<double>();
         progress->Advance(figures.images, "");
         return absl::OkStatus();
       }));
@@ -201,6 +207,9 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
     figures.constant_accuracy = labels.max().item<double>() / n;
   }
   figures.median_kl = torch::cat(kl).median().item<double>();
+  figures.logits = torch::cat(all_logits);
+  figures.labels = torch::cat(all_labels);
+  figures.errors = DistributionOf(torch::cat(l1), torch::cat(ssim), torch::cat(kl));
   return figures;
 }
 
@@ -224,6 +233,7 @@ absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const St
   search.shortlist = options.joint_candidates;
   search.favourites = index[static_cast<size_t>(target)];
   search.beam = options.beam;
+  search.rendering = Rendering::Png();
   return FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search);
 }
 
