@@ -12,7 +12,9 @@ namespace stylex {
 
 class ABSL_LOCKABLE Mutex {
  public:
+  // Blocks until no other thread holds it.
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
+  // Only by the thread that holds it.
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
 
  private:
@@ -22,6 +24,7 @@ class ABSL_LOCKABLE Mutex {
 
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
+  // Locks `mutex`, which must outlive this.
   explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(*mutex) {
     mutex_.Lock();
   }
@@ -36,6 +39,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 // Waits while the caller holds the mutex; wake-ups may be spurious, so wait in a loop.
 class CondVar {
  public:
+  // Unlocks `mutex`, waits for a notification (or wakes without one), and locks it again.
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
     condition_.wait(lock);
@@ -49,7 +53,9 @@ class CondVar {
     lock.release();
     return notified;
   }
+  // Wakes one waiting thread, if any.
   void NotifyOne() { condition_.notify_one(); }
+  // Wakes all waiting threads.
   void NotifyAll() { condition_.notify_all(); }
 
  private:

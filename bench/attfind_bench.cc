@@ -311,81 +311,106 @@ absl::Status Growth(const Subject& subject) {
   return absl::OkStatus();
 }
 
+// Seconds per image of each way, and what the fastest found.
+struct Times {
+  PlainSeconds literal, batched;  // (a), (b)
+  double exhaustive, screened;    // (c), (d)
+  double computed, attainable;    // multiply-adds per second: by (c), by bare convolutions
+  ScreenedSelection selection;    // of (d)
+  int64_t coordinates = 0, images = 0;
+  double calls() const {
+    return static_cast<double>(selection.classifier_calls) / static_cast<double>(images);
+  }
+  // Calls of the exhaustive search for one of the screened.
+  double calls_ratio() const { return static_cast<double>(2 * coordinates + 1) / calls(); }
+};
+
+absl::StatusOr<Times> MeasureAll(const Subject& subject, const Options& options) {
+  Times times;
+  times.coordinates = subject.ranges.size();
+  times.images = subject.styles.conv.size(0);
+  const Work work = WorkOf(subject.model);
+  Exhaustive(subject, options);  // warms up caches, pages and oneDNN's kernels
+  times.literal = OnAllAndOnOneThread([&] { return Literal(subject, options); });
+  times.batched = OnAllAndOnOneThread([&] { return Batched(subject, options); });
+  times.exhaustive = Exhaustive(subject, options);
+  times.computed = work.multiply_adds / times.exhaustive;
+  times.attainable = AttainableRate(subject.model, work);
+  ScreeningOptions screening;
+  screening.seed = options.seed;
+  screening.deviations = options.deviations;
+  absl::StatusOr<ScreenedSelection> found;
+  times.screened = Seconds([&] {
+                     found = SelectAttributesScreened(subject.model, subject.styles, subject.ranges,
+                                                      options.target, screening);
+                   }) /
+                   static_cast<double>(times.images);
+  if (!found.ok()) {
+    return found.status();
+  }
+  times.selection = *std::move(found);
+  return times;
+}
+
+void Report(const Times& times) {
+  const double literal = times.literal.best(), batched = times.batched.best();
+  std::printf("%lld coordinates, two directions; %d threads; seconds an image:\n",
+              static_cast<long long>(times.coordinates), at::get_num_threads());
+  Print("(a) literal, one at a time ", times.literal, "");
+  Print("(b) batched, whole passes  ", times.batched,
+        absl::StrFormat("%6.1f x (a)   ", literal / batched));
+  std::printf("  (c) exhaustive engine       %9.3f   %6.1f x (a)   %5.2f x (b)\n", times.exhaustive,
+              literal / times.exhaustive, batched / times.exhaustive);
+  std::printf(
+      "  (d) screened, %4lld images   %9.3f   %6.1f x (a)   %5.1f classifier calls, %.1f x "
+      "fewer\n",
+      static_cast<long long>(times.images), times.screened, literal / times.screened, times.calls(),
+      times.calls_ratio());
+  std::printf(
+      "(c) computes %.1f GFLOP/s of %.1f that bare convolutions of these shapes reach: "
+      "%.0f %%\n",
+      2e-9 * times.computed, 2e-9 * times.attainable, 100 * times.computed / times.attainable);
+  std::printf(
+      "(d) %zu attributes; probability that they are (c)'s %.3f; audit: %lld pruned moves "
+      "evaluated, %lld should not have been pruned\n",
+      times.selection.attributes.size(), times.selection.confidence,
+      static_cast<long long>(times.selection.audited),
+      static_cast<long long>(times.selection.audit_misses));
+}
+
+void ReportAsJson(const Times& times) {
+  const double literal = times.literal.best();
+  const nlohmann::json result = {{"exhaustive_vs_literal", literal / times.exhaustive},
+                                 {"exhaustive_vs_batched", times.batched.best() / times.exhaustive},
+                                 {"screened_vs_literal", literal / times.screened},
+                                 {"classifier_calls_ratio", times.calls_ratio()},
+                                 {"roofline_fraction", times.computed / times.attainable}};
+  std::printf("%s\n", result.dump().c_str());
+}
+
 absl::Status Run(const Options& options) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(options.seed);
   if (const auto device = ChooseDevice("cpu", options.threads); !device.ok()) {
     return device.status();
   }
-  absl::StatusOr<Subject> made = MakeSubject(options);
-  if (!made.ok()) {
-    return made.status();
+  absl::StatusOr<Subject> subject = MakeSubject(options);
+  if (!subject.ok()) {
+    return subject.status();
   }
-  const Subject& subject = *made;
   if (options.growth) {
-    return Growth(subject);
+    return Growth(*subject);
   }
-  const int64_t images = subject.styles.conv.size(0);
-  if (images < options.exhaustive_images) {
+  if (subject->styles.conv.size(0) < options.exhaustive_images) {
     return absl::InvalidArgumentError("too few images are decided otherwise than the target");
   }
-  const double moves = static_cast<double>(2 * subject.ranges.size());
-  const Work work = WorkOf(subject.model);
-  Exhaustive(subject, options);  // warms up caches, pages and oneDNN's kernels
-  const PlainSeconds plain_literal = OnAllAndOnOneThread([&] { return Literal(subject, options); });
-  const PlainSeconds plain_batched = OnAllAndOnOneThread([&] { return Batched(subject, options); });
-  const double literal = plain_literal.best();
-  const double batched = plain_batched.best();
-  const double exhaustive = Exhaustive(subject, options);
-  const double attainable = AttainableRate(subject.model, work);
-  ScreeningOptions screening;
-  screening.seed = options.seed;
-  screening.deviations = options.deviations;
-  std::optional<ScreenedSelection> selection;
-  absl::Status failure;
-  const double screened = Seconds([&] {
-                            absl::StatusOr<ScreenedSelection> found =
-                                SelectAttributesScreened(subject.model, subject.styles,
-                                                         subject.ranges, options.target, screening);
-                            failure = found.status();
-                            if (found.ok()) {
-                              selection = *std::move(found);
-                            }
-                          }) /
-                          static_cast<double>(images);
-  if (!failure.ok()) {
-    return failure;
+  const absl::StatusOr<Times> times = MeasureAll(*subject, options);
+  if (!times.ok()) {
+    return times.status();
   }
-  const double calls =
-      static_cast<double>(selection->classifier_calls) / static_cast<double>(images);
-  const double rate = work.multiply_adds / exhaustive;
-  std::printf("%lld coordinates, two directions; %d threads; seconds an image:\n",
-              static_cast<long long>(subject.ranges.size()), at::get_num_threads());
-  Print("(a) literal, one at a time ", plain_literal, "");
-  Print("(b) batched, whole passes  ", plain_batched,
-        absl::StrFormat("%6.1f x (a)   ", literal / batched));
-  std::printf("  (c) exhaustive engine       %9.3f   %6.1f x (a)   %5.2f x (b)\n", exhaustive,
-              literal / exhaustive, batched / exhaustive);
-  std::printf(
-      "  (d) screened, %4lld images   %9.3f   %6.1f x (a)   %5.1f classifier calls, %.1f x "
-      "fewer\n",
-      static_cast<long long>(images), screened, literal / screened, calls, (moves + 1) / calls);
-  std::printf(
-      "(c) computes %.1f GFLOP/s of %.1f that bare convolutions of these shapes reach: "
-      "%.0f %%\n",
-      2e-9 * rate, 2e-9 * attainable, 100 * rate / attainable);
-  std::printf(
-      "(d) %zu attributes; probability that they are (c)'s %.3f; audit: %lld pruned moves "
-      "evaluated, %lld should not have been pruned\n",
-      selection->attributes.size(), selection->confidence,
-      static_cast<long long>(selection->audited), static_cast<long long>(selection->audit_misses));
+  Report(*times);
   if (options.json) {
-    const nlohmann::json result = {{"exhaustive_vs_literal", literal / exhaustive},
-                                   {"exhaustive_vs_batched", batched / exhaustive},
-                                   {"screened_vs_literal", literal / screened},
-                                   {"classifier_calls_ratio", (moves + 1) / calls},
-                                   {"roofline_fraction", rate / attainable}};
-    std::printf("%s\n", result.dump().c_str());
+    ReportAsJson(*times);
   }
   return absl::OkStatus();
 }

@@ -95,6 +95,7 @@ void AddExplain(CLI::App* app, const ConnectionOptions& connection, ExplainOptio
 
 int ClientMain(int argc, char** argv) {
   CLI::App app{"Explains an image classifier's decisions through a StylEx server."};
+  app.set_version_flag("--version", STYLEX_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   app.failure_message([](const CLI::App*, const CLI::Error& error) {

@@ -22,9 +22,13 @@ absl::StatusOr<v1::Attribute> ParseAttribute(const std::string& text);
 // "INDEX:SHIFT" or "INDEX:SHIFT:min|max".
 absl::StatusOr<v1::StyleEdit> ParseEdit(const std::string& text);
 
+// Lists the models: name, version, state, classes.
 absl::Status ModelsCommand(const ConnectionOptions& connection);
+// Classifies images (files or folders of them), one call for each.
 absl::Status ClassifyCommand(const ConnectionOptions& connection,
                              const std::vector<std::string>& paths);
+// Prints an image's decision; writes the serialized EncodeResponse to `output` unless that is
+// empty.
 absl::Status EncodeCommand(const ConnectionOptions& connection, const std::string& path,
                            const std::string& output);
 
@@ -33,6 +37,7 @@ struct ReconstructOptions {
   std::vector<std::string> edits;
   std::string output = "reconstruction.png";
 };
+// Writes the reconstruction of an image.
 absl::Status ReconstructCommand(const ConnectionOptions& connection,
                                 const ReconstructOptions& options);
 
@@ -44,6 +49,7 @@ struct TraverseOptions {
   double to = 1;
   std::string output = "traverse.gif";
 };
+// Writes a GIF of an image while one style coordinate moves.
 absl::Status TraverseCommand(const ConnectionOptions& connection, const TraverseOptions& options);
 
 struct SearchOptions {
@@ -56,6 +62,7 @@ struct SearchOptions {
   double shift = 0;
   double threshold = 0;
 };
+// Has the server find the attributes of a class, and prints them.
 absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOptions& options);
 
 struct ExplainOptions {
@@ -68,6 +75,7 @@ struct ExplainOptions {
   int limit = 0;
   std::string output = "explanation";
 };
+// Explains images: a folder with pictures, GIFs and report.html.
 absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOptions& options);
 
 }  // namespace stylex

@@ -1,5 +1,5 @@
-# Every outside library in one place. All of them are Debian 12 packages (deploy/packages.txt);
-# LibTorch may also be an upstream 2.x, given by -DTorch_DIR or CMAKE_PREFIX_PATH.
+# Every outside library in one place. All of them are packages of Debian 12 and 13
+# (deploy/packages.txt); LibTorch may also be an upstream 2.x, given by -DTorch_DIR or CMAKE_PREFIX_PATH.
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)  # the module: Debian packages no config for it
 find_package(absl CONFIG REQUIRED)
@@ -19,7 +19,10 @@ if(STYLEX_SERVING)
   find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 endif()
 if(STYLEX_TORCH)
-  find_package(Torch REQUIRED)
+  include(cmake/TorchWheel.cmake)
+  if(NOT TORCH_LIBRARIES)
+    find_package(Torch REQUIRED)
+  endif()
   find_package(OpenMP REQUIRED COMPONENTS CXX)
 endif()
 if(STYLEX_TESTS)

@@ -86,7 +86,7 @@ function(stylex_use_torch target)
     # Without OpenMP in the compiler, at::parallel_for in our code would silently run on one thread.
     target_link_libraries(stylex_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   endif()
-  if(STYLEX_FUZZ)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang AND Torch_VERSION VERSION_LESS 2)
     set(clang_needs "SHELL:-include ${CMAKE_SOURCE_DIR}/tests/fuzz/vector_for_clang.h")
     target_compile_options(${target} PRIVATE ${clang_needs})
   endif()

@@ -36,6 +36,18 @@ torch::Tensor WindowMean(const torch::Tensor& x, const torch::Tensor& taps) {
   return torch::conv2d(y, columns, {}, 1, kNoPadding, 1, channels);
 }
 
+// The greatest of each square window of side `window` (odd), in the middle of it.
+torch::Tensor WindowMaximum(const torch::Tensor& x, int64_t window) {
+  // Padding is with minus infinity: no pixel.
+  return torch::max_pool2d(x, {window, window}, {1, 1}, {window / 2, window / 2});
+}
+
+torch::Tensor WindowMinimum(const torch::Tensor& x, int64_t window) {
+  return -WindowMaximum(-x, window);
+}
+
+torch::Tensor InSomeChannel(const torch::Tensor& mask) { return std::get<0>(mask.max(1)); }
+
 std::vector<double> MeanRanks(const std::vector<double>& values) {
   std::vector<double> ranks(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
@@ -129,6 +141,36 @@ torch::Tensor ChangedAreaPerImage(const torch::Tensor& a, const torch::Tensor& b
   CheckSameShape(a, b);
   const torch::Tensor change = std::get<0>((a - b).abs().max(1));
   return change.gt(threshold).to(torch::kFloat32).mean({1, 2});
+}
+
+torch::Tensor GradientPerImage(const torch::Tensor& images) {
+  const torch::NoGradGuard no_grad;
+  const int64_t rows = images.size(2) - 1, columns = images.size(3) - 1;
+  const torch::Tensor dx = images.diff(1, 3).narrow(2, 0, rows);
+  const torch::Tensor dy = images.diff(1, 2).narrow(3, 0, columns);
+  return (dx.square() + dy.square()).sqrt().mean({1, 2, 3});
+}
+
+SmallParts FindSmallParts(const torch::Tensor& images) {
+  const torch::NoGradGuard no_grad;
+  const double side = static_cast<double>(std::min(images.size(2), images.size(3)));
+  const int64_t window = 2 * std::lround(side / 18) + 1;
+  const torch::Tensor opening = WindowMaximum(WindowMinimum(images, window), window);
+  const torch::Tensor closing = WindowMinimum(WindowMaximum(images, window), window);
+  return {(images - opening).gt(kStandsOut).to(torch::kFloat32),
+          (closing - images).gt(kStandsOut).to(torch::kFloat32)};
+}
+
+torch::Tensor SmallParts::AreaPerImage() const {
+  return InSomeChannel(torch::maximum(light, dark)).mean({1, 2});
+}
+
+torch::Tensor FoundAreaPerImage(const SmallParts& original, const SmallParts& drawn) {
+  CheckSameShape(original.light, drawn.light);
+  constexpr int64_t kNeighbours = 3;
+  const torch::Tensor light = original.light * WindowMaximum(drawn.light, kNeighbours);
+  const torch::Tensor dark = original.dark * WindowMaximum(drawn.dark, kNeighbours);
+  return InSomeChannel(torch::maximum(light, dark)).mean({1, 2});
 }
 
 double Cout(const std::function<torch::Tensor(const torch::Tensor&)>& logits,

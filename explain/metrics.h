@@ -24,6 +24,32 @@ torch::Tensor KlPerImage(const torch::Tensor& p_logits, const torch::Tensor& q_l
 // The share of pixels that differ by more than `threshold` in at least one channel: [N] float32.
 torch::Tensor ChangedAreaPerImage(const torch::Tensor& a, const torch::Tensor& b, double threshold);
 
+// How steeply the pixels change: the mean over channels and pixels (but for the last row and
+// column) of sqrt(dx^2 + dy^2), dx and dy the differences from the next pixel to the right and
+// below. [N] float32. What a reconstruction has of its photograph's, in all images together, is its
+// sharpness.
+torch::Tensor GradientPerImage(const torch::Tensor& images);
+
+// Small parts: pixels of what stands out from its surroundings, being narrower than a ninth of the
+// side or so. With a square window of side w = 2 round(W / 18) + 1 (W: the shorter side; 5 of 32
+// pixels, 9 of 64), a pixel is part of something small and light where it is more than kStandsOut
+// above the opening of its channel (the greatest minimum of the windows that hold it), of something
+// small and dark where it is as much below the closing (the smallest maximum); pixels outside the
+// image do not count. Edges of greater things, however steep, are none. {light, dark}: [N, C, H, W]
+// of 0 and 1 each.
+inline constexpr double kStandsOut = 0.2;  // a tenth of [-1, 1]
+struct SmallParts {
+  torch::Tensor light;
+  torch::Tensor dark;
+
+  // The share of pixels that are part of something small in some channel: [N] float32.
+  torch::Tensor AreaPerImage() const;
+};
+SmallParts FindSmallParts(const torch::Tensor& images);
+// The share of all pixels that are small parts of `original` in some channel and have a pixel of
+// the same kind and channel in `drawn` among them and their eight neighbours: [N] float32.
+torch::Tensor FoundAreaPerImage(const SmallParts& original, const SmallParts& drawn);
+
 // COUT (Khorram and Fuxin 2022), in [-1, 1]: the pixels of `from` [1, C, H, W] are replaced by
 // those of `to` in `steps` steps, those that differ most first; the area under the curve of the
 // target's probability minus the area under that of the originally decided class. High if few

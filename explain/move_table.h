@@ -29,6 +29,7 @@ class MoveTable {
   int64_t images() const { return images_; }
   int64_t moves() const { return moves_; }
   int64_t evaluations() const { return evaluations_; }
+  // The coordinate and direction that a move stands for.
   Coordinate CoordinateOf(int64_t move) const {
     return {move % (moves_ / 2), static_cast<int>(move / (moves_ / 2))};
   }
@@ -36,6 +37,7 @@ class MoveTable {
   int64_t decided(int64_t image) const { return decided_[static_cast<size_t>(image)]; }
   // Changes of the target's logit.
   float predicted(int64_t image, int64_t move) const { return predicted_[At(image, move)]; }
+  // Whether exact() has been computed.
   bool known(int64_t image, int64_t move) const { return known_[At(image, move)] != 0; }
   float exact(int64_t image, int64_t move) const { return exact_[At(image, move)]; }
   // Whether the move makes the target the decision; only if known.

@@ -67,6 +67,8 @@ class ScreeningRace {
   // Evaluates the moves predicted to be strongest in each group on a few of its images.
   absl::Status Pilot();
   void LearnErrors();
+  void LearnScales();
+  void LearnSpread();
   double Error(int64_t image, int64_t move) const {
     return Positive(table_.exact(image, move)) - Positive(table_.predicted(image, move));
   }
@@ -168,9 +170,14 @@ absl::Status ScreeningRace::Pilot() {
 }
 
 void ScreeningRace::LearnErrors() {
+  LearnScales();
+  LearnSpread();
+}
+
+// The size of errors is modelled as a power of the size of predictions, by least squares of the
+// logarithms, with moves and groups weighted by the number of evaluated images.
+void ScreeningRace::LearnScales() {
   const size_t moves = static_cast<size_t>(table_.moves());
-  // The size of errors is modelled as a power of the size of predictions, by least squares of the
-  // logarithms, with moves and groups weighted by the number of evaluated images.
   double weights = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
   errors_.scale.assign(moves, std::vector<double>(groups_.size()));
   for (size_t m = 0; m < moves; ++m) {
@@ -210,9 +217,12 @@ void ScreeningRace::LearnErrors() {
       scale = std::pow(scale, power);
     }
   }
+}
 
-  // The variance within groups comes from the audited moves, which are known on all images; the
-  // total variance from everything known.
+// The variance within groups comes from the audited moves, which are known on all images; the
+// total variance from everything known.
+void ScreeningRace::LearnSpread() {
+  const size_t moves = errors_.scale.size();
   double within = 0, degrees = 0, sum = 0, squares = 0, count = 0;
   for (size_t m = 0; m < moves; ++m) {
     for (size_t g = 0; g < groups_.size(); ++g) {
@@ -251,9 +261,8 @@ Estimate ScreeningRace::EstimateMove(int64_t move, bool blind) const {
     Group& group = groups[g];
     double squares = 0;
     for (const int64_t i : groups_[g]) {
-      const bool known = !blind && table_.known(i, move);
       const bool counts = unexplained_[static_cast<size_t>(i)];
-      if (known) {
+      if (!blind && table_.known(i, move)) {
         const double error = Error(i, move) / scales[g];
         ++group.known;
         group.sum += error;

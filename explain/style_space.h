@@ -23,8 +23,10 @@ struct Coordinate {
 };
 // Every coordinate of a space of `size`, first all towards min, then all towards max.
 std::vector<Coordinate> AllMoves(int64_t size);
+// 0: towards min, 1: towards max.
 v1::Direction ToProto(int direction);
 int DirectionFromProto(v1::Direction direction);  // unspecified: towards max
+// The coordinate and direction of a stored attribute.
 Coordinate ToCoordinate(const v1::Attribute& attribute);
 
 // For each class, the coordinates to move, strongest first.
@@ -37,6 +39,7 @@ struct StyleRanges {
   torch::Tensor min, max, mean, std;
   int64_t images = 0;
 
+  // Number of coordinates.
   int64_t size() const { return min.size(0); }
   // The value that a coordinate is moved towards.
   float Extreme(Coordinate coordinate) const {
@@ -57,7 +60,9 @@ class StyleRangeAccumulator {
   int64_t images_ = 0;
 };
 
+// The ranges that an index stores, float32 on the CPU.
 StyleRanges RangesFromIndex(const v1::AttributeIndex& index);
+// Replaces the ranges that `index` stores.
 void RangesToIndex(const StyleRanges& ranges, v1::AttributeIndex* index);
 
 // Moves a coordinate by `shift`: s' = s + shift * (extreme - s); 1 sets it to its extreme.

@@ -14,10 +14,12 @@ using Rgb = std::array<uint8_t, 3>;
 // An RGB bitmap to draw on; everything is clipped to it.
 class Canvas {
  public:
+  // Sides in pixels.
   Canvas(int width, int height, Rgb background = {255, 255, 255});
 
   // Copies `tile` (1 or 3 channels) with its top left corner at (x, y).
   void Draw(const Bitmap& tile, int x, int y);
+  // Pixels outside of the canvas are left out.
   void FillRect(int x, int y, int width, int height, Rgb color);
   // Draws printable ASCII in a built-in bitmap font, enlarged `scale` times; other characters
   // become '?'.

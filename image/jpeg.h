@@ -9,6 +9,7 @@
 
 namespace stylex {
 
+// As DecodeImage (image/codec.h), for JPEG files.
 absl::StatusOr<Bitmap> DecodeJpeg(std::string_view data, const DecodeLimits& limits);
 
 }  // namespace stylex

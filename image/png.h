@@ -9,6 +9,7 @@
 
 namespace stylex {
 
+// As DecodeImage (image/codec.h), for PNG files.
 absl::StatusOr<Bitmap> DecodePng(std::string_view data, const DecodeLimits& limits);
 
 }  // namespace stylex

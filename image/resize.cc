@@ -115,10 +115,11 @@ Bitmap ResizeNearest(const Bitmap& bitmap, int width, int height) {
 }
 
 Bitmap CropCenterSquare(const Bitmap& bitmap) {
-  const int side = std::min(bitmap.width, bitmap.height);
-  if (bitmap.width == bitmap.height) {
-    return bitmap;
-  }
+  return bitmap.width == bitmap.height ? bitmap
+                                       : CropCenter(bitmap, std::min(bitmap.width, bitmap.height));
+}
+
+Bitmap CropCenter(const Bitmap& bitmap, int side) {
   const int left = (bitmap.width - side) / 2;
   const int top = (bitmap.height - side) / 2;
   Bitmap out = Bitmap::Make(side, side, bitmap.channels);

@@ -16,6 +16,8 @@ Bitmap ResizeNearest(const Bitmap& bitmap, int width, int height);
 
 // The central square of side min(width, height).
 Bitmap CropCenterSquare(const Bitmap& bitmap);
+// The central square of that side, which must fit.
+Bitmap CropCenter(const Bitmap& bitmap, int side);
 
 // Grey (ITU-R 601 luma, as Pillow's convert("L")) to RGB and back; channels 1 or 3.
 Bitmap ConvertChannels(const Bitmap& bitmap, int channels);

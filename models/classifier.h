@@ -27,19 +27,24 @@ class Classifier {
     torch::Tensor logits;             // [N, K]
     std::vector<torch::Tensor> taps;  // activations at several depths; may be empty
   };
+  // The same, with activations where the classifier has any.
   virtual Features LogitsAndFeatures(const torch::Tensor& images) const {
     return {Logits(images), {}};
   }
 
+  // Moves all tensors; not thread-safe.
   virtual void To(const torch::Device& device) = 0;
+  // Count of weights.
   virtual int64_t NumParameters() const = 0;
 };
 
 // Copies `network`, in evaluation mode. Temperature 0 means 1.
 std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network, double temperature);
 
-// Loads a TorchScript file and checks by a trial pass that [1, image_channels, R, R] gives
-// [1, num_classes] finite logits. INVALID_ARGUMENT names the file and what it did instead.
+// Loads a TorchScript file, which is a program and runs with all that this process may do: callers
+// take such files only from sources that their user trusts. Checks by a trial pass that [1,
+// image_channels, R, R] gives [1, num_classes] finite logits. INVALID_ARGUMENT names the file and
+// what it did instead.
 absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(const std::string& path,
                                                                       int64_t image_channels,
                                                                       int64_t resolution,

@@ -13,9 +13,24 @@
 #include "absl/strings/strip.h"
 
 namespace stylex {
+namespace {
+
+int CountGpus() {
+  return torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+}
+
+}  // namespace
+
+std::string WhyNoGpu() {
+  if (CountGpus() > 0) {
+    return "";
+  }
+  return at::Context::hasCUDART() ? "LibTorch sees no CUDA device here"
+                                  : "the LibTorch in use was built without CUDA";
+}
 
 absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
-  const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  const int gpus = CountGpus();
   if (device == "cpu" || (device == "auto" && gpus == 0)) {
     return torch::Device(torch::kCPU);
   }
@@ -27,8 +42,10 @@ absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
         absl::StrCat("--device ", device, ": expected auto, cpu, cuda or cuda:N"));
   }
   if (index < 0 || index >= gpus) {
-    return absl::FailedPreconditionError(absl::StrCat("--device ", device, ": LibTorch sees ", gpus,
-                                                      " CUDA devices here; use cpu or auto"));
+    const std::string fault =
+        gpus == 0 ? WhyNoGpu() : absl::StrCat("LibTorch sees ", gpus, " CUDA devices here");
+    return absl::FailedPreconditionError(
+        absl::StrCat("--device ", device, ": ", fault, "; use cpu or auto"));
   }
   at::globalContext().setAllowTF32CuDNN(false);
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));

@@ -21,6 +21,10 @@ absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int thread
 // Allows TF32 in convolutions and matrix products on a GPU. For training only.
 void PreferSpeed(const torch::Device& device);
 
+// Why "auto" is the CPU here, as half a sentence: LibTorch was built without CUDA, or sees no GPU.
+// Empty where there is a GPU.
+std::string WhyNoGpu();
+
 }  // namespace stylex
 
 #endif  // STYLEX_MODELS_DEVICE_H_

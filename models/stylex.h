@@ -46,6 +46,7 @@ struct Networks {
   // Parameters and buffers under the names that checkpoints use: "generator.…", "encoder.…",
   // "mapping.…". The tensors are the networks' own.
   std::map<std::string, torch::Tensor> NamedTensors() const;
+  // Moves all networks; not thread-safe.
   void To(const torch::Device& device);
   // Sets requires_grad of all parameters.
   void SetTrainable(bool trainable);
@@ -53,6 +54,7 @@ struct Networks {
 
 class Stylex {
  public:
+  // `networks` are of a checked `config`, and on the CPU.
   Stylex(v1::ModelConfig config, Networks networks, std::shared_ptr<Classifier> classifier)
       : config_(std::move(config)),
         networks_(std::move(networks)),
@@ -65,24 +67,29 @@ class Stylex {
   bool has_components() const { return networks_.generator.ptr()->has_components(); }
   const Networks& networks() const { return networks_; }
   const Classifier& classifier() const { return *classifier_; }
+  // K, the number of labels.
   int64_t num_classes() const { return config_.labels_size(); }
   // Divides logits where probabilities are told or asked for; see ClassifierConfig.
   double probability_temperature() const {
     const double temperature = config_.classifier().probability_temperature();
     return temperature > 0 ? temperature : 1;
   }
+  // W: latent and condition.
   int64_t w_size() const { return networks_.generator.ptr()->w_size(); }
   torch::Device device() const { return device_; }
+  // Moves networks and classifier; not thread-safe.
   void To(const torch::Device& device);
 
   // [N, C, R, R] in [-1, 1] -> [N, K].
   torch::Tensor Logits(const torch::Tensor& images) const { return classifier_->Logits(images); }
+  // False for a plain StyleGAN2, which reconstructs nothing.
   bool has_encoder() const { return !networks_.encoder.is_empty(); }
   // w = (E(x), condition(C(x))): [N, w_size()]. Only with has_encoder().
   torch::Tensor Encode(const torch::Tensor& images, const torch::Tensor& logits) const;
   // w = f(z), [N, w_size()], of z ~ N(0, 1) [N, latent_size]. Requires a mapping network and no
   // condition, as in models without an encoder.
   torch::Tensor Map(const torch::Tensor& z) const;
+  // [N, w_size()] -> styles of N images.
   StyleVectors Styles(const torch::Tensor& w) const { return networks_.generator.ptr()->styles(w); }
   // The channels' styles that belong to `styles`, as Plan()'s variants need them.
   StyleVectors ChannelStyles(const StyleVectors& styles) const {
@@ -111,6 +118,7 @@ class Stylex {
   // (models/cpu/variant_synthesis.h), copied at the first call; only for models on the CPU.
   std::shared_ptr<const SynthesisPlan> Plan() const;
 
+  // Count of weights of classifier, generator, and encoder or mapping network.
   int64_t NumParameters() const;
 
  private:

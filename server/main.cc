@@ -20,8 +20,15 @@ namespace {
 // environment when its library is initialised, before main; functions in the program's preinit
 // array run before any library's initialisers.
 void WaitWithoutSpinning() { setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0); }
-[[gnu::section(".preinit_array"),
-  gnu::used]] void (*const before_libraries)() = WaitWithoutSpinning;
+
+// Libraries start threads while they are loaded (OpenBLAS does). They must block the stop signals
+// as well: a signal that comes before WaitForStopSignal waits would else end the process through
+// them.
+void BeforeLibraries() {
+  WaitWithoutSpinning();
+  BlockStopSignals();
+}
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = BeforeLibraries;
 
 int Run(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
@@ -58,7 +65,6 @@ int Run(const ServerOptions& options) {
 
 int main(int argc, char** argv) {
   stylex::KeepFreedMemory();
-  stylex::BlockStopSignals();
   const stylex::ParsedOptions parsed = stylex::ParseOptions(argc, argv);
   if (parsed.exit) {
     return parsed.exit_code;

@@ -184,6 +184,8 @@ ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& devi
 
 absl::StatusOr<Server::Parts> Server::MakeParts(const ServerOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ParseDevice(options.device));
+  const bool fell_back = options.device == "auto" && device.is_cpu();
+  spdlog::info("computing on {}{}", device.str(), fell_back ? ": " + WhyNoGpu() : "");
   Parts parts = {.device = device, .credentials = nullptr, .tokens = nullptr, .audit_log = nullptr};
   const TlsFiles tls = {options.tls_certificate, options.tls_key, options.tls_client_ca};
   STYLEX_ASSIGN_OR_RETURN(parts.credentials, MakeServerCredentials(tls));

@@ -40,6 +40,7 @@ class Server {
   std::string address() const { return AddressOf(port_); }
   // Address of the health-only port; empty if there is none.
   std::string metrics_address() const { return metrics_port_ == 0 ? "" : AddressOf(metrics_port_); }
+  // Address of the health-only port; empty if there is none.
   std::string health_address() const { return health_port_ == 0 ? "" : AddressOf(health_port_); }
 
   // Reports NOT_SERVING for `delay` while still accepting calls, so that load balancers stop
@@ -50,6 +51,7 @@ class Server {
     kStopped,   // some calls were cancelled and stopped
     kStuck,     // some did not stop: the process must be killed
   };
+  // Reports "not serving", waits `delay`, and lets the running calls finish.
   Ending Drain(absl::Duration delay);
 
  private:

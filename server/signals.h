@@ -5,7 +5,7 @@
 
 namespace stylex {
 
-// Call first in main, before any thread starts: all threads inherit the mask.
+// Call before any thread starts, those of libraries included: all threads inherit the mask.
 void BlockStopSignals();
 
 // Waits for SIGTERM or SIGINT and returns its number.

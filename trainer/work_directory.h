@@ -29,6 +29,7 @@ class WorkDirectory : public Progress {
   WorkDirectory& operator=(const WorkDirectory&) = delete;
 
   const std::string& path() const { return work_directory_; }
+  // Path of a file in it.
   std::string Path(const std::string& name) const { return work_directory_ + "/" + name; }
   // True when a state file existed and is resumed.
   bool resuming() const { return resuming_; }

@@ -13,6 +13,7 @@ namespace stylex {
 // Collects all faults of a config, so that they can be reported together.
 class ConfigFaults {
  public:
+  // Records a fault unless `ok`: field, value, and what would be right.
   void Check(bool ok, absl::string_view field, const absl::AlphaNum& value,
              absl::string_view expected) {
     if (!ok) {

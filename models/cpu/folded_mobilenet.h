@@ -24,6 +24,7 @@ class FoldedMobileNet {
   // Only the logits, [N, K]; on the CPU without gradients, elsewhere as ForwardWithFeatures.
   torch::Tensor Logits(const torch::Tensor& x) const;
 
+  // Moves all tensors; not thread-safe.
   void To(const torch::Device& device);
 
   // Multiplications of the convolutions for one image of this size.

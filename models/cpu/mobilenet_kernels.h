@@ -11,7 +11,9 @@ namespace stylex::kernels {
 struct Window {
   int64_t height = 0, width = 0, stride = 1;
 
+  // Height of the output, padded by one on each side.
   int64_t out_height() const { return (height + stride - 1) / stride; }
+  // Width of the output.
   int64_t out_width() const { return (width + stride - 1) / stride; }
 };
 

@@ -49,7 +49,9 @@ class SynthesisPlan {
   const std::vector<Conv>& convs() const { return convs_; }
   const std::vector<ToRgb>& to_rgbs() const { return to_rgbs_; }
   const torch::Tensor& constant() const { return constant_; }  // [4, 4, C]
+  // Channels of the images.
   int64_t planes() const { return to_rgbs_[0].weight.size(0); }
+  // Side of the images.
   int64_t resolution() const { return convs_.back().out_side; }
   const StyleLayout& layout() const { return layout_; }
 

@@ -39,9 +39,16 @@ ResidualBodyImpl::ResidualBodyImpl(const std::vector<int64_t>& channels, int64_t
   output_ = register_module("output", EqualLinear(last, outputs));
 }
 
-torch::Tensor ResidualBodyImpl::forward(const torch::Tensor& x) {
+torch::Tensor ResidualBodyImpl::forward(const torch::Tensor& x,
+                                        std::vector<torch::Tensor>* features) {
+  const auto keep = [features](const torch::Tensor& activation) {
+    if (features != nullptr) {
+      features->push_back(activation);
+    }
+  };
   torch::Tensor y = x.contiguous(torch::MemoryFormat::ChannelsLast);
   y = ScaledLeakyRelu(from_rgb_->forward(y));
+  keep(y);
   for (const Block& block : blocks_) {
     torch::Tensor main = ScaledLeakyRelu(block.conv1->forward(y));
     main = block.conv2->forward(FirFilter(main, kernel_, 2, 2), /*stride=*/2);
@@ -49,6 +56,7 @@ torch::Tensor ResidualBodyImpl::forward(const torch::Tensor& x) {
     // Filtering with stride 2 computes only the samples that the strided 1x1 convolution reads.
     const torch::Tensor skip = block.skip->forward(FirFilter(y, kernel_, 1, 1, /*stride=*/2));
     y = (main + skip) * (1 / std::numbers::sqrt2);
+    keep(y);
   }
   if (stddev_group_ > 0) {
     y = AppendMinibatchStddev(y, stddev_group_);
@@ -67,9 +75,9 @@ DiscriminatorImpl::DiscriminatorImpl(const v1::DiscriminatorConfig& config, int6
                            config.minibatch_stddev_group(), conditional_ ? num_classes : 1));
 }
 
-torch::Tensor DiscriminatorImpl::forward(const torch::Tensor& x,
-                                         const torch::Tensor& probabilities) {
-  const torch::Tensor scores = body_->forward(x);
+torch::Tensor DiscriminatorImpl::forward(const torch::Tensor& x, const torch::Tensor& probabilities,
+                                         std::vector<torch::Tensor>* features) {
+  const torch::Tensor scores = body_->forward(x, features);
   return conditional_ ? (scores * probabilities).sum(1) : scores.squeeze(1);
 }
 

@@ -22,7 +22,8 @@ class ResidualBodyImpl : public torch::nn::Module {
   ResidualBodyImpl(const std::vector<int64_t>& channels, int64_t image_channels,
                    int64_t stddev_group, int64_t outputs);
   // x: [N, image_channels, R, R] -> [N, outputs].
-  torch::Tensor forward(const torch::Tensor& x);
+  // `features`, unless null, get what from_rgb and each block put out, from fine to coarse.
+  torch::Tensor forward(const torch::Tensor& x, std::vector<torch::Tensor>* features = nullptr);
 
  private:
   struct Block {
@@ -43,11 +44,14 @@ TORCH_MODULE(ResidualBody);
 
 class DiscriminatorImpl : public torch::nn::Module {
  public:
+  // A checked config; fresh weights.
   DiscriminatorImpl(const v1::DiscriminatorConfig& config, int64_t image_channels,
                     int64_t num_classes);
   // x: [N, C, R, R]; probabilities: [N, K], not read by an unconditional discriminator. -> [N]
   // scores, higher is more real: sum_k p_k D_k(x).
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& probabilities);
+  // `features`: see ResidualBody.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& probabilities,
+                        std::vector<torch::Tensor>* features = nullptr);
 
  private:
   bool conditional_;
@@ -57,6 +61,7 @@ TORCH_MODULE(Discriminator);
 
 class EncoderImpl : public torch::nn::Module {
  public:
+  // A checked config; fresh weights.
   EncoderImpl(const v1::EncoderConfig& config, int64_t image_channels, int64_t latent_size);
   // x: [N, C, R, R] in [-1, 1] -> [N, latent_size].
   torch::Tensor forward(const torch::Tensor& x);
@@ -69,6 +74,7 @@ TORCH_MODULE(Encoder);
 // z -> w: pixel norm and fully connected layers with a small learning-rate multiplier.
 class MappingImpl : public torch::nn::Module {
  public:
+  // The learning rate of its weights is multiplied by `lr_multiplier`.
   MappingImpl(int64_t latent_size, int64_t layers, double lr_multiplier);
   // [N, latent_size] -> [N, latent_size].
   torch::Tensor forward(const torch::Tensor& z);

@@ -30,6 +30,7 @@ struct StyleVectors {
 
   // The images at positions `index`, int64 [M], in that order, as index_select does.
   StyleVectors Select(const torch::Tensor& index) const;
+  // The images from `start`, as views.
   StyleVectors Narrow(int64_t start, int64_t length) const;
   // The styles of all parts (at least one), concatenated.
   static StyleVectors Concatenate(const std::vector<StyleVectors>& parts);
@@ -42,10 +43,13 @@ struct StyleLayout {
   std::vector<int64_t> conv;  // coordinates of each convolution
   std::vector<int64_t> rgb;   // styles of each to_rgb layer
 
+  // Coordinates of all convolutions.
   int64_t num_conv() const;
+  // Styles of all to_rgb layers.
   int64_t num_rgb() const;
   // 0 <= index < num_conv().
   int64_t LayerOf(int64_t index) const;
+  // The coordinate's channel within its layer.
   int64_t ChannelOf(int64_t index) const;
   // First coordinate of a layer.
   int64_t Offset(int64_t layer) const;
@@ -105,8 +109,10 @@ class GeneratorImpl : public torch::nn::Module {
   torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                const StyleVectors& styles);
 
+  // Of the style coordinates that moves address.
   const StyleLayout& layout() const { return has_components() ? component_layout_ : channels_; }
   const StyleLayout& channel_layout() const { return channels_; }
+  // Whether coordinates are directions of the latent instead of channels.
   bool has_components() const { return latent_basis_.mean.defined(); }
   // Its tensors may be modified in place; undefined without components.
   const LatentBasis& latent_basis() const { return latent_basis_; }

@@ -41,7 +41,9 @@ torch::Tensor AppendMinibatchStddev(const torch::Tensor& x, int64_t group);
 // y = x (W * lr_multiplier / sqrt(in))^T + b * lr_multiplier, W ~ N(0, 1) / lr_multiplier.
 class EqualLinearImpl : public torch::nn::Module {
  public:
+  // The learning rate of weight and bias is multiplied by `lr_multiplier`.
   EqualLinearImpl(int64_t in, int64_t out, double bias_init = 0, double lr_multiplier = 1);
+  // [..., in] -> [..., out].
   torch::Tensor forward(const torch::Tensor& x) const;
 
   torch::Tensor weight;  // [out, in]
@@ -56,6 +58,7 @@ TORCH_MODULE(EqualLinear);
 // Convolution with W * 1 / sqrt(in * k * k), W ~ N(0, 1); "same" padding unless stride is 2.
 class EqualConv2dImpl : public torch::nn::Module {
  public:
+  // `kernel`: its side, odd.
   EqualConv2dImpl(int64_t in, int64_t out, int64_t kernel, bool with_bias);
   // stride 1: padded by kernel / 2; stride 2: not padded (the input has been filtered and padded).
   torch::Tensor forward(const torch::Tensor& x, int64_t stride = 1) const;

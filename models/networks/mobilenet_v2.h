@@ -20,7 +20,9 @@ inline constexpr std::array<size_t, 4> kMobileNetTaps = {1, 3, 6, 13};
 
 class InvertedResidualImpl : public torch::nn::Module {
  public:
+  // `expansion`: hidden channels per input channel.
   InvertedResidualImpl(int64_t in, int64_t out, int64_t stride, int64_t expansion);
+  // [N, in, H, W] -> [N, out, H / stride, W / stride].
   torch::Tensor forward(const torch::Tensor& x);
   // Whether the input is added to the output.
   bool residual() const { return residual_; }
@@ -45,6 +47,7 @@ class MobileNetV2Impl : public torch::nn::Module {
     torch::Tensor logits;
     std::vector<torch::Tensor> taps;  // [N, C_l, H_l, W_l]
   };
+  // The same, with the activations of several depths.
   Features ForwardWithFeatures(const torch::Tensor& x);
 
  private:

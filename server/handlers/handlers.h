@@ -23,11 +23,13 @@ struct HandlerContext {
 // model_listing.cc
 UnaryWork<v1::ListModelsResponse> ListModels(const HandlerContext& context,
                                              const v1::ListModelsRequest& request);
+// NOT_FOUND without the model.
 UnaryWork<v1::GetModelResponse> GetModel(const HandlerContext& context,
                                          const v1::GetModelRequest& request);
 // classification.cc
 UnaryWork<v1::ClassifyResponse> Classify(const HandlerContext& context,
                                          const v1::ClassifyRequest& request);
+// Latent and styles of an image.
 UnaryWork<v1::EncodeResponse> Encode(const HandlerContext& context,
                                      const v1::EncodeRequest& request);
 // reconstruction.cc

@@ -36,6 +36,7 @@ Rendering RenderingOf(const v1::OutputFormat& format);
 // model's name; JPEG files are not.
 class PictureWriter {
  public:
+  // A checked `format`; `model_id` is named in PNG files.
   PictureWriter(const v1::OutputFormat& format, const std::string& model_id);
 
   // One image, [C, R, R] or [1, C, R, R], in [-1, 1].

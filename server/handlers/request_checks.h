@@ -25,8 +25,10 @@ inline constexpr double kMaxShift = 4;
 
 class RequestChecks {
  public:
+  // `shape` must outlive this.
   explicit RequestChecks(const ModelShape& shape) : shape_(shape) {}
 
+  // Records a fault.
   void Add(std::string field, std::string description) {
     faults_.push_back({std::move(field), std::move(description)});
   }
@@ -37,8 +39,11 @@ class RequestChecks {
   // The class's index; nullopt if the selector is absent or invalid.
   std::optional<int64_t> Class(const std::string& field, bool present,
                                const v1::ClassSelector& selector);
+  // Checks the model it names, its length, and that all numbers are finite.
   void Latent(const std::string& field, const v1::Latent& latent);
+  // Checks the model they name, their lengths, and that all numbers are finite.
   void Styles(const std::string& field, const v1::Styles& styles);
+  // Checks coordinates, directions, strengths and the number of edits.
   void Edits(const std::string& field,
              const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
   // Checks `index`, `direction` and `model` of an attribute to move.
@@ -46,6 +51,7 @@ class RequestChecks {
   // The same for a list, which must not contain a coordinate twice.
   void Attributes(const std::string& field,
                   const google::protobuf::RepeatedPtrField<v1::Attribute>& attributes);
+  // Checks format and quality.
   void OutputFormat(const std::string& field, const v1::OutputFormat& format);
   // Checks that an enum field has one of the enum's values.
   void Enum(const std::string& field, bool valid, int value);

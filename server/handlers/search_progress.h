@@ -17,6 +17,7 @@ class SearchProgressReporter {
  public:
   static constexpr absl::Duration kInterval = absl::Milliseconds(250);
 
+  // Tells `sink` at once, later at most every kInterval. Both must outlive this.
   SearchProgressReporter(const Clock* clock, StreamSink<v1::FindAttributesResponse>* sink,
                          int64_t expected_total);
 

@@ -16,13 +16,17 @@ namespace stylex {
 
 // One image's latent, [1, W].
 v1::Latent ToLatent(const torch::Tensor& w, const std::string& model_id);
+// [1, W]. The message must have been checked.
 torch::Tensor FromLatent(const v1::Latent& latent, const torch::Device& device);
 
 // One image's styles.
 v1::Styles ToStyles(const StyleVectors& styles, const std::string& model_id);
+// Of one image. The message must have been checked.
 StyleVectors FromStyles(const v1::Styles& styles, const torch::Device& device);
 
+// As a request of Reconstruct takes it.
 v1::StyleEdit ToEdit(const Move& move);
+// In the order of the request.
 std::vector<Move> ToMoves(const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
 
 }  // namespace stylex

@@ -1,5 +1,6 @@
 #include "server/repository/model_loading.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -72,6 +73,12 @@ absl::StatusOr<LoadedVersion> LoadAndWarmUp(const VersionPath& version, const to
                                             const WarmUpOptions& warm_up) {
   STYLEX_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(version.path));
   STYLEX_RETURN_IF_ERROR(NeedEncoder(checkpoint.model.config(), version.path));
+  if (checkpoint.model.config().classifier().architecture() == "torchscript") {
+    spdlog::warn(
+        "model {}: its classifier is a TorchScript file, a program that runs with all that this "
+        "server may do: serve only those of a source that you trust",
+        version.id());
+  }
   checkpoint.model.To(device);
   auto served = std::make_shared<ServedModel>(version.name, version.version, std::move(checkpoint));
   STYLEX_RETURN_IF_ERROR(WarmUp(*served, warm_up));

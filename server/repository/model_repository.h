@@ -78,6 +78,7 @@ class ModelRepository {
     std::shared_ptr<const ServedModel> model;
     std::string signature = "";
   };
+  // NOT_FOUND for unknown models.
   absl::StatusOr<Entry> Describe(const std::string& model) const;
 
   // By name, newest version first.

@@ -133,8 +133,8 @@ class StylesPass : public NetworkPass {
 
  private:
   void Compute(std::span<void* const> items) override {
-    const StyleVectors styles = model_.Styles(Gather<StylesItem>(
-        items, [](const StylesItem& item) { return item.w; }, model_.device()));
+    const auto w_of = [](const StylesItem& item) { return item.w; };
+    const StyleVectors styles = model_.Styles(Gather<StylesItem>(items, w_of, model_.device()));
     const StyleVectors all = {OnCpu(styles.conv), OnCpu(styles.rgb)};
     for (size_t i = 0; i < items.size(); ++i) {
       At<StylesItem>(items[i]).styles = all.Narrow(static_cast<int64_t>(i), 1);
@@ -150,11 +150,10 @@ class SynthesizePass : public NetworkPass {
  private:
   void Compute(std::span<void* const> items) override {
     using Item = SynthesizeItem;
-    const StyleVectors styles = {
-        Gather<Item>(
-            items, [](const Item& item) { return item.styles.conv; }, model_.device()),
-        Gather<Item>(
-            items, [](const Item& item) { return item.styles.rgb; }, model_.device())};
+    const auto conv_of = [](const Item& item) { return item.styles.conv; };
+    const auto rgb_of = [](const Item& item) { return item.styles.rgb; };
+    const StyleVectors styles = {Gather<Item>(items, conv_of, model_.device()),
+                                 Gather<Item>(items, rgb_of, model_.device())};
     const torch::Tensor images = model_.Synthesize(styles);
     std::vector<torch::Tensor> rendered;
     for (size_t i = 0; i < items.size(); ++i) {

@@ -54,9 +54,10 @@ class SharedNetworks {
       : passes_(passes), device_(*device), cancellation_(cancellation) {}
 
   absl::StatusOr<torch::Tensor> Logits(const torch::Tensor& image);  // [1, C, R, R] -> [1, K]
+  // [1, C, R, R] in [-1, 1].
   absl::StatusOr<EncodedImage> Encode(const torch::Tensor& image);
   absl::StatusOr<StyleVectors> Styles(const torch::Tensor& w);  // [1, W]
-  // The logits are those of the image as `rendering` makes it.
+  // Styles of one image. The logits are those of the image as `rendering` makes it.
   absl::StatusOr<DrawnImage> Synthesize(const StyleVectors& styles, const Rendering& rendering);
 
  private:

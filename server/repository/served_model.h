@@ -23,7 +23,9 @@ class ServedModel {
   // `id`: NAME/VERSION. The checkpoint's model must already be on its device.
   ServedModel(std::string name, int64_t version, Checkpoint checkpoint);
 
+  // "NAME/VERSION".
   const std::string& id() const { return shape_.id; }
+  // On its device.
   const Stylex& model() const { return checkpoint_.model; }
   const NetworkPasses& passes() const { return passes_; }
   const ModelShape& shape() const { return shape_; }

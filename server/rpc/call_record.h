@@ -34,7 +34,9 @@ struct CallRecord {
 class CallObserver {
  public:
   virtual ~CallObserver() = default;
+  // A call has arrived.
   virtual void OnStarted(const char* /*method*/) {}
+  // The call was answered or has failed; called once for each OnStarted.
   virtual void OnFinished(const CallRecord& record) = 0;
 };
 

@@ -64,10 +64,12 @@ class CallRunner {
   // Everything pointed to must outlive this object, which must outlive every call.
   CallRunner(Options options, const Pools& pools, const Clock* clock);
 
+  // Runs a call with one answer.
   template <class Response>
   grpc::ServerUnaryReactor* Unary(const char* method, grpc::CallbackServerContext* context,
                                   const google::protobuf::Message& request, Response* response,
                                   const std::function<UnaryWork<Response>()>& prepare);
+  // Runs a call with a stream of answers.
   template <class Response>
   grpc::ServerWriteReactor<Response>* Stream(const char* method,
                                              grpc::CallbackServerContext* context,

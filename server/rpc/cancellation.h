@@ -23,9 +23,11 @@ class Cancellation {
   Cancellation(const Cancellation&) = delete;
   Cancellation& operator=(const Cancellation&) = delete;
 
+  // The client does not want the answer any more.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
   absl::Time deadline() const { return deadline_; }
+  // Cancelled, or past the deadline.
   bool stopped() const { return !status().ok(); }
 
   // OK while the call is active; CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE (shutting down).

@@ -50,7 +50,9 @@ absl::Status PreconditionError(absl::string_view type, absl::string_view subject
 // UNAVAILABLE; the same call may succeed after `retry_delay`. `reason`: UPPER_SNAKE_CASE.
 absl::Status UnavailableError(absl::string_view reason, absl::string_view message,
                               absl::Duration retry_delay);
+// Too many calls wait.
 absl::Status QueueFullError();
+// The server is shutting down.
 absl::Status DrainingError();
 
 // Reason of DEADLINE_EXCEEDED for calls refused before queueing because the calls ahead would take

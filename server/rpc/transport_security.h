@@ -18,6 +18,7 @@ struct TlsFiles {
   std::string key;
   std::string client_ca;
 
+  // Whether connections are encrypted.
   bool enabled() const { return !certificate.empty(); }
 };
 

@@ -38,6 +38,7 @@ class BatchQueue {
   // Sets `queued`. The caller keeps ownership of `ticket`, which must live until Take has returned
   // it.
   void Push(BatchTicket* ticket);
+  // Tickets of all kinds.
   size_t size() const { return tickets_.size(); }
 
   // When the next batch is due; the infinite future when the queue is empty.
@@ -47,6 +48,7 @@ class BatchQueue {
     std::vector<BatchTicket*> tickets;   // all of one kind, oldest first; empty when none is due
     std::vector<BatchTicket*> unwanted;  // of any kind; removed from the queue too
   };
+  // The batch that is due at `now`, empty if none is; removes its tickets.
   Batch Take(absl::Time now);
 
  private:

@@ -48,6 +48,7 @@ class BatchedPass {
 class DeviceObserver {
  public:
   virtual ~DeviceObserver() = default;
+  // `size` tickets of a stage were computed together.
   virtual void OnBatch(const char* stage, size_t size, absl::Duration computed) = 0;
   // An interactive ticket, or the first turn of a search, has waited this long.
   virtual void OnWaited(bool interactive, absl::Duration waited) = 0;
@@ -105,6 +106,7 @@ class DeviceScheduler {
     absl::Duration waited;
     absl::Duration computed;
   };
+  // What this thread has used since the last call.
   static Usage TakeUsageOfThisThread();
 
   // The cores that searches may use, which they are handed.
@@ -112,8 +114,11 @@ class DeviceScheduler {
 
   // Time since the running computation last made progress; zero when the device is idle.
   absl::Duration Silence() const;
+  // Tickets in a batch at most.
   size_t max_batch() const { return options_.batches.max_batch; }
+  // Tickets that wait.
   size_t interactive_waiting() const;
+  // Searches that wait for a turn.
   size_t bulk_waiting() const;
 
  private:

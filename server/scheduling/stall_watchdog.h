@@ -20,6 +20,7 @@ class StallWatchdog {
     std::function<void(absl::Duration silence)> on_stall;
   };
 
+  // Starts a thread.
   explicit StallWatchdog(Options options);
   ~StallWatchdog();
   StallWatchdog(const StallWatchdog&) = delete;

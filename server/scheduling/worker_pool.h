@@ -42,6 +42,7 @@ class WorkerPool {
     const Clock* clock = &Clock::Real();  // measures job durations; must outlive the pool
   };
 
+  // Starts the threads.
   explicit WorkerPool(const Options& options);
   // Drops waiting jobs and joins the threads once the running jobs have finished.
   ~WorkerPool();
@@ -60,7 +61,9 @@ class WorkerPool {
   // zero if the queue is empty or no job has finished yet.
   absl::Duration EstimatedWait() const;
 
+  // Jobs in the queue.
   size_t waiting() const;
+  // Jobs that threads are working on.
   size_t running() const;
 
  private:

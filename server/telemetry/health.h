@@ -33,6 +33,7 @@ class HealthService : public grpc::health::v1::Health::CallbackService {
 
   // The lifecycle only moves forward: earlier states are ignored.
   void SetLifecycle(Lifecycle lifecycle);
+  // The state now.
   Lifecycle lifecycle() const;
   // Sets whether a model of this name is ready; makes the name known.
   void SetModel(const std::string& name, bool ready);

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -238,6 +240,30 @@ TEST_F(LifecycleTest, SingleImagesGoBeforeSearches) {
   second.Cancel();
   EXPECT_EQ(first.Finish().error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_EQ(second.Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+// One that does not, such as a thread that OpenBLAS starts while it is loaded, would let a signal
+// end the process that comes before the main thread waits for it.
+TEST_F(LifecycleTest, EveryThreadBlocksTheStopSignals) {
+  Start();
+  const pid_t pid = server_->pid();
+  int others = 0;
+  for (const auto& thread :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+    if (thread.path().filename() == std::to_string(pid)) {
+      continue;  // which waits for them
+    }
+    std::ifstream status(thread.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("SigBlk:")) {
+        const uint64_t blocked = std::stoull(line.substr(7), nullptr, 16);
+        EXPECT_TRUE(blocked >> (SIGTERM - 1) & 1) << thread.path();
+        EXPECT_TRUE(blocked >> (SIGINT - 1) & 1) << thread.path();
+        ++others;
+      }
+    }
+  }
+  EXPECT_GT(others, 2);
 }
 
 TEST_F(LifecycleTest, SigtermFinishesWhatRunsAndRefusesTheRest) {

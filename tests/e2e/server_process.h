@@ -27,6 +27,7 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
+  pid_t pid() const { return pid_; }
   const std::string& address() const { return address_; }
   // Address of another port that it has printed: "health", "metrics".
   const std::string& address(const std::string& port) const { return other_addresses_.at(port); }

@@ -23,6 +23,7 @@ TEST(MetricsTest, AgreeWithTheirDefinitions) {
   b[1] = a[1];
   b[2] = a[2] * 0.1 + 0.8;
   b[3] = -a[3];
+  b[4] = torch::avg_pool2d(a[4].unsqueeze(0), 5, 1, 2)[0];
   const torch::Tensor p = torch::randn({5, 10}) * 4;
   const torch::Tensor q = torch::randn({5, 10}) * 4;
   ReferenceFolder folder;
@@ -31,10 +32,67 @@ TEST(MetricsTest, AgreeWithTheirDefinitions) {
   folder.Write("l1", L1PerImage(a, b));
   folder.Write("psnr", PsnrPerImage(a, b));
   folder.Write("ssim", SsimPerImage(a, b));
+  folder.Write("gradient", GradientPerImage(a));
+  // Of both windows, and what a blur leaves of the parts.
+  const torch::Tensor large = (torch::randn({4, 2, 36, 40}) * 0.3).clamp(-1, 1);
+  const torch::Tensor blurred = torch::avg_pool2d(large, 3, 1, 1);
+  folder.Write("large", large);
+  folder.Write("blurred", blurred);
+  folder.Write("parts_of_a", FindSmallParts(a).AreaPerImage());
+  folder.Write("parts_of_large", FindSmallParts(large).AreaPerImage());
+  folder.Write("parts_of_blurred", FindSmallParts(blurred).AreaPerImage());
+  folder.Write("found", FoundAreaPerImage(FindSmallParts(large), FindSmallParts(blurred)));
   folder.Write("p", p);
   folder.Write("q", q);
   folder.Write("kl", KlPerImage(p, q));
   folder.CompareWith("tests/explain/reference_metrics.py");
+}
+
+// Grey of `side` pixels with a square of another brightness at (top, left).
+torch::Tensor WithSquare(int64_t side, int64_t top, int64_t left, int64_t size, float brightness) {
+  torch::Tensor image = torch::zeros({1, 3, side, side});
+  image.narrow(2, top, size).narrow(3, left, size).fill_(brightness);
+  return image;
+}
+
+double AreaInPixels(const torch::Tensor& image) {
+  return FindSmallParts(image).AreaPerImage().item<double>() *
+         static_cast<double>(image.size(2) * image.size(3));
+}
+
+TEST(MetricsTest, SmallPartsAreThoseNarrowerThanTheWindow) {
+  for (const float brightness : {-0.5f, 0.5f}) {
+    EXPECT_EQ(AreaInPixels(WithSquare(32, 9, 14, 4, brightness)), 16);
+    EXPECT_EQ(AreaInPixels(WithSquare(32, 9, 14, 5, brightness)), 0);  // the window of 5 fits in
+    EXPECT_EQ(AreaInPixels(WithSquare(64, 9, 14, 8, brightness)), 64);
+    EXPECT_EQ(AreaInPixels(WithSquare(64, 9, 14, 9, brightness)), 0);
+  }
+  EXPECT_EQ(AreaInPixels(WithSquare(32, 9, 14, 2, 0.19f)), 0) << "does not stand out";
+  EXPECT_EQ(AreaInPixels(WithSquare(32, 0, 16, 16, 1)), 0) << "an edge is no small part";
+}
+
+TEST(MetricsTest, SmallPartsAreFoundAtTheirPlaceOnly) {
+  const SmallParts dot = FindSmallParts(WithSquare(32, 9, 14, 3, 0.5));
+  const auto found = [&dot](const torch::Tensor& drawn) {
+    return FoundAreaPerImage(dot, FindSmallParts(drawn)).item<double>() * 32 * 32;
+  };
+  EXPECT_EQ(found(WithSquare(32, 9, 14, 3, 0.9f)), 9);
+  EXPECT_EQ(found(WithSquare(32, 10, 15, 3, 0.5)), 9);  // one pixel away
+  EXPECT_EQ(found(WithSquare(32, 11, 14, 3, 0.5)), 6);  // two of its three rows
+  EXPECT_EQ(found(WithSquare(32, 9, 14, 3, -0.5)), 0);  // dark instead of light
+  EXPECT_EQ(found(WithSquare(32, 20, 20, 3, 0.5)), 0);  // elsewhere
+}
+
+TEST(MetricsTest, GradientOfARampAndOfABlur) {
+  const torch::Tensor ramp = torch::arange(16, torch::kFloat32).view({1, 1, 1, 16}) / 16;
+  EXPECT_NEAR(GradientPerImage(ramp.expand({1, 3, 16, 16})).item<double>(), 1.0 / 16, 1e-6);
+  EXPECT_EQ(GradientPerImage(torch::full({1, 3, 8, 8}, 0.3)).item<double>(), 0);
+  torch::manual_seed(3);
+  const torch::Tensor noise = torch::randn({2, 3, 20, 20});
+  EXPECT_TRUE(GradientPerImage(torch::avg_pool2d(noise, 3, 1, 1))
+                  .lt(GradientPerImage(noise) / 2)
+                  .all()
+                  .item<bool>());
 }
 
 TEST(MetricsTest, OfEqualImages) {

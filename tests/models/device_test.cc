@@ -26,5 +26,12 @@ TEST(DeviceTest, SaysWhatWouldBeRight) {
   }
 }
 
+TEST(DeviceTest, AutoIsTheCpuJustWhereThereIsAReason) {
+  EXPECT_EQ(ParseDevice("auto").value().is_cpu(), !WhyNoGpu().empty());
+  if (!WhyNoGpu().empty()) {
+    EXPECT_THAT(std::string(ParseDevice("cuda").status().message()), HasSubstr(WhyNoGpu()));
+  }
+}
+
 }  // namespace
 }  // namespace stylex

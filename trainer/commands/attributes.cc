@@ -268,7 +268,7 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
                           OpenCheckpoint(common, options.checkpoint, Encoding::kOptional));
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(model.config(), common.data));
+                          OpenDataOf(model.config(), common.data, common.crop));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<WorkDirectory> run,
                           WorkDirectory::Open(common.work_directory, kStateFile, /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,

@@ -11,8 +11,8 @@
 #include "base/heap.h"
 #include "explain/components.h"
 #include "trainer/commands/commands.h"
-#include "trainer/commands/common_options.h"
 #include "trainer/commands/study_options.h"
+#include "trainer/commands/subcommand_options.h"
 
 namespace stylex {
 namespace {
@@ -42,7 +42,8 @@ void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* option
       ->add_option(
           "--classifier", options->classifier,
           "work directory of `stylex-train classifier`, a checkpoint's version directory (its "
-          "classifier), or a TorchScript file (.pt)")
+          "classifier), or a TorchScript file (.pt), which is a program: only of a source you "
+          "trust")
       ->required();
   command->add_flag("--export-only", options->export_only,
                     "write a checkpoint from the run's saved state, train no further");
@@ -125,6 +126,7 @@ int TrainMain(int argc, char** argv) {
   KeepFreedMemory();
   CLI::App app{
       "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
+  app.set_version_flag("--version", STYLEX_VERSION);
   app.require_subcommand(1);
   CommonOptions common;
   common.command_line = CommandLine(argc, argv);
@@ -231,6 +233,8 @@ int TrainMain(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
+  evaluate->add_flag("--reconstruction-only", evaluate_options.reconstruction_only,
+                     "leave out the flips: of a checkpoint without attributes, and in a minute");
   std::string protocol;
   std::vector<std::string> oracles;
   CLI::Option* protocol_option =

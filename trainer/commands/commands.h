@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "trainer/commands/common_options.h"
+#include "trainer/commands/subcommand_options.h"
 
 namespace stylex {
 
@@ -18,6 +18,7 @@ struct OutputOptions {
   bool replace = false;
 };
 
+// Trains a classifier and writes it into the work directory.
 absl::Status ClassifierCommand(const CommonOptions& common);
 
 struct StylexOptions {
@@ -26,6 +27,7 @@ struct StylexOptions {
   std::string lpips_weights;  // see Lpips::Load; empty: the classifier's features instead
   bool export_only = false;
 };
+// Trains a StylEx on a classifier and writes a checkpoint.
 absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,
                            const OutputOptions& output);
 // Trains the plain StyleGAN2 of the same config, see PlainStyleGan2; `lpips_weights` is ignored.
@@ -44,6 +46,7 @@ struct AttributesOptions {
   // Attributes whose mean effect is less than this share of the strongest one's are left out.
   double least_effect = 0;
 };
+// Searches the attributes of every class and writes the index into the checkpoint.
 absl::Status AttributesCommand(const CommonOptions& common, const AttributesOptions& options);
 
 struct ComponentsOptions {
@@ -80,8 +83,10 @@ struct EvaluateOptions {
   int64_t candidates = 96;
   int64_t joint_candidates = 32;
   int64_t beam = 8;
-  bool record = true;  // write the figures into the checkpoint
+  bool record = true;                // write the figures into the checkpoint
+  bool reconstruction_only = false;  // no flips, whose search takes longest and needs attributes
 };
+// Prints the figures of a checkpoint.
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options);
 
 }  // namespace stylex

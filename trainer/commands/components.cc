@@ -75,7 +75,8 @@ absl::Status ComponentsCommand(const CommonOptions& common, const ComponentsOpti
   const torch::NoGradGuard no_grad;
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   v1::ModelConfig config = checkpoint.model.config();
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(config, common.data));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                          OpenDataOf(config, common.data, common.crop));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<WorkDirectory> run,
                           WorkDirectory::Open(common.work_directory, kNoState, /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor latents,

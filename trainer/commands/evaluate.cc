@@ -39,14 +39,24 @@ void AddRate(const std::string& name, int64_t successes, int64_t trials,
   (*metrics)[name + "_high"] = interval.high;
 }
 
-void PrintReconstruction(const ReconstructionFigures& figures) {
+void PrintReconstruction(const ReconstructionFigures& figures, const v1::ModelConfig& model) {
   std::printf("reconstruction, %lld validation images\n", static_cast<long long>(figures.images));
   std::printf("  agreement C(x) = C(G(E(x)))  %s\n",
               Rate(figures.agreeing, figures.images).c_str());
   std::printf("  median KL %.4f, L1 %.4f, PSNR %.2f dB, SSIM %.4f\n", figures.median_kl, figures.l1,
               figures.psnr, figures.ssim);
+  std::printf("  sharpness %.3f, small parts %.3f (%.3f at their place)\n", figures.sharpness,
+              figures.small_parts, figures.small_parts_found);
   if (figures.classifier_accuracy) {
-    std::printf("  classifier accuracy %.2f %%\n", 100 * *figures.classifier_accuracy);
+    std::printf("  classifier accuracy %.2f %%; by class, and agreement:\n",
+                100 * *figures.classifier_accuracy);
+  }
+  for (size_t k = 0; k < figures.classes.size(); ++k) {
+    const ReconstructionFigures::OfClass& of_class = figures.classes[k];
+    std::printf("    %-16s %s  %s  of %lld\n", model.labels(static_cast<int>(k)).c_str(),
+                Rate(of_class.correct, of_class.images).c_str(),
+                Rate(of_class.agreeing, of_class.images).c_str(),
+                static_cast<long long>(of_class.images));
   }
   if (NothingToExplain(figures)) {
     std::printf(
@@ -78,20 +88,27 @@ void PrintFlips(const FlipFigures& figures) {
               Rate(figures.random_together, figures.images).c_str());
 }
 
-std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruction,
-                                        const FlipFigures& flips) {
+std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruction) {
   std::map<std::string, double> metrics = {{"images", static_cast<double>(reconstruction.images)},
                                            {"median_kl", reconstruction.median_kl},
                                            {"l1", reconstruction.l1},
                                            {"psnr", reconstruction.psnr},
                                            {"ssim", reconstruction.ssim},
-                                           {"flip_images", static_cast<double>(flips.images)}};
+                                           {"sharpness", reconstruction.sharpness},
+                                           {"small_parts", reconstruction.small_parts},
+                                           {"small_parts_found", reconstruction.small_parts_found}};
   if (reconstruction.classifier_accuracy) {
     metrics["classifier_accuracy"] = *reconstruction.classifier_accuracy;
     metrics["constant_accuracy"] = *reconstruction.constant_accuracy;
     metrics["nothing_to_explain"] = NothingToExplain(reconstruction) ? 1 : 0;
   }
   AddRate("agreement", reconstruction.agreeing, reconstruction.images, &metrics);
+  return metrics;
+}
+
+void AddFlips(const FlipFigures& flips, std::map<std::string, double>* of_checkpoint) {
+  std::map<std::string, double>& metrics = *of_checkpoint;
+  metrics["flip_images"] = static_cast<double>(flips.images);
   for (const Choice choice : kChoices) {
     for (const int64_t k : kShown) {
       const size_t i = static_cast<size_t>(k - 1);
@@ -102,7 +119,6 @@ std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruct
   }
   AddRate(absl::StrCat("flip_rate_random_", kMostAttributes, "_together"), flips.random_together,
           flips.images, &metrics);
-  return metrics;
 }
 
 }  // namespace
@@ -110,19 +126,22 @@ std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruct
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(checkpoint.model.config(), common.data));
+                          OpenDataOf(checkpoint.model.config(), common.data, common.crop));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
       WorkDirectory::Open(common.work_directory, "evaluation_state", /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const ReconstructionFigures reconstruction,
                           EvaluateReconstruction(checkpoint.model, *dataset, run.get()));
-  PrintReconstruction(reconstruction);
-  STYLEX_ASSIGN_OR_RETURN(
-      const FlipFigures flips,
-      EvaluateFlips(checkpoint, *dataset, FlipOptionsOf(options, common.seed, checkpoint.model),
-                    run.get()));
-  PrintFlips(flips);
-  const std::map<std::string, double> metrics = ToMetrics(reconstruction, flips);
+  PrintReconstruction(reconstruction, checkpoint.model.config());
+  std::map<std::string, double> metrics = ToMetrics(reconstruction);
+  if (!options.reconstruction_only) {
+    STYLEX_ASSIGN_OR_RETURN(
+        const FlipFigures flips,
+        EvaluateFlips(checkpoint, *dataset, FlipOptionsOf(options, common.seed, checkpoint.model),
+                      run.get()));
+    PrintFlips(flips);
+    AddFlips(flips, &metrics);
+  }
   STYLEX_RETURN_IF_ERROR(
       WriteFileAtomic(run->Path("evaluation.json"), nlohmann::json(metrics).dump(2) + "\n"));
   if (!options.record) {

@@ -48,10 +48,9 @@ torch::Tensor ExamplesFor(const EncodedImages& images, int64_t class_id, int64_t
 
 absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
-  STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(model.config(), common.data));
+                          OpenDataOf(model.config(), common.data, common.crop));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
       WorkDirectory::Open(common.work_directory, "figures_state", /*resume=*/true));
@@ -62,6 +61,10 @@ absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& o
   STYLEX_RETURN_IF_ERROR(DrawPhotographs(model, *dataset, images, options.photographs,
                                          run->Path("reconstructions.png")));
   std::printf("wrote %s\n", run->Path("reconstructions.png").c_str());
+  if (!checkpoint.attributes) {
+    std::printf("no attributes to draw: `stylex-train attributes` has not been run\n");
+    return absl::OkStatus();
+  }
   const StyleRanges ranges = RangesFromIndex(*checkpoint.attributes);
   for (const v1::ClassAttributes& entry : checkpoint.attributes->classes()) {
     const torch::Tensor examples = ExamplesFor(images, entry.class_id(), options.examples);

@@ -24,6 +24,9 @@ absl::StatusOr<v1::TrainConfig> ReadTrainConfig(const CommonOptions& common) {
   if (!common.preset.empty()) {
     overrides.set_preset(common.preset);
   }
+  if (common.crop > 0) {
+    overrides.mutable_data()->set_crop(common.crop);
+  }
   return ResolveConfig(overrides);
 }
 
@@ -32,6 +35,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenData(const std::string& path,
   v1::ModelConfig& model = *config->mutable_model();
   DatasetOptions options;
   static_cast<Preparation&>(options) = PreparationFor(model);
+  options.crop = config->data().crop();
   options.labels = {config->data().labels().begin(), config->data().labels().end()};
   STYLEX_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, OpenDataset(path, options));
   model.mutable_labels()->Assign(dataset->labels().begin(), dataset->labels().end());
@@ -54,8 +58,9 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
-                                                    const std::string& path) {
+                                                    const std::string& path, int crop) {
   v1::TrainConfig config;
+  config.mutable_data()->set_crop(crop);
   *config.mutable_model() = model;
   *config.mutable_data()->mutable_labels() = model.labels();
   return OpenData(path, &config);

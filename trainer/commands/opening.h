@@ -28,9 +28,9 @@ enum class Encoding { kNeeded, kOptional };
 absl::StatusOr<Checkpoint> OpenCheckpoint(const CommonOptions& common, const std::string& path,
                                           Encoding encoding = Encoding::kNeeded);
 // Opens a data set for a finished model; it must have the model's labels, or the same number of
-// them.
+// them. `crop`: see DatasetConfig.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataOf(const v1::ModelConfig& model,
-                                                    const std::string& path);
+                                                    const std::string& path, int crop = 0);
 
 }  // namespace stylex
 

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "trainer/commands/common_options.h"
+#include "trainer/commands/subcommand_options.h"
 #include "trainer/study/truth/label_rule.h"
 
 namespace stylex {

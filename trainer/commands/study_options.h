@@ -27,6 +27,7 @@ struct StudyOptions {
   std::vector<std::string> score;  // answer sheets; empty: make a study
   std::string key;
 };
+// Makes the page of a user study, or scores its answers.
 absl::Status StudyCommand(const CommonOptions& common, const StudyOptions& options);
 
 struct WorldOptions {
@@ -41,6 +42,7 @@ struct WorldOptions {
   double rho = 1;
   double mark_side = kMarkSide;
 };
+// Draws a data set of known causes.
 absl::Status WorldCommand(const WorldOptions& options);
 
 struct TruthCommandOptions {
@@ -48,6 +50,7 @@ struct TruthCommandOptions {
   int64_t top = 10;
   int64_t images = 100;
 };
+// Measures what the attributes do in a drawn data set.
 absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions& options);
 
 struct FiguresOptions {
@@ -57,6 +60,7 @@ struct FiguresOptions {
   int64_t attributes = 4;   // of each class, the strongest first
   double shift = 1;
 };
+// Draws the paper's figures for a checkpoint.
 absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& options);
 
 // `evaluate --protocol`.
@@ -69,6 +73,7 @@ struct ProtocolCommandOptions {
   std::vector<std::string> oracles;  // see OpenOracles; for counterfactuals and heldout
   bool lists_only = false;           // heldout without the search on each image
 };
+// Measures flip rates by a published protocol.
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options);
 
 // Their flags. Must outlive parsing and execution of the program that they are added to.

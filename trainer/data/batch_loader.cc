@@ -37,10 +37,28 @@ Bitmap Shift(const Bitmap& bitmap, int dx, int dy) {
   return shifted;
 }
 
+// Turned to the left by so many quarter turns: pixels change places, none is interpolated.
+Bitmap Turn(const Bitmap& bitmap, uint64_t quarters) {
+  Bitmap turned = bitmap;
+  for (uint64_t turn = 0; turn < quarters; ++turn) {
+    const Bitmap before = std::move(turned);
+    turned = Bitmap::Make(before.height, before.width, before.channels);
+    for (int y = 0; y < turned.height; ++y) {
+      for (int x = 0; x < turned.width; ++x) {
+        std::copy_n(before.pixel(before.width - 1 - y, x), before.channels, turned.pixel(x, y));
+      }
+    }
+  }
+  return turned;
+}
+
 Bitmap Augment(Bitmap bitmap, const BatchLoaderOptions& options, uint64_t sample) {
   std::mt19937_64 random(SeedFor(options.seed, sample, kAugmentation));
   if (options.horizontal_flip && Below(random, 2) == 1) {
     bitmap = FlipHorizontal(bitmap);
+  }
+  if (options.rotations) {
+    bitmap = Turn(bitmap, Below(random, 4));
   }
   if (const int most = options.shift_pixels; most > 0) {
     const uint64_t span = static_cast<uint64_t>(2 * most + 1);

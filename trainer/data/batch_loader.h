@@ -28,7 +28,8 @@ struct Batch {
 struct BatchLoaderOptions {
   int64_t batch_size = 32;
   bool horizontal_flip = false;
-  int shift_pixels = 0;  // random shifts of at most this many pixels, edges repeated
+  bool rotations = false;  // random quarter turns; with horizontal_flip all symmetries of a square
+  int shift_pixels = 0;    // random shifts of at most this many pixels, edges repeated
   uint64_t seed = 0;
   int64_t start_step = 0;
   int threads = 1;
@@ -43,12 +44,14 @@ struct BatchLoaderOptions {
 // than 1 % of the images (and more than 3) are unreadable, Next fails. One consumer thread.
 class BatchLoader {
  public:
+  // `dataset` must outlive this; `warn` is called from worker threads.
   BatchLoader(const Dataset& dataset, const BatchLoaderOptions& options,
               std::function<void(const std::string&)> warn);
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
+  // The next batch, in the order of the steps; blocks until it is there.
   absl::StatusOr<Batch> Next();
 
  private:

@@ -23,6 +23,7 @@ class Dataset {
  public:
   virtual ~Dataset() = default;
 
+  // Number of images of a split.
   virtual int64_t size(Split split) const = 0;
   virtual int64_t label(Split split, int64_t index) const = 0;  // kNoLabel if unknown
   // Where the image comes from, for messages: a path, or a file and a number.
@@ -36,7 +37,9 @@ class Dataset {
   const std::vector<std::string>& labels() const { return labels_; }
   // How its images are prepared: the requested preparation, adjusted to the kind of data set.
   const Preparation& preparation() const { return preparation_; }
+  // Side of the prepared images.
   int resolution() const { return preparation_.resolution; }
+  // 1 or 3.
   int channels() const { return preparation_.channels; }
 
  protected:
@@ -48,8 +51,12 @@ class Dataset {
 };
 
 struct DatasetOptions : Preparation {
+  // Images of 64 x 64, unless told otherwise.
   DatasetOptions() { resolution = 64; }
   std::vector<std::string> labels;  // instead of the folders' names or "0", "1", ...
+  // Of image files: the central square of this side is cut out first; 0: none. An image in which it
+  // does not fit cannot be loaded (INVALID_ARGUMENT).
+  int crop = 0;
 };
 
 // Opens a folder, or CelebA's with an attribute, FOLDER:ATTRIBUTE: IDX files
@@ -65,8 +72,10 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
 
 // The kinds, for OpenDataset.
 bool LooksLikeIdx(const std::string& path);
+// Files in the format of MNIST.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenIdxDataset(const std::string& path,
                                                         const DatasetOptions& options);
+// A folder of images for each class.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path,
                                                          const DatasetOptions& options);
 
@@ -76,6 +85,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path
 // unused. INVALID_ARGUMENT names the file, the line and the fault, or lists the attributes that
 // exist.
 bool LooksLikeCelebA(const std::string& path);
+// CelebA as published.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,
                                                     const DatasetOptions& options);
 
@@ -83,6 +93,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,
 // sevenths are for training, the rest for validation (of FFHQ's 70,000: 60,000 and 10,000). No
 // image has a label; the classes are the classifier's and must be named in the options.
 bool LooksUnlabelled(const std::string& path);
+// A folder of images whose classes are unknown.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenUnlabelledFolder(const std::string& path,
                                                               const DatasetOptions& options);
 

@@ -24,6 +24,7 @@ class ImageFiles : public Dataset {
   ImageFiles(const DatasetOptions& options, std::vector<std::string> labels,
              std::vector<LabelledFile> train, std::vector<LabelledFile> validation)
       : Dataset(options),
+        crop_(options.crop),
         train_(std::move(train)),
         validation_(std::move(validation)),
         train_cache_(train_.size()),
@@ -54,7 +55,13 @@ class ImageFiles : public Dataset {
       return absl::Status(decoded.status().code(),
                           absl::StrCat(path, ": ", decoded.status().message()));
     }
-    Bitmap prepared = PrepareImage(*decoded, preparation());
+    if (crop_ > std::min(decoded->width, decoded->height)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": is ", decoded->width, "x", decoded->height,
+                       " pixels, the square to be cut out has ", crop_, "; crop less"));
+    }
+    Bitmap prepared =
+        PrepareImage(crop_ > 0 ? CropCenter(*decoded, crop_) : *decoded, preparation());
     MutexLock lock(&mutex_);
     if (cached_bytes_ + static_cast<int64_t>(prepared.data.size()) <= kMaxCachedBytes) {
       cached_bytes_ += static_cast<int64_t>(prepared.data.size());
@@ -68,6 +75,7 @@ class ImageFiles : public Dataset {
     return split == Split::kTrain ? train_ : validation_;
   }
 
+  int crop_;
   std::vector<LabelledFile> train_;
   std::vector<LabelledFile> validation_;
   mutable Mutex mutex_;

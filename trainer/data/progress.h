@@ -19,6 +19,7 @@ class Progress {
   virtual void Start(const std::string& what, int64_t done, int64_t total) = 0;
   // Cheap: implementations show it at intervals only. `note` stands behind rate and time left.
   virtual void Advance(int64_t done, const std::string& note) = 0;
+  // Ends what Start began.
   virtual void End() = 0;
 };
 

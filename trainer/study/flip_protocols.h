@@ -36,6 +36,7 @@ inline constexpr int64_t kMovedAtOnce = 10;
 // 1 the same list with opposite directions. (The study adds up both classes' effects over all
 // images, which an index does not store.)
 ClassLists JoinedLists(const v1::AttributeIndex& index);
+// The list towards the first class, and its opposite directions for the second.
 ClassLists TurnedRound(const std::vector<Coordinate>& towards_first);
 
 struct ProtocolOptions {

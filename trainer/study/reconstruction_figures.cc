@@ -162,14 +162,57 @@ std::string NameOf(Choice choice) {
   return "";
 }
 
+namespace {
+
+// Sums over images, from which shares of what the photographs have.
+struct Detail {
+  double gradient = 0, drawn_gradient = 0;
+  double parts = 0, drawn_parts = 0, found_parts = 0;
+
+  void Add(const torch::Tensor& photographs, const torch::Tensor& drawn) {
+    const auto sum = [](const torch::Tensor& values) { return values.sum().item<double>(); };
+    gradient += sum(GradientPerImage(photographs));
+    drawn_gradient += sum(GradientPerImage(drawn));
+    const SmallParts original = FindSmallParts(photographs);
+    const SmallParts reconstructed = FindSmallParts(drawn);
+    parts += sum(original.AreaPerImage());
+    drawn_parts += sum(reconstructed.AreaPerImage());
+    found_parts += sum(FoundAreaPerImage(original, reconstructed));
+  }
+
+  void WriteTo(ReconstructionFigures* figures) const {
+    const auto share = [](double of, double all) { return all > 0 ? of / all : 0; };
+    figures->sharpness = share(drawn_gradient, gradient);
+    figures->small_parts = share(drawn_parts, parts);
+    figures->small_parts_found = share(found_parts, parts);
+  }
+};
+
+// Does nothing where images have no labels and `classes` is empty.
+void CountByClass(const torch::Tensor& labels, const torch::Tensor& decided,
+                  const torch::Tensor& decided_of_drawn,
+                  std::vector<ReconstructionFigures::OfClass>* classes) {
+  for (size_t k = 0; k < classes->size(); ++k) {
+    const torch::Tensor of_class = labels.eq(static_cast<int64_t>(k));
+    const auto count = [&of_class](const torch::Tensor& mask) {
+      return mask.logical_and(of_class).sum().item<int64_t>();
+    };
+    (*classes)[k].images += of_class.sum().item<int64_t>();
+    (*classes)[k].correct += count(decided.eq(labels));
+    (*classes)[k].agreeing += count(decided.eq(decided_of_drawn));
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
                                                              const Dataset& dataset,
                                                              Progress* progress) {
   torch::NoGradGuard no_grad;
   ReconstructionFigures figures;
+  Detail detail;
   std::vector<torch::Tensor> kl, l1, ssim, all_logits, all_labels;
-  double correct = 0;
-  torch::Tensor labels = torch::zeros({model.num_classes()}, torch::kInt64);
+  figures.classes.resize(dataset.labelled() ? static_cast<size_t>(model.num_classes()) : 0);
   progress->Start("reconstruction", 0, dataset.size(Split::kValidation));
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
       dataset, Split::kValidation, kEvaluationBatch, 0,
@@ -182,10 +225,7 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
         const torch::Tensor decided = logits.argmax(1);
         figures.images += x.size(0);
         figures.agreeing += decided.eq(drawn_logits.argmax(1)).sum().item<int64_t>();
-        correct += decided.cpu().eq(batch.labels).sum().item<double>();
-        if (dataset.labelled()) {
-          labels += torch::bincount(batch.labels, {}, model.num_classes());
-        }
+        CountByClass(batch.labels, decided.cpu(), drawn_logits.argmax(1).cpu(), &figures.classes);
         kl.push_back(KlPerImage(logits, drawn_logits).cpu());
         l1.push_back(L1PerImage(x, drawn).cpu());
         ssim.push_back(SsimPerImage(x, drawn).cpu());
@@ -194,6 +234,7 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
         figures.l1 += l1.back().sum().item<double>();
         figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
         figures.ssim += ssim.back().sum().item<double>();
+        detail.Add(x, drawn);
         progress->Advance(figures.images, "");
         return absl::OkStatus();
       }));
@@ -202,9 +243,15 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
   figures.l1 /= n;
   figures.psnr /= n;
   figures.ssim /= n;
+  detail.WriteTo(&figures);
   if (dataset.labelled()) {
-    figures.classifier_accuracy = correct / n;
-    figures.constant_accuracy = labels.max().item<double>() / n;
+    int64_t correct = 0, commonest = 0;
+    for (const ReconstructionFigures::OfClass& of_class : figures.classes) {
+      correct += of_class.correct;
+      commonest = std::max(commonest, of_class.images);
+    }
+    figures.classifier_accuracy = static_cast<double>(correct) / n;
+    figures.constant_accuracy = static_cast<double>(commonest) / n;
   }
   figures.median_kl = torch::cat(kl).median().item<double>();
   figures.logits = torch::cat(all_logits);

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "explain/counterfactual.h"
@@ -22,13 +23,26 @@ namespace stylex {
 
 struct ReconstructionFigures {
   int64_t images = 0;
-  int64_t agreeing = 0;                       // C(x) and C(G(E(x))) decide the same
-  double median_kl = 0;                       // nats
-  double l1 = 0, psnr = 0, ssim = 0;          // means
-  std::optional<double> classifier_accuracy;  // of C, where labels exist
-  std::optional<double> constant_accuracy;    // of always answering the most frequent label
-  torch::Tensor logits, labels;               // [N, K] and [N] of the images, on the CPU
-  v1::ReconstructionErrors errors;            // how the images' errors are distributed
+  int64_t agreeing = 0;               // C(x) and C(G(E(x))) decide the same
+  double median_kl = 0;               // nats
+  double l1 = 0, psnr = 0, ssim = 0;  // means
+  // Of all reconstructions together, over that of all photographs (explain/metrics.h): 1 is as
+  // sharp as they are, or as much area in small parts; with less something was smoothed away. 0
+  // where the photographs have none.
+  double sharpness = 0, small_parts = 0;
+  // Share of the photographs' small parts that have such a part at their place in the
+  // reconstruction.
+  double small_parts_found = 0;
+  std::optional<double> classifier_accuracy;  // of C against the labels, where there are any
+  std::optional<double> constant_accuracy;    // of always answering the label that is commonest
+  // By label, where there are any: images, of them decided rightly by C, and with C(x) =
+  // C(G(E(x))).
+  struct OfClass {
+    int64_t images = 0, correct = 0, agreeing = 0;
+  };
+  std::vector<OfClass> classes;
+  torch::Tensor logits, labels;     // [N, K] and [N] of the images, on the CPU
+  v1::ReconstructionErrors errors;  // how the images' errors are distributed
 };
 
 // The null check: whether the classifier's accuracy is not significantly above that of a constant
@@ -37,6 +51,7 @@ struct ReconstructionFigures {
 // where there are no labels.
 bool NothingToExplain(const ReconstructionFigures& figures);
 
+// Reconstructs the validation images and compares.
 absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model,
                                                              const Dataset& dataset,
                                                              Progress* progress);

@@ -160,6 +160,7 @@ absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& datas
   BatchLoaderOptions loading;
   loading.batch_size = options.batch_size();
   loading.horizontal_flip = config.data().horizontal_flip();
+  loading.rotations = config.data().rotations();
   loading.shift_pixels = options.shift_pixels();
   loading.seed = seed;
   loading.start_step = training.epoch * steps_per_epoch;

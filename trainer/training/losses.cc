@@ -3,6 +3,7 @@
 #include <torch/autograd.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace stylex {
@@ -11,6 +12,21 @@ namespace {
 constexpr double kPathLengthDecay = 0.01;
 // Keeps the gradient finite at coordinates that do not move.
 constexpr double kLeastSquaredMove = 1e-6;
+
+constexpr double kHardestShare = 0.1;
+constexpr int kPyramidLevels = 3;
+
+// Each channel filtered by the outer product of [1 4 6 4 1] / 16 with itself, edges mirrored.
+torch::Tensor BinomialBlur(const torch::Tensor& x) {
+  const int64_t channels = x.size(1);
+  const torch::Tensor taps = torch::tensor({1., 4., 6., 4., 1.}, x.options()) / 16;
+  const torch::Tensor padded = torch::reflection_pad2d(x, {2, 2, 2, 2});
+  constexpr int64_t kNoPadding = 0;  // a literal 0 would also be a null string
+  const torch::Tensor rows = torch::conv2d(
+      padded, taps.view({1, 1, 5, 1}).expand({channels, 1, 5, 1}), {}, 1, kNoPadding, 1, channels);
+  return torch::conv2d(rows, taps.view({1, 1, 1, 5}).expand({channels, 1, 1, 5}), {}, 1, kNoPadding,
+                       1, channels);
+}
 
 torch::Tensor UnitMeanSquare(const torch::Tensor& x) {
   // The epsilon keeps the gradient finite at positions where no channel is active.
@@ -26,6 +42,20 @@ torch::Tensor DiscriminatorLoss(const torch::Tensor& real_scores,
 
 torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores) {
   return torch::softplus(-fake_scores).mean();
+}
+
+torch::Tensor RelativisticLoss(const torch::Tensor& winners, const torch::Tensor& losers) {
+  return torch::softplus(losers - winners).mean();
+}
+
+torch::Tensor FeatureMatchingLoss(const std::vector<torch::Tensor>& real,
+                                  const std::vector<torch::Tensor>& fake) {
+  TORCH_CHECK(!real.empty() && real.size() == fake.size(), "feature matching without features");
+  torch::Tensor sum = L1Loss(real[0], fake[0]);
+  for (size_t l = 1; l < real.size(); ++l) {
+    sum = sum + L1Loss(real[l], fake[l]);
+  }
+  return sum / static_cast<double>(real.size());
 }
 
 torch::Tensor R1Penalty(const torch::Tensor& images, const torch::Tensor& scores) {
@@ -54,6 +84,29 @@ torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b) {
 
 torch::Tensor L2Loss(const torch::Tensor& a, const torch::Tensor& b) {
   return (a - b).square().mean();
+}
+
+torch::Tensor LocalContrast(const torch::Tensor& images) {
+  return (images - BinomialBlur(images)).abs().mean(1, /*keepdim=*/true);
+}
+
+torch::Tensor HardestPixelsLoss(const torch::Tensor& a, const torch::Tensor& b) {
+  const torch::Tensor errors = (a - b).abs().mean(1).flatten(1);  // [N, H W]
+  const int64_t count =
+      std::max<int64_t>(1, std::llround(kHardestShare * static_cast<double>(errors.size(1))));
+  return std::get<0>(errors.topk(count, 1, /*largest=*/true, /*sorted=*/false)).mean();
+}
+
+torch::Tensor LaplacianLoss(const torch::Tensor& a, const torch::Tensor& b) {
+  torch::Tensor error = a - b;  // the pyramid is linear
+  torch::Tensor sum;
+  for (int level = 0; level < kPyramidLevels; ++level) {
+    const torch::Tensor blurred = BinomialBlur(error);
+    const torch::Tensor loss = (error - blurred).abs().mean() * (1 << level);
+    sum = level == 0 ? loss : sum + loss;
+    error = blurred.slice(2, 0, {}, 2).slice(3, 0, {}, 2);
+  }
+  return sum;
 }
 
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b) {

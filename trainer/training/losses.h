@@ -11,7 +11,17 @@ namespace stylex {
 
 // Non-saturating logistic GAN loss; scores [N].
 torch::Tensor DiscriminatorLoss(const torch::Tensor& real_scores, const torch::Tensor& fake_scores);
+// Its counterpart: scalar.
 torch::Tensor GeneratorLoss(const torch::Tensor& fake_scores);
+
+// The relativistic pairing loss (Jolicoeur-Martineau 2019; R3GAN): softplus(-(winner - loser))
+// where every score is to beat that of its partner. The discriminator's: real before fake; the
+// generator's: fake before real. Scores [N].
+torch::Tensor RelativisticLoss(const torch::Tensor& winners, const torch::Tensor& losers);
+
+// Mean over depths of the L1 between a discriminator's activations (pix2pixHD's feature matching).
+torch::Tensor FeatureMatchingLoss(const std::vector<torch::Tensor>& real,
+                                  const std::vector<torch::Tensor>& fake);
 
 // R1: mean over images of ||d score / d image||^2, summed over pixels. `images` must require a
 // gradient and have been scored as `scores`. To be weighted by gamma / 2 (x interval when lazy).
@@ -28,6 +38,19 @@ torch::Tensor L1Loss(const torch::Tensor& a, const torch::Tensor& b);
 
 // Mean squared difference.
 torch::Tensor L2Loss(const torch::Tensor& a, const torch::Tensor& b);
+
+// How much each pixel of photographs [N, C, H, W] differs from its surroundings: the mean over
+// channels of |x - blur(x)|, blur the binomial filter of 5x5 with mirrored edges. [N, 1, H, W].
+torch::Tensor LocalContrast(const torch::Tensor& images);
+
+// Mean over images of the mean of the largest tenth of the pixels' errors, a pixel's error being
+// the mean over channels of |a - b|.
+torch::Tensor HardestPixelsLoss(const torch::Tensor& a, const torch::Tensor& b);
+
+// L1 of the Laplacian pyramids of a and b: levels 0, 1, 2 (from fine to coarse) are what the
+// binomial filter of 5x5 takes away, each level's image being the filtered one of the level before,
+// every second pixel; weights 1, 2 and 4 (Bojanowski et al. 2018). At least 16x16 pixels.
+torch::Tensor LaplacianLoss(const torch::Tensor& a, const torch::Tensor& b);
 
 // L1Loss of the differences between neighbouring pixels: horizontal plus vertical. [N, C, H, W].
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b);

@@ -40,6 +40,7 @@ class Lpips {
   const std::string& sha256() const { return sha256_; }
   // Side in pixels below which the trunk's pooling would produce an empty output.
   int64_t smallest_resolution() const;
+  // Moves all tensors; not thread-safe.
   void To(const torch::Device& device);
 
  private:

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_sub.h>
+#include <torch/autograd.h>
 #include <torch/nn/module.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/optimizer.h>
@@ -35,6 +36,11 @@ constexpr uint64_t kStepNoise = 2;
 constexpr double kStyleMixing = 0.9;
 // Initial log deviation of the latents' noise: 0.1, small beside latents that vary by 1.
 constexpr double kFirstLogLatentNoise = -2.3;
+// Steps from one measurement of the adversary's weight to the next, and its bounds (Esser et al.
+// 2021).
+constexpr int64_t kBalanceInterval = 16;
+constexpr double kLeastGradient = 1e-4;
+constexpr double kGreatestBalance = 1e4;
 
 // Lazy regularisation (StyleGAN2, Karras et al. 2020, §3.1): the rates of an optimiser that takes
 // an additional regularisation step every `interval` steps are scaled by interval / (interval + 1).
@@ -100,6 +106,8 @@ std::optional<std::string> NameBeforeGrowing(const std::string& name, int grown)
   return absl::StrCat(kBody, "block", block - grown, rest.substr(end));
 }
 
+double Between(double start, double end, double done) { return start + done * (end - start); }
+
 bool IsColourWeight(const std::string& name) {
   return name.starts_with("generator.to_rgb") && name.ends_with("_weight");
 }
@@ -156,6 +164,9 @@ StylexTraining::StylexTraining(const v1::TrainConfig& config,
       MakeAdam(discriminator_->parameters(), stylex.discriminator_lr(), stylex.beta1(),
                stylex.beta2(), LazyRatio(stylex.r1_interval()));
   mean_path_length_ = torch::zeros({}, device);
+  if (stylex.weights().adversarial_ratio() > 0) {
+    adversarial_weight_ = torch::full({}, stylex.weights().adversarial(), device);
+  }
   if (stylex.constant_to_rgb()) {
     MakeColoursConstant();
   }
@@ -253,21 +264,35 @@ torch::Tensor StylexTraining::MixedLatents(int64_t n) {
   return torch::where(second, latents[1], latents[0]);
 }
 
-StylexTraining::Source StylexTraining::SourceOfStep() const {
+StylexTraining::Source StylexTraining::SourceOfStep(int64_t step) const {
   const int64_t mapping = config_.stylex().mapping_interval();
   const int64_t swap = config_.stylex().swap_interval();
-  if (mapping > 0 && step_ % mapping == mapping - 1) {
+  if (mapping > 0 && step % mapping == mapping - 1 && has_adversary()) {
     return Source::kMapping;
   }
-  return swap > 0 && step_ % swap == 0 ? Source::kSwapped : Source::kReconstruction;
+  return swap > 0 && step % swap == 0 ? Source::kSwapped : Source::kReconstruction;
+}
+
+double StylexTraining::Done() const {
+  return std::min(
+      1.0, static_cast<double>(images_seen()) / static_cast<double>(config_.stylex().images()));
+}
+
+double StylexTraining::R1Gamma() const {
+  const v1::StylexTraining& stylex = config_.stylex();
+  return stylex.has_r1_gamma_end() ? Between(stylex.r1_gamma(), stylex.r1_gamma_end(), Done())
+                                   : stylex.r1_gamma();
+}
+
+double StylexTraining::LatentKlWeight() const {
+  const v1::LossWeights& weights = config_.stylex().weights();
+  return weights.has_latent_kl_end() ? Between(weights.latent_kl(), weights.latent_kl_end(), Done())
+                                     : weights.latent_kl();
 }
 
 double StylexTraining::ConditionDropout() const {
   const v1::StylexTraining& stylex = config_.stylex();
-  const double done =
-      std::min(1.0, static_cast<double>(images_seen()) / static_cast<double>(stylex.images()));
-  return stylex.condition_dropout_start() +
-         done * (stylex.condition_dropout_end() - stylex.condition_dropout_start());
+  return Between(stylex.condition_dropout_start(), stylex.condition_dropout_end(), Done());
 }
 
 double StylexTraining::LearningRateScale() const {
@@ -285,7 +310,7 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
                                                    Noise::kRandom);
     return drawn;
   }
-  drawn.source = SourceOfStep();
+  drawn.source = SourceOfStep(step_);
   drawn.logits = drawn.source == Source::kSwapped ? real.logits.roll(1, 0) : real.logits;
   torch::Tensor condition = Condition(config_.model(), drawn.logits);
   if (drawn.source == Source::kMapping) {
@@ -321,7 +346,9 @@ void StylexTraining::UpdateDiscriminator(const RealBatch& real, const Drawn& dra
   const torch::Tensor real_scores = discriminator_->forward(real.images, real.probabilities);
   const torch::Tensor fake_scores =
       discriminator_->forward(drawn.images.detach(), drawn.Probabilities());
-  const torch::Tensor loss = DiscriminatorLoss(real_scores, fake_scores);
+  const torch::Tensor loss = config_.stylex().relativistic()
+                                 ? RelativisticLoss(real_scores, fake_scores)
+                                 : DiscriminatorLoss(real_scores, fake_scores);
   ClearGradients(discriminator_optimizer_.get());
   loss.backward();
   discriminator_optimizer_->step();
@@ -330,16 +357,68 @@ void StylexTraining::UpdateDiscriminator(const RealBatch& real, const Drawn& dra
   Record(metrics, "score_fake", fake_scores.mean());
 }
 
-void StylexTraining::RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics) {
+void StylexTraining::RegularizeDiscriminator(const RealBatch& real, const Drawn& drawn,
+                                             StepMetrics* metrics) {
   const v1::StylexTraining& stylex = config_.stylex();
-  const torch::Tensor images = real.images.detach().clone().requires_grad_(true);
-  const torch::Tensor scores = discriminator_->forward(images, real.probabilities);
-  const torch::Tensor penalty = R1Penalty(images, scores);
-  const torch::Tensor loss = penalty * (stylex.r1_gamma() / 2 * stylex.r1_interval());
+  const auto penalty_of = [this](const torch::Tensor& of, const torch::Tensor& probabilities) {
+    const torch::Tensor images = of.detach().clone().requires_grad_(true);
+    return R1Penalty(images, discriminator_->forward(images, probabilities));
+  };
+  torch::Tensor penalty = penalty_of(real.images, real.probabilities);
+  Record(metrics, "r1", penalty);
+  if (stylex.r2()) {
+    const torch::Tensor of_generated = penalty_of(drawn.images, drawn.Probabilities());
+    Record(metrics, "r2", of_generated);
+    penalty = penalty + of_generated;
+  }
+  const torch::Tensor loss = penalty * (R1Gamma() / 2 * stylex.r1_interval());
   ClearGradients(discriminator_optimizer_.get());
   loss.backward();
   discriminator_optimizer_->step();
-  Record(metrics, "r1", penalty);
+}
+
+StylexTraining::Judged StylexTraining::Judge(const RealBatch& real, const Drawn& drawn) {
+  const v1::StylexTraining& stylex = config_.stylex();
+  const bool matches =
+      stylex.weights().feature_matching() > 0 && drawn.source == Source::kReconstruction;
+  SetRequiresGrad(*discriminator_, false);
+  std::vector<torch::Tensor> real_features, fake_features;
+  const torch::Tensor scores = discriminator_->forward(drawn.images, drawn.Probabilities(),
+                                                       matches ? &fake_features : nullptr);
+  if (!matches && !stylex.relativistic()) {
+    return {GeneratorLoss(scores), {}};
+  }
+  torch::Tensor real_scores;
+  {
+    const torch::NoGradGuard no_grad;
+    real_scores = discriminator_->forward(real.images, real.probabilities, &real_features);
+  }
+  return {stylex.relativistic() ? RelativisticLoss(scores, real_scores) : GeneratorLoss(scores),
+          matches ? FeatureMatchingLoss(real_features, fake_features) : torch::Tensor()};
+}
+
+bool StylexTraining::BalancesAdversary() const {
+  if (!adversarial_weight_.defined() || !has_adversary()) {
+    return false;
+  }
+  for (int64_t step = step_ - step_ % kBalanceInterval; step < step_; ++step) {
+    if (SourceOfStep(step) == Source::kReconstruction) {
+      return false;
+    }
+  }
+  return SourceOfStep(step_) == Source::kReconstruction;
+}
+
+void StylexTraining::BalanceAdversary(const torch::Tensor& reconstruction,
+                                      const torch::Tensor& adversarial) {
+  const torch::Tensor& weight = networks_.generator->convs().back().weight;
+  const auto length_of = [&weight](const torch::Tensor& loss) {
+    return torch::autograd::grad({loss}, {weight}, {}, /*retain_graph=*/true)[0].norm();
+  };
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor ratio = length_of(reconstruction) / (length_of(adversarial) + kLeastGradient);
+  adversarial_weight_.copy_(ratio.clamp(0, kGreatestBalance) *
+                            config_.stylex().weights().adversarial_ratio());
 }
 
 // Undefined when there are no features to compare.
@@ -356,15 +435,67 @@ torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& draw
   const v1::LossWeights& weights = config_.stylex().weights();
   torch::Tensor loss = L1Loss(drawn.images, real.images);
   Record(metrics, "loss_l1" + suffix, loss);
-  if (weights.l1_differences() > 0) {
-    const torch::Tensor differences = DifferencesLoss(drawn.images, real.images);
-    Record(metrics, "loss_differences" + suffix, differences);
-    loss = loss + differences * weights.l1_differences();
+  // How many times each pixel counts; undefined: once.
+  torch::Tensor counts;
+  if (weights.contrast() > 0) {
+    counts = 1 + LocalContrast(real.images) * weights.contrast();
+    loss = ((drawn.images - real.images).abs() * counts).mean();
   }
-  if (weights.l2() > 0) {
-    const torch::Tensor squared = L2Loss(drawn.images, real.images);
-    Record(metrics, "loss_l2" + suffix, squared);
-    loss = loss + squared * weights.l2();
+  const auto add = [&](const std::string& name, double weight, const auto& value_of) {
+    if (weight > 0) {
+      const torch::Tensor value = value_of();
+      Record(metrics, name + suffix, value);
+      loss = loss + value * weight;
+    }
+  };
+  add("loss_differences", weights.l1_differences(),
+      [&] { return DifferencesLoss(drawn.images, real.images); });
+  add("loss_l2", weights.l2(), [&] {
+    return counts.defined() ? ((drawn.images - real.images).square() * counts).mean()
+                            : L2Loss(drawn.images, real.images);
+  });
+  add("loss_hardest", weights.hardest(),
+      [&] { return HardestPixelsLoss(drawn.images, real.images); });
+  add("loss_laplacian", weights.laplacian(),
+      [&] { return LaplacianLoss(drawn.images, real.images); });
+  return loss;
+}
+
+torch::Tensor StylexTraining::AdversarialLoss(const RealBatch& real, const Drawn& drawn,
+                                              const std::string& suffix, StepMetrics* metrics,
+                                              torch::Tensor* adversarial) {
+  const v1::LossWeights& weights = config_.stylex().weights();
+  if (!has_adversary()) {
+    return torch::zeros({}, device_);
+  }
+  const Judged judged = Judge(real, drawn);
+  *adversarial = judged.adversarial;
+  Record(metrics, "loss_g" + suffix, judged.adversarial);
+  torch::Tensor loss;
+  if (adversarial_weight_.defined()) {
+    Record(metrics, "adversarial_weight", adversarial_weight_);
+    // A copy: the weight may be set anew before the gradients are computed.
+    loss = judged.adversarial * adversarial_weight_.clone();
+  } else {
+    loss = judged.adversarial * weights.adversarial();
+  }
+  if (judged.features.defined()) {
+    Record(metrics, "loss_features", judged.features);
+    loss = loss + judged.features * weights.feature_matching();
+  }
+  return loss;
+}
+
+torch::Tensor StylexTraining::ReconstructionLoss(const RealBatch& real, const Drawn& drawn,
+                                                 const Classifier::Features& fake,
+                                                 StepMetrics* metrics) const {
+  const v1::LossWeights& weights = config_.stylex().weights();
+  torch::Tensor loss = PixelLoss(real, drawn, "", metrics) * weights.l1();
+  const torch::Tensor perceptual =
+      weights.perceptual() > 0 ? Perceptual(real, drawn, fake) : torch::Tensor();
+  if (perceptual.defined()) {
+    loss = loss + perceptual * weights.perceptual();
+    Record(metrics, lpips_ == nullptr ? "loss_perceptual" : "loss_lpips", perceptual);
   }
   return loss;
 }
@@ -372,20 +503,17 @@ torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& draw
 void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
                                      StepMetrics* metrics) {
   const v1::LossWeights& weights = config_.stylex().weights();
-  SetRequiresGrad(*discriminator_, false);
-  const torch::Tensor adversarial =
-      GeneratorLoss(discriminator_->forward(drawn.images, drawn.Probabilities()));
   const bool reconstructs = drawn.source == Source::kReconstruction;
   const bool swapped = drawn.source == Source::kSwapped;
   const std::string suffix = reconstructs ? "" : swapped ? "_swap" : "_mapping";
-  torch::Tensor loss = adversarial * weights.adversarial();
-  Record(metrics, "loss_g" + suffix, adversarial);
+  torch::Tensor adversarial;
+  torch::Tensor loss = AdversarialLoss(real, drawn, suffix, metrics, &adversarial);
   const double kl_weight = reconstructs ? weights.kl()
                            : swapped    ? weights.kl_swap()
                                         : weights.kl_mapping();
-  const bool wants_perceptual = reconstructs && weights.perceptual() > 0;
+  const bool wants_features = reconstructs && weights.perceptual() > 0 && lpips_ == nullptr;
   Classifier::Features fake;
-  if (kl_weight > 0 || (wants_perceptual && lpips_ == nullptr)) {
+  if (kl_weight > 0 || wants_features) {
     fake = classifier_->LogitsAndFeatures(drawn.images);
     const torch::Tensor kl = KlLoss(drawn.logits, fake.logits);
     loss = loss + kl * kl_weight;
@@ -398,13 +526,11 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     Record(metrics, "swap_sparsity", sparsity);
   }
   if (reconstructs) {
-    loss = loss + PixelLoss(real, drawn, suffix, metrics) * weights.l1();
-    const torch::Tensor perceptual =
-        wants_perceptual ? Perceptual(real, drawn, fake) : torch::Tensor();
-    if (perceptual.defined()) {
-      loss = loss + perceptual * weights.perceptual();
-      Record(metrics, lpips_ == nullptr ? "loss_perceptual" : "loss_lpips", perceptual);
+    const torch::Tensor reconstruction = ReconstructionLoss(real, drawn, fake, metrics);
+    if (BalancesAdversary()) {
+      BalanceAdversary(reconstruction, adversarial);
     }
+    loss = loss + reconstruction;
     const int64_t interval = config_.stylex().latent_interval();
     if (weights.latent() > 0 && step_ % interval == 0) {
       // Gradients flow through both encodings, as in the replication study's code.
@@ -415,16 +541,20 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
   }
   if (noisy_latents() && drawn.source != Source::kMapping) {
     const torch::Tensor kl = LatentKl(drawn.latent, log_latent_noise_);
-    loss = loss + kl * weights.latent_kl();
+    loss = loss + kl * LatentKlWeight();
     Record(metrics, "latent_kl" + suffix, kl);
   }
+  ApplyGenerator(loss, drawn.source);
+}
+
+void StylexTraining::ApplyGenerator(const torch::Tensor& loss, Source source) {
   ClearGradients(generator_optimizer_.get());
   if (encoder_optimizer_ != nullptr) {
     ClearGradients(encoder_optimizer_.get());
   }
   loss.backward();
   generator_optimizer_->step();
-  if (drawn.source != Source::kMapping) {
+  if (source != Source::kMapping) {
     encoder_optimizer_->step();
   }
 }
@@ -503,9 +633,11 @@ StepMetrics StylexTraining::Step(const torch::Tensor& images, bool want_metrics)
   // Both updates use the same images: the discriminator's update does not modify the networks that
   // drew them.
   const Drawn drawn = Draw(real);
-  UpdateDiscriminator(real, drawn, record);
-  if (stylex.r1_gamma() > 0 && step_ % stylex.r1_interval() == 0) {
-    RegularizeDiscriminator(real, record);
+  if (has_adversary()) {
+    UpdateDiscriminator(real, drawn, record);
+    if (R1Gamma() > 0 && step_ % stylex.r1_interval() == 0) {
+      RegularizeDiscriminator(real, drawn, record);
+    }
   }
   UpdateGenerator(real, drawn, record);
   if (stylex.path_length_interval() > 0 && stylex.weights().path_length() > 0 &&
@@ -535,6 +667,9 @@ TrainingState StylexTraining::State() {
     state.tensors["discriminator." + item.key()] = item.value();
   }
   state.tensors["mean_path_length"] = mean_path_length_;
+  if (adversarial_weight_.defined()) {
+    state.tensors["adversarial_weight"] = adversarial_weight_;
+  }
   if (noisy_latents()) {
     state.tensors["log_latent_noise"] = log_latent_noise_;
   }

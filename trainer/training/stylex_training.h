@@ -49,7 +49,9 @@ class StylexTraining {
   StepMetrics Step(const torch::Tensor& images, bool want_metrics);
 
   int64_t step() const { return step_; }
+  // Images in all steps so far.
   int64_t images_seen() const { return step_ * config_.stylex().batch_size(); }
+  // Whether the config asks for no more.
   bool done() const { return images_seen() >= config_.stylex().images(); }
 
   // The averaged networks with the classifier: the model that is exported.
@@ -93,14 +95,41 @@ class StylexTraining {
   // Latents that the mapping network makes, one for each layer: [N, L, latent_size], with style
   // mixing. Only without an encoder.
   torch::Tensor MixedLatents(int64_t n);
-  Source SourceOfStep() const;
+  Source SourceOfStep(int64_t step) const;
+  // Share of the run that is behind, 0 to 1.
+  double Done() const;
+  // Whether the discriminator takes part yet, see StylexTraining.adversarial_start.
+  bool has_adversary() const { return Done() >= config_.stylex().adversarial_start(); }
+  double R1Gamma() const;
+  double LatentKlWeight() const;
   double ConditionDropout() const;
   // See LossWeights.latent_kl.
   bool noisy_latents() const { return log_latent_noise_.defined(); }
   double LearningRateScale() const;
   Drawn Draw(const RealBatch& real);
   void UpdateDiscriminator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
-  void RegularizeDiscriminator(const RealBatch& real, StepMetrics* metrics);
+  void RegularizeDiscriminator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
+  // The adversarial loss and, of reconstructions, feature matching.
+  struct Judged {
+    torch::Tensor adversarial;
+    torch::Tensor features;  // undefined where it has no weight
+  };
+  Judged Judge(const RealBatch& real, const Drawn& drawn);
+  // What Judge finds, weighted; 0 before the adversary begins. `adversarial` gets the loss without
+  // its weight.
+  torch::Tensor AdversarialLoss(const RealBatch& real, const Drawn& drawn,
+                                const std::string& suffix, StepMetrics* metrics,
+                                torch::Tensor* adversarial);
+  // Pixels and perceptual loss, weighted.
+  torch::Tensor ReconstructionLoss(const RealBatch& real, const Drawn& drawn,
+                                   const Classifier::Features& fake, StepMetrics* metrics) const;
+  // One step of generator, mapping network and, unless it had no part in the batch, encoder.
+  void ApplyGenerator(const torch::Tensor& loss, Source source);
+  // Whether this step measures the adversary's weight: it is the first reconstruction of its kind
+  // in as many steps as lie between two measurements.
+  bool BalancesAdversary() const;
+  // See LossWeights.adversarial_ratio.
+  void BalanceAdversary(const torch::Tensor& reconstruction, const torch::Tensor& adversarial);
   void UpdateGenerator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
   void RegularizeGenerator(const RealBatch& real, StepMetrics* metrics);
   // L1 of pixels, and if weighted, of neighbouring pixels' differences, and L2; recorded with
@@ -124,6 +153,8 @@ class StylexTraining {
   std::unique_ptr<torch::optim::Adam> encoder_optimizer_;    // null without an encoder
   std::unique_ptr<torch::optim::Adam> discriminator_optimizer_;
   torch::Tensor mean_path_length_;
+  // A scalar; undefined where the config gives the weight (LossWeights.adversarial).
+  torch::Tensor adversarial_weight_;
   torch::Tensor log_latent_noise_;  // [latent_size]; undefined without latent noise
   int64_t step_ = 0;
   std::string started_from_;  // SHA-256 of the weights, see StartFrom

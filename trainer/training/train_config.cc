@@ -190,6 +190,26 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.l1Differences", stylex.weights().l1_differences());
   weight("weights.latentKl", stylex.weights().latent_kl());
   weight("weights.l2", stylex.weights().l2());
+  weight("weights.adversarialRatio", stylex.weights().adversarial_ratio());
+  weight("weights.featureMatching", stylex.weights().feature_matching());
+  weight("weights.contrast", stylex.weights().contrast());
+  weight("weights.hardest", stylex.weights().hardest());
+  weight("weights.laplacian", stylex.weights().laplacian());
+  constexpr int kLeastPyramid = 16;  // see LaplacianLoss
+  if (stylex.weights().laplacian() > 0) {
+    faults->Check(
+        config.model().resolution() >= kLeastPyramid, "model.resolution",
+        config.model().resolution(),
+        absl::StrCat("at least ", kLeastPyramid, ", because of stylex.weights.laplacian"));
+  }
+  weight("r1GammaEnd", stylex.r1_gamma_end());
+  share("adversarialStart", stylex.adversarial_start());
+  if (stylex.weights().has_latent_kl_end()) {
+    const double end = stylex.weights().latent_kl_end();
+    faults->Check(end > 0 && std::isfinite(end) && stylex.weights().latent_kl() > 0,
+                  "stylex.weights.latentKlEnd", end,
+                  "greater than 0, with latentKl greater than 0");
+  }
   faults->Check(stylex.r1_interval() >= 1, "stylex.r1Interval", stylex.r1_interval(),
                 "1 or greater");
   faults->Check(stylex.latent_interval() >= 1, "stylex.latentInterval", stylex.latent_interval(),
@@ -267,6 +287,7 @@ v1::TrainConfig PlainStyleGan2(v1::TrainConfig config) {
   // Other weights balance it against losses that a plain StyleGAN2 does not have.
   stylex.mutable_weights()->set_adversarial(1);
   stylex.mutable_weights()->set_path_length(path_length);
+  stylex.clear_adversarial_start();
   stylex.clear_encoder_lr();
   stylex.clear_encoder_beta1();
   stylex.clear_encoder_beta2();
@@ -282,6 +303,8 @@ v1::TrainConfig PlainStyleGan2(v1::TrainConfig config) {
 absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
   ConfigFaults faults;
   CheckModel(config.model(), &faults);
+  faults.Check(config.data().crop() >= 0, "data.crop", config.data().crop(),
+               "0 (the whole image) or greater");
   const v1::ClassifierTraining& classifier = config.classifier();
   faults.Check(classifier.epochs() >= 1, "classifier.epochs", classifier.epochs(), "1 or greater");
   faults.Check(classifier.batch_size() >= 2, "classifier.batchSize", classifier.batch_size(),

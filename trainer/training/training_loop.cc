@@ -200,6 +200,7 @@ absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dat
   BatchLoaderOptions loading;
   loading.batch_size = stylex.batch_size();
   loading.horizontal_flip = config.data().horizontal_flip();
+  loading.rotations = config.data().rotations();
   loading.seed = seed;
   loading.start_step = training->step();
   BatchLoader loader(dataset, loading, [run](const std::string& text) { run->Warn(text); });

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <future>
 #include <map>
+#include <memory>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -101,14 +102,23 @@ TEST(WorkerPoolTest, TellsHowLongThoseThatWaitWillTake) {
   EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
 }
 
-TEST(WorkerPoolTest, DropsUnwantedJobsBeforeTheyStart) {
+// A pool of one worker, busy until the gate opens, in whose queue of two a job waits that can
+// become unwanted.
+class UnwantedJobTest : public testing::Test {
+ protected:
+  UnwantedJobTest() : pool({.workers = 1, .max_queue = 2}) {
+    EXPECT_TRUE(pool.Submit(gate.MakeJob()));
+    gate.AwaitStart();
+    EXPECT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+  }
+
   JobRecord record;
   Gate gate;
   std::atomic<bool> wanted = true;
-  WorkerPool pool({.workers = 1, .max_queue = 2});
-  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
-  gate.AwaitStart();
-  ASSERT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+  WorkerPool pool;
+};
+
+TEST_F(UnwantedJobTest, IsDroppedBeforeItStarts) {
   ASSERT_TRUE(pool.Submit(record.MakeJob("kept")));
   wanted = false;
   gate.Open();
@@ -116,14 +126,7 @@ TEST(WorkerPoolTest, DropsUnwantedJobsBeforeTheyStart) {
   EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran kept"));
 }
 
-TEST(WorkerPoolTest, AFullQueueMakesRoomByDroppingUnwantedJobs) {
-  JobRecord record;
-  Gate gate;
-  std::atomic<bool> wanted = true;
-  WorkerPool pool({.workers = 1, .max_queue = 2});
-  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
-  gate.AwaitStart();
-  ASSERT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+TEST_F(UnwantedJobTest, MakesRoomInAFullQueue) {
   ASSERT_TRUE(pool.Submit(record.MakeJob("first")));
   wanted = false;
   EXPECT_TRUE(pool.Submit(record.MakeJob("second")));
@@ -258,7 +261,9 @@ TEST(WorkerPoolTest, SleepsWhenNothingComesInTime) {
 
 TEST(WorkerPoolTest, EndsWhileAThreadStaysAwake) {
   const absl::Time start = absl::Now();
-  { const WorkerPool pool({.workers = 2, .stay_awake = absl::Minutes(1)}); }
+  auto pool = std::make_unique<WorkerPool>(
+      WorkerPool::Options{.workers = 2, .stay_awake = absl::Minutes(1)});
+  pool.reset();
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));
 }
 

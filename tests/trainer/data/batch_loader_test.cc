@@ -46,6 +46,19 @@ class NumberedImages : public Dataset {
   std::set<int64_t> unreadable_;
 };
 
+// Images that differ from each of their mirror images and turns: one bright row with a brighter
+// end.
+class CornerImages : public NumberedImages {
+ public:
+  explicit CornerImages(int64_t size) : NumberedImages(size) {}
+  absl::StatusOr<Bitmap> Load(Split, int64_t index) const override {
+    Bitmap bitmap = Bitmap::Make(kSide, kSide, 1, static_cast<uint8_t>(index));
+    std::fill_n(bitmap.pixel(0, 0), kSide, uint8_t{200});
+    *bitmap.pixel(0, 0) = 255;
+    return bitmap;
+  }
+};
+
 class Warnings {
  public:
   std::function<void(const std::string&)> Collector() {
@@ -185,6 +198,91 @@ TEST(BatchLoaderTest, FlipsAboutHalfOfTheImages) {
   }
   EXPECT_GT(mirrored, 60);
   EXPECT_LT(mirrored, 140);
+}
+
+// Which of the eight symmetries of the square `image` is of `plain`: quarter turns, plus 4 where it
+// is mirrored before; -1: none.
+int SymmetryOf(const torch::Tensor& image, const torch::Tensor& plain) {
+  for (int mirrored = 0; mirrored < 2; ++mirrored) {
+    const torch::Tensor start = mirrored == 1 ? plain.flip({2}) : plain;
+    for (int quarters = 0; quarters < 4; ++quarters) {
+      if (image.equal(torch::rot90(start, quarters, {1, 2}))) {
+        return quarters + 4 * mirrored;
+      }
+    }
+  }
+  return -1;
+}
+
+// How often each symmetry is drawn in 400 images of which no two symmetries look the same.
+std::vector<int64_t> CountSymmetries(BatchLoaderOptions options) {
+  const CornerImages dataset(50);
+  options.batch_size = 50;
+  BatchLoaderOptions plain_options = options;
+  plain_options.horizontal_flip = plain_options.rotations = false;
+  const std::vector<Batch> plain = Take(dataset, plain_options, 8);
+  const std::vector<Batch> moved = Take(dataset, options, 8);
+  std::vector<int64_t> counts(8, 0);
+  for (size_t b = 0; b < plain.size(); ++b) {
+    EXPECT_TRUE(plain[b].indices.equal(moved[b].indices));
+    EXPECT_TRUE(plain[b].labels.equal(moved[b].labels));
+    for (int64_t i = 0; i < 50; ++i) {
+      const int symmetry = SymmetryOf(moved[b].images[i], plain[b].images[i]);
+      EXPECT_GE(symmetry, 0) << "pixels that are not those of the image";
+      ++counts[static_cast<size_t>(std::max(symmetry, 0))];
+    }
+  }
+  return counts;
+}
+
+TEST(BatchLoaderTest, TurnsByEachQuarterAboutAsOften) {
+  BatchLoaderOptions options;
+  options.rotations = true;
+  const std::vector<int64_t> counts = CountSymmetries(options);
+  for (size_t quarters = 0; quarters < 4; ++quarters) {
+    EXPECT_NEAR(static_cast<double>(counts[quarters]), 100, 40) << quarters;  // 4.6 deviations
+    EXPECT_EQ(counts[quarters + 4], 0) << "mirrored without being asked to";
+  }
+}
+
+TEST(BatchLoaderTest, TurnsAndMirrorsMakeTheEightSymmetries) {
+  BatchLoaderOptions options;
+  options.rotations = true;
+  options.horizontal_flip = true;
+  for (const int64_t count : CountSymmetries(options)) {
+    EXPECT_NEAR(static_cast<double>(count), 50, 30);  // 4.5 deviations
+  }
+}
+
+TEST(BatchLoaderTest, TurnedBatchesAreTheSameWhateverTheThreadsAndTheStart) {
+  const NumberedImages dataset(20);
+  BatchLoaderOptions options = Augmented();
+  options.rotations = true;
+  const std::vector<Batch> one = Take(dataset, options, 30);
+  options.threads = 3;
+  options.start_step = 11;
+  const std::vector<Batch> rest = Take(dataset, options, 12);
+  for (size_t i = 0; i < rest.size(); ++i) {
+    ExpectEqual(one[11 + i], rest[i]);
+  }
+}
+
+// The values are those drawn by the generator that the standard fixes: they are what runs without
+// turns have seen since before there were any.
+TEST(BatchLoaderTest, WithoutTurnsTheAugmentationIsWhatItAlwaysWas) {
+  const CornerImages dataset(16);
+  BatchLoaderOptions options;
+  options.batch_size = 16;
+  options.horizontal_flip = true;
+  options.seed = 9;
+  const Batch batch = Take(dataset, options, 1)[0];
+  options.horizontal_flip = false;
+  const Batch plain = Take(dataset, options, 1)[0];
+  std::string mirrored;
+  for (int64_t i = 0; i < 16; ++i) {
+    mirrored += batch.images[i].equal(plain.images[i]) ? '.' : 'M';
+  }
+  EXPECT_EQ(mirrored, "M.M.MM.MMMM.MMM.");
 }
 
 TEST(BatchLoaderTest, WithoutAugmentationImagesAreAsLoaded) {

@@ -250,6 +250,36 @@ TEST_F(ImageFolderTest, CropsOrStretches) {
   EXPECT_EQ(*stretched.pixel(8, 8), 255);
 }
 
+// 36x39 with a frame of noise around the central 16x16: only these are to be seen.
+TEST_F(ImageFolderTest, CutsTheCentralSquareOutFirst) {
+  constexpr int kLeft = 10, kTop = 11;  // (36 - 16) / 2, (39 - 16) / 2
+  Bitmap photograph = Bitmap::Make(36, 39, 3, 201);
+  Bitmap centre = Bitmap::Make(16, 16, 3);
+  for (int y = 0; y < 16; ++y) {
+    for (int x = 0; x < 16; ++x) {
+      std::fill_n(centre.pixel(x, y), 3, static_cast<uint8_t>(y * 11 + x));
+      std::fill_n(photograph.pixel(kLeft + x, kTop + y), 3, static_cast<uint8_t>(y * 11 + x));
+    }
+  }
+  WritePng(path("/train/dark/0.png"), photograph);
+  DatasetOptions options;
+  options.resolution = 16;
+  options.crop = 16;
+  EXPECT_EQ(OpenDataset(folder_.path(), options).value()->Load(Split::kTrain, 0).value(), centre);
+}
+
+TEST_F(ImageFolderTest, NamesAPhotographSmallerThanTheCrop) {
+  WritePng(path("/train/dark/0.png"), Bitmap::Make(300, 207, 3));
+  DatasetOptions options;
+  options.resolution = 16;
+  options.crop = 208;
+  const absl::Status status =
+      OpenDataset(folder_.path(), options).value()->Load(Split::kTrain, 0).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("/train/dark/0.png"), HasSubstr("300x207"), HasSubstr("208")));
+}
+
 TEST_F(ImageFolderTest, ReadsJpegsAndPassesOtherFilesOver) {
   WriteJpeg(path("/train/dark/a.JPG"), Bitmap::Make(20, 30, 1, 77));
   WriteBytes(path("/train/dark/notes.txt"), "not an image");

@@ -55,6 +55,7 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.Write("fake_scores", fake);
   folder.Write("discriminator", DiscriminatorLoss(real, fake));
   folder.Write("generator", GeneratorLoss(fake));
+  folder.Write("relativistic", RelativisticLoss(real, fake));
 
   const torch::Tensor x = torch::randn({3, 2, 4, 3});
   const torch::Tensor y = torch::randn({3, 2, 4, 3});
@@ -63,6 +64,14 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.Write("l1", L1Loss(x, y));
   folder.Write("l2", L2Loss(x, y));
   folder.Write("differences", DifferencesLoss(x, y));
+
+  const torch::Tensor photographs = torch::randn({2, 3, 16, 20}).clamp(-1, 1);
+  const torch::Tensor drawn = torch::randn({2, 3, 16, 20});
+  folder.Write("photographs", photographs);
+  folder.Write("drawn", drawn);
+  folder.Write("contrast", LocalContrast(photographs));
+  folder.Write("hardest", HardestPixelsLoss(photographs, drawn));
+  folder.Write("laplacian", LaplacianLoss(photographs, drawn));
 
   const torch::Tensor real_logits = torch::randn({5, 4}) * 6;
   const torch::Tensor fake_logits = torch::randn({5, 4}) * 6;
@@ -81,6 +90,7 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
     folder.Write(absl::StrCat("fake_tap_", depth), fake_taps[depth]);
   }
   folder.Write("perceptual", PerceptualLoss(real_taps, fake_taps));
+  folder.Write("features", FeatureMatchingLoss(real_taps, fake_taps));
 
   const torch::Tensor changes = torch::randn({5, 7});
   folder.Write("changes", changes);

@@ -205,9 +205,10 @@ TEST_F(LpipsTest, RefusesWhatItIsNot) {
   EXPECT_THAT(changed([](Tensors* t) { t->erase("features.0.weight"); }),
               AllOf(HasSubstr(path), HasSubstr("features.0.weight"), HasSubstr("[64, 3, 11, 11]")));
   // SqueezeNet 1.0's first convolution.
-  EXPECT_THAT(changed([](Tensors* t) {
-                (*t)["features.0.weight"] = torch::zeros({96, 3, 7, 7});
-              }),
+  const auto reshaped = [&](const std::string& name, at::IntArrayRef shape) {
+    return changed([&](Tensors* t) { (*t)[name] = torch::zeros(shape); });
+  };
+  EXPECT_THAT(reshaped("features.0.weight", {96, 3, 7, 7}),
               AllOf(HasSubstr(path), HasSubstr("features.0.weight has shape [96, 3, 7, 7]"),
                     HasSubstr("expected [64, 3, 11, 11] (AlexNet) or [64, 3, 3, 3]")));
   EXPECT_THAT(changed([](Tensors* t) { t->erase("features.12.expand3x3.bias"); }),
@@ -215,9 +216,7 @@ TEST_F(LpipsTest, RefusesWhatItIsNot) {
                     HasSubstr("SqueezeNet 1.1")));
   EXPECT_THAT(changed([](Tensors* t) { t->erase("lin6.model.1.weight"); }),
               AllOf(HasSubstr(path), HasSubstr("lin6.model.1.weight")));
-  EXPECT_THAT(changed([](Tensors* t) {
-                (*t)["lin0.model.1.weight"] = torch::zeros({1, 128, 1, 1});
-              }),
+  EXPECT_THAT(reshaped("lin0.model.1.weight", {1, 128, 1, 1}),
               AllOf(HasSubstr(path), HasSubstr("lin0.model.1.weight has shape [1, 128, 1, 1]"),
                     HasSubstr("expected [1, 64, 1, 1]")));
   EXPECT_THAT(changed([](Tensors* t) { (*t)["classifier.1.weight"] = torch::zeros({1}); }),

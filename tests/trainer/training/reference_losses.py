@@ -9,7 +9,7 @@ import sys
 
 import reference_folder
 
-numpy, torch = reference_folder.require("numpy", "torch")
+numpy, torch, ndimage = reference_folder.require("numpy", "torch", "scipy.ndimage")
 TOLERANCE = 1e-5
 F = torch.nn.functional
 
@@ -67,6 +67,37 @@ def latent_kl(t):
     return divergence.sum(1).mean().item()
 
 
+def feature_matching(t):
+    return sum(numpy.abs(t[f"real_tap_{d}"] - t[f"fake_tap_{d}"]).mean() for d in range(2)) / 2
+
+
+def blur(images):
+    taps = numpy.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    for axis in (2, 3):
+        images = ndimage.correlate1d(images, taps, axis=axis, mode="mirror")
+    return images
+
+
+def hardest(t):
+    errors = numpy.abs(t["photographs"] - t["drawn"]).mean(axis=1)
+    errors = numpy.sort(errors.reshape(len(errors), -1), axis=1)
+    return errors[:, -(errors.shape[1] // 10) :].mean()
+
+
+def laplacian(t):
+    a, b = t["photographs"], t["drawn"]
+    total = 0
+    for level in range(3):
+        blurred_a, blurred_b = blur(a), blur(b)
+        total += 2**level * numpy.abs((a - blurred_a) - (b - blurred_b)).mean()
+        a, b = blurred_a[:, :, ::2, ::2], blurred_b[:, :, ::2, ::2]
+    return total
+
+
+def relativistic(t):
+    return numpy.logaddexp(0, t["fake_scores"] - t["real_scores"]).mean()
+
+
 def main():
     t = reference_folder.load(sys.argv[1])
     comparison = reference_folder.Comparison(TOLERANCE)
@@ -81,6 +112,10 @@ def main():
         "differences": sum(
             numpy.abs(numpy.diff(t["x"] - t["y"], axis=axis)).mean() for axis in (2, 3)
         ),
+        "relativistic": relativistic(t),
+        "hardest": hardest(t),
+        "laplacian": laplacian(t),
+        "features": feature_matching(t),
         "kl": kl(t),
         "perceptual": perceptual(t),
         "r1": r1(t),
@@ -93,6 +128,8 @@ def main():
     }
     for name, value in expected.items():
         comparison.check(name, t[name], scalar(value))
+    contrast = numpy.abs(t["photographs"] - blur(t["photographs"])).mean(axis=1, keepdims=True)
+    comparison.check("contrast", t["contrast"], contrast)
     comparison.finish()
 
 

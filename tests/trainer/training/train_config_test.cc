@@ -93,6 +93,7 @@ TEST(TrainConfigTest, APlainStyleGan2KeepsWhatHasNothingToDoWithTheEncoder) {
   for (const std::string preset : {"default", "seed"}) {
     v1::TrainConfig stylex = PresetConfig(preset).value();
     stylex.mutable_stylex()->mutable_weights()->set_adversarial(0.1);
+    stylex.mutable_stylex()->set_adversarial_start(0.5);
     const v1::TrainConfig plain = PlainStyleGan2(stylex);
     EXPECT_FALSE(plain.model().has_encoder());
     EXPECT_EQ(plain.model().generator().conditioning(), v1::CONDITIONING_NONE);
@@ -106,6 +107,7 @@ TEST(TrainConfigTest, APlainStyleGan2KeepsWhatHasNothingToDoWithTheEncoder) {
     EXPECT_EQ(plain.stylex().path_length_interval(), stylex.stylex().path_length_interval());
     EXPECT_DOUBLE_EQ(plain.stylex().weights().adversarial(), 1);
     EXPECT_DOUBLE_EQ(plain.stylex().weights().path_length(), 2);
+    EXPECT_EQ(plain.stylex().adversarial_start(), 0) << "it has no other loss to begin with";
     EXPECT_EQ(plain.stylex().weights().l1() + plain.stylex().weights().perceptual() +
                   plain.stylex().weights().latent() + plain.stylex().weights().kl(),
               0);
@@ -189,6 +191,12 @@ std::vector<Fault> ModelFaults() {
        [](Config* c) { c->mutable_model()->mutable_preprocessing()->set_padded_from(-1); }},
       {"model.preprocessing.crop",
        [](Config* c) { c->mutable_model()->mutable_preprocessing()->set_crop("centre"); }},
+      {"data.crop", [](Config* c) { c->mutable_data()->set_crop(-1); }},
+      {"model.resolution",
+       [](Config* c) {
+         c->mutable_model()->set_resolution(8);
+         c->mutable_stylex()->mutable_weights()->set_laplacian(1);
+       }},
       {"classifier.epochs", [](Config* c) { c->mutable_classifier()->set_epochs(-1); }},
       {"classifier.batchSize", [](Config* c) { c->mutable_classifier()->set_batch_size(1); }},
       {"classifier.learningRate",

@@ -28,6 +28,7 @@ struct StudyItem {
   std::string name;
   int64_t right = 0;
   int64_t answered = 0;
+  // Right answers of all; 0 without answers.
   double share() const {
     return answered == 0 ? 0 : static_cast<double>(right) / static_cast<double>(answered);
   }

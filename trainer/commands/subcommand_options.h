@@ -1,6 +1,6 @@
 // The options that every subcommand of `stylex-train` has.
-#ifndef STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
-#define STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
+#ifndef STYLEX_TRAINER_COMMANDS_SUBCOMMAND_OPTIONS_H_
+#define STYLEX_TRAINER_COMMANDS_SUBCOMMAND_OPTIONS_H_
 
 #include <cstdint>
 #include <string>
@@ -20,6 +20,7 @@ struct CommonOptions {
   bool resume = false;
   std::string device = "auto";
   int threads = 0;
+  int crop = 0;              // overrides the config's data.crop; 0: as the config says
   std::string command_line;  // for the checkpoint's provenance
 };
 
@@ -28,4 +29,4 @@ void AddCommonOptions(CLI::App* command, CommonOptions* options);
 
 }  // namespace stylex
 
-#endif  // STYLEX_TRAINER_COMMANDS_COMMON_OPTIONS_H_
+#endif  // STYLEX_TRAINER_COMMANDS_SUBCOMMAND_OPTIONS_H_

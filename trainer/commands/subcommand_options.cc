@@ -1,4 +1,4 @@
-#include "trainer/commands/common_options.h"
+#include "trainer/commands/subcommand_options.h"
 
 #include <CLI/CLI.hpp>
 
@@ -10,6 +10,12 @@ void AddCommonOptions(CLI::App* command, CommonOptions* options) {
                    "folder with train/CLASS/* and val/CLASS/*, IDX files, CELEBA:ATTRIBUTE, or a "
                    "folder of unlabelled images")
       ->required();
+  command
+      ->add_option(
+          "--crop", options->crop,
+          "side in pixels of the central square that is cut out of every photograph before "
+          "it is resized; default: the config's data.crop, or all of it")
+      ->check(CLI::PositiveNumber);
   command->add_option("--work-dir", options->work_directory, "where state, log and samples go")
       ->required();
   command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
