@@ -492,7 +492,7 @@ TEST_F(AnswersTest, AnotherVersionsAttributeIsRefused) {
   v1::CounterfactualResponse response;
   const grpc::Status refused = stub().Counterfactual(&context, request, &response);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(refused.error_message(), HasSubstr("attributes[0].model is \"tiny/1\""));
+  EXPECT_THAT(refused.error_message(), HasSubstr("attributes[0].model is 'tiny/1'"));
   v1::TraverseRequest traverse;
   traverse.set_model("tiny/2");
   *traverse.mutable_image() = request.image();

@@ -118,18 +118,22 @@ TEST(ExplanationTest, TheBorderIsWhereTheFileFlips) {
   EXPECT_GE(crossed, 8);
 }
 
-// JPEG of the lowest quality leaves a few grey blocks.
+// JPEG of the lowest quality leaves a few grey blocks; a small move does not show in them.
 TEST(ExplanationTest, SaysWhatJpegUndoes) {
   int lost = 0;
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     const TinyModel tiny = MakeTinyModel(seed);
-    ExplanationOptions options;
-    options.search.shift = 0.3;
-    options.search.rendering = Rendering::Jpeg(1);
-    options.search.least_excess = 1e-3;
-    const auto explanation = ExplainTiny(tiny, options);
-    ASSERT_TRUE(explanation.ok()) << explanation.status();
-    if (explanation->outcome == ExplanationOutcome::kLostInJpeg) {
+    for (const double shift : {0.05, 0.1, 0.2, 0.4}) {
+      ExplanationOptions options;
+      options.search.max_attributes = 2;
+      options.search.shift = shift;
+      options.search.rendering = Rendering::Jpeg(1);
+      options.search.least_excess = 1e-3;
+      const auto explanation = ExplainTiny(tiny, options);
+      ASSERT_TRUE(explanation.ok()) << explanation.status();
+      if (explanation->outcome != ExplanationOutcome::kLostInJpeg) {
+        continue;
+      }
       ++lost;
       EXPECT_FALSE(explanation->flipped);
       EXPECT_FALSE(explanation->moved.empty());
@@ -137,12 +141,31 @@ TEST(ExplanationTest, SaysWhatJpegUndoes) {
                 explanation->target);
       EXPECT_EQ(LogitsOfFile(tiny, explanation->counterfactual.image, 0).argmax().item<int64_t>(),
                 explanation->target);
-      for (const MovedAttribute& moved : explanation->moved) {
-        EXPECT_NE(moved.applied.logits.argmax().item<int64_t>(), explanation->target);
-      }
     }
   }
   EXPECT_GE(lost, 1);
+}
+
+// A temperature above 1 makes the same logits less sure, so more must be moved.
+TEST(ExplanationTest, ProbabilitiesAreByTheirTemperature) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const TinyModel tiny = MakeTinyModel(seed);
+    v1::ModelConfig config = tiny.stylex.config();
+    config.mutable_classifier()->set_probability_temperature(2);
+    const Stylex milder(config, tiny.stylex.networks(), tiny.classifier);
+    ExplanationOptions options;
+    options.search.target_probability = 0.8;
+    options.search.rendering = Rendering::Png();
+    const auto explanation =
+        Explain(milder, tiny.ranges, ClassLists(kTinyClasses), ImageOf(tiny), options);
+    ASSERT_TRUE(explanation.ok()) << explanation.status();
+    if (explanation->outcome != ExplanationOutcome::kConvincing) {
+      continue;
+    }
+    const torch::Tensor logits = explanation->counterfactual.logits[0];
+    EXPECT_GE(ProbabilityOf(logits / 2, explanation->target), 0.8);
+    EXPECT_GE(ProbabilityOf(logits, explanation->target), 0.9);
+  }
 }
 
 TEST(ExplanationTest, SaysWhatIsTheTargetAlready) {

@@ -129,7 +129,7 @@ TEST_F(RequestChecksTest, AnotherModelsAttributeIsAFailedPrecondition) {
   checks_.Attribute("attribute", attribute);
   const grpc::Status status = ToGrpcStatus(checks_.Status(), "id");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status.error_message(), HasSubstr("attribute.model is \"pets/1\""));
+  EXPECT_THAT(status.error_message(), HasSubstr("attribute.model is 'pets/1'"));
   EXPECT_EQ(ReasonOf(status), "MODEL_MISMATCH");
 }
 
