@@ -86,7 +86,7 @@ class RecordedMoves : public MoveTable {
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image, std::span<const int64_t> wanted,
-                                                     const Cancelled&) override {
+                                                     const GiveWay&) override {
     const int64_t at = chosen_[static_cast<size_t>(image)] * moves();
     std::vector<Outcome> outcomes;
     for (const int64_t m : wanted) {
@@ -145,7 +145,7 @@ absl::Status CompareCheckpoint(const std::string& path, const Options& options, 
   std::vector<std::unique_ptr<ModelMoves>> predictions;  // per target
   for (int64_t target = 0; target < model.num_classes(); ++target) {
     predictions.push_back(
-        std::make_unique<ModelMoves>(model, pool, ranges, target, 1, 64, Cancelled()));
+        std::make_unique<ModelMoves>(model, pool, ranges, target, 1, SearchControl()));
     STYLEX_RETURN_IF_ERROR(predictions.back()->Predict());
   }
   std::mt19937_64 random(options.seed);

@@ -80,7 +80,8 @@ void AddExplain(CLI::App* app, const ConnectionOptions& connection, ExplainOptio
   explain->add_option("--target", options->target, "class id or label; default: the runner-up");
   explain->add_option("--max-attributes", options->max_attributes)->capture_default_str();
   explain->add_option("--shift", options->shift, "1: to the extreme");
-  explain->add_option("--probability", options->probability, "to be reached by the target");
+  explain->add_option("--probability", options->probability,
+                      "to be reached by the target, 0: just flips; default: the server's");
   explain->add_option("--certify", options->certify,
                       "try every smaller set of this many strongest attributes; up to 16");
   explain->add_option("--limit", options->limit, "at most this many images");

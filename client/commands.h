@@ -70,8 +70,8 @@ struct ExplainOptions {
   std::string target;
   int max_attributes = 10;
   double shift = 0;
-  double probability = 0;
-  int certify = 0;  // candidates of the certificate of minimality; 0: none
+  std::optional<double> probability;  // none: the server's default
+  int certify = 0;                    // candidates of the certificate of minimality; 0: none
   int limit = 0;
   std::string output = "explanation";
 };

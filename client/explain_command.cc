@@ -25,7 +25,9 @@ v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
   }
   request.set_max_attributes(options.max_attributes);
   request.set_shift(options.shift);
-  request.set_target_probability(options.probability);
+  if (options.probability) {
+    request.set_target_probability(*options.probability);
+  }
   request.set_certificate_candidates(options.certify);
   request.set_include_steps(true);
   request.set_include_difference(true);
@@ -96,8 +98,12 @@ void PrintOutcome(const Explanation& explanation) {
   std::printf("%s: %s -> %s%s, %d attributes%s\n", explanation.path.c_str(),
               DecisionText(answer.reconstruction_prediction()).c_str(),
               DecisionText(answer.counterfactual_prediction()).c_str(),
-              answer.flipped() ? "" : absl::StrCat(" (", answer.reason(), ")").c_str(),
+              answer.convincing() ? "" : absl::StrCat(" (", answer.reason(), ")").c_str(),
               answer.applied_size(), CertificateText(answer).c_str());
+  if (answer.quality().unlike_training()) {
+    std::printf("%s: unlike the training images: %s\n", explanation.path.c_str(),
+                UnlikeTrainingText(answer.quality()).c_str());
+  }
 }
 
 // Photographs in different folders may have the same name; their output files must not.

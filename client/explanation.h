@@ -24,6 +24,8 @@ struct Explanation {
 
 // "Shirt 97.2 %".
 std::string DecisionText(const v1::Prediction& prediction);
+// "reconstructed worse than 99.7 % of the held-out images".
+std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality);
 // "ears" or "layer 4, channel 17".
 std::string AttributeText(const v1::Attribute& attribute);
 // A looping animation of reconstruction and counterfactual.

@@ -146,8 +146,14 @@ std::string Notes(const v1::CounterfactualResponse& answer) {
                     EscapeHtml(answer.original_prediction().label()),
                     ": what follows explains the reconstruction, not the photograph.</p>");
   }
-  if (!answer.flipped()) {
-    absl::StrAppend(&html, "<p class=\"note\">Not flipped: ", EscapeHtml(answer.reason()), "</p>");
+  if (answer.quality().unlike_training()) {
+    absl::StrAppend(&html, "<p class=\"note\">Unlike the training images: ",
+                    EscapeHtml(UnlikeTrainingText(answer.quality())), "</p>");
+  }
+  if (!answer.convincing()) {
+    absl::StrAppend(&html, "<p class=\"note\">",
+                    answer.flipped() ? "Flipped, but not convincing: " : "Not flipped: ",
+                    EscapeHtml(answer.reason()), "</p>");
   }
   return html;
 }
@@ -183,10 +189,12 @@ std::string Fact(const std::string& value, const std::string& meaning) {
 
 std::string Summary(const std::vector<Explanation>& explanations) {
   int flipped = 0;
+  int convincing = 0;
   int same_class = 0;
   std::vector<int> moved;
   for (const Explanation& explanation : explanations) {
     flipped += explanation.answer.flipped() ? 1 : 0;
+    convincing += explanation.answer.convincing() ? 1 : 0;
     same_class += explanation.answer.quality().same_class() ? 1 : 0;
     if (explanation.answer.flipped()) {
       moved.push_back(explanation.answer.applied_size());
@@ -196,6 +204,7 @@ std::string Summary(const std::vector<Explanation>& explanations) {
   return absl::StrCat(
       "<div class=\"facts\">", Fact(absl::StrCat(explanations.size()), "photographs"),
       Fact(absl::StrCat(flipped), "decisions flipped"),
+      Fact(absl::StrCat(convincing), "convincingly"),
       Fact(moved.empty() ? "&ndash;" : absl::StrCat(moved[moved.size() / 2]),
            "attributes moved, median"),
       Fact(absl::StrCat(same_class), "reconstructions decided like the photograph"), "</div>\n");

@@ -32,7 +32,10 @@ void DrawWords(const Explanation& explanation, int x, int y, Canvas* canvas) {
   line(absl::StrCat("decided: ", DecisionText(answer.original_prediction())), kInk);
   line(absl::StrCat(answer.flipped() ? "flipped: " : "not flipped: ",
                     DecisionText(answer.counterfactual_prediction())),
-       answer.flipped() ? kInk : kWarning);
+       answer.convincing() ? kInk : kWarning);
+  if (answer.quality().unlike_training()) {
+    line("unlike the training images", kWarning);
+  }
   if (!answer.quality().same_class()) {
     line(absl::StrCat("reconstruction decided as ", answer.reconstruction_prediction().label()),
          kWarning);
@@ -57,6 +60,12 @@ std::string DecisionText(const v1::Prediction& prediction) {
   const double probability =
       k >= 0 && k < prediction.probabilities_size() ? prediction.probabilities(k) : 0;
   return absl::StrFormat("%s %.1f %%", prediction.label(), 100 * probability);
+}
+
+std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality) {
+  return absl::StrFormat(
+      "reconstructed worse than %.1f %% of the held-out images: do not trust what explains it",
+      quality.percentile());
 }
 
 std::string AttributeText(const v1::Attribute& attribute) {

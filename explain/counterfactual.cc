@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -30,6 +29,13 @@ constexpr double kShiftPrecision = 1.0 / 256;
 // kWidest, which divides the bracket into thirds.
 constexpr double kNarrow = 1.0 / 12;
 constexpr double kWidest = 1.0 / 6;
+// Moves of a beam search towards a probability, whose cost grows with each: it is only there to
+// find smaller sets.
+constexpr int64_t kMostInBeam = 4;
+// Searches until the delivered image keeps what was found, each with this many times the excess.
+constexpr int kAttempts = 3;
+constexpr double kExcessGrowth = 8;
+constexpr double kFirstExcess = 1e-3;
 
 // The search on one image: the request and the state.
 class CounterfactualSearch {
@@ -49,17 +55,28 @@ class CounterfactualSearch {
   // Reduces moves_ to the smallest subset that still reaches the target.
   absl::Status DropUnneeded();
   // Finds the subset among `subsets` that reaches the target with the fewest moves, or of several
-  // the one with the greatest margin; none if none reaches it.
+  // the one with the greatest score; none if none reaches it.
   absl::StatusOr<std::optional<MoveSet>> BestReaching(std::span<const MoveSet> subsets) const;
   // Replaces moves_ by a smaller set of the strongest moves if one reaches the target; returns what
   // was tried.
   absl::StatusOr<MinimalityCertificate> Certify(const std::vector<Coordinate>& candidates);
-  // Puts the move whose removal costs the least margin last, and weakens it as far as possible.
+  // Puts the move whose removal costs the least score last, and weakens it as far as possible.
   absl::Status WeakenLeastNeeded();
+  // Weakens the last of `moves`, with which `goal` is reached, as far as possible.
+  absl::Status WeakenLast(const Goal& goal, MoveSet* moves) const;
+  // Strengthens the last of `moves`, up to `most`, until the delivered image reaches `goal`;
+  // returns its logits, none if it does not.
+  absl::StatusOr<std::optional<torch::Tensor>> Confirm(const Goal& goal, double most,
+                                                       MoveSet* moves) const;
+  // Searches moves_ and returns what came of it, by the passes of the search.
+  absl::StatusOr<CounterfactualOutcome> Search(const std::vector<Coordinate>& candidates,
+                                               CounterfactualResult* result);
   absl::Status Report(CounterfactualResult* result) const;
+  // Finds just_flips from the applied moves.
+  absl::Status FindBorder(CounterfactualResult* result) const;
 
   const CounterfactualOptions& options_;
-  const ImageUnderSearch image_;
+  ImageUnderSearch image_;
   MoveSet moves_;
 };
 
@@ -77,12 +94,17 @@ absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddJointly(
   const int64_t greedy = static_cast<int64_t>(grown.best.moves.size());
   // A beam tries the same single moves as the greedy search, so it cannot improve on a flip by one
   // or two moves.
-  if (options_.beam > 1 && (!flipped || greedy > 2)) {
-    STYLEX_ASSIGN_OR_RETURN(Grown wider,
-                            GrowJointly(image_, candidates, options_.beam,
-                                        flipped ? greedy - 1 : options_.max_attributes, &singles));
+  // Where the decision is reached but not the probability, it would take long for little.
+  const bool short_of_probability =
+      !flipped && image_.goal().probability > 0 && image_.IsTarget(grown.best.logits);
+  if (options_.beam > 1 && (!flipped || greedy > 2) && !short_of_probability) {
+    const int64_t most = flipped ? greedy - 1 : options_.max_attributes;
+    STYLEX_ASSIGN_OR_RETURN(
+        Grown wider,
+        GrowJointly(image_, candidates, options_.beam,
+                    image_.goal().probability > 0 ? std::min(most, kMostInBeam) : most, &singles));
     if (wider.outcome == CounterfactualOutcome::kFlipped ||
-        (!flipped && wider.best.margin > grown.best.margin)) {
+        (!flipped && wider.best.score > grown.best.score)) {
       grown = std::move(wider);
     }
   }
@@ -97,7 +119,7 @@ absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddBySingleEffect(
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor singles,
                           image_.LogitsWithOneMore({}, MovesBy(options_.shift, candidates)));
   const auto [gains, order] =
-      (image_.Margin(singles) - image_.Margin(image_.base())).sort(/*dim=*/0, /*descending=*/true);
+      (image_.Score(singles) - image_.Score(image_.base())).sort(/*dim=*/0, /*descending=*/true);
   MoveSet ranked;
   for (int64_t i = 0; i < gains.size(0) && gains[i].item<float>() > 0 &&
                       static_cast<int64_t>(ranked.size()) < options_.max_attributes;
@@ -127,11 +149,11 @@ absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::AddBySingleEffect(
 absl::StatusOr<std::optional<MoveSet>> CounterfactualSearch::BestReaching(
     std::span<const MoveSet> subsets) const {
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(subsets));
-  const torch::Tensor margins = image_.Margin(logits);
+  const torch::Tensor scores = image_.Score(logits);
   std::optional<int64_t> best;
   const auto better = [&](int64_t a, int64_t b) {
-    return std::pair(-static_cast<int64_t>(subsets[a].size()), margins[a].item<float>()) >
-           std::pair(-static_cast<int64_t>(subsets[b].size()), margins[b].item<float>());
+    return std::pair(-static_cast<int64_t>(subsets[a].size()), scores[a].item<float>()) >
+           std::pair(-static_cast<int64_t>(subsets[b].size()), scores[b].item<float>());
   };
   for (int64_t i = 0; i < logits.size(0); ++i) {
     if (image_.Reached(logits[i]) && (!best || better(i, *best))) {
@@ -181,18 +203,21 @@ absl::Status CounterfactualSearch::DropUnneeded() {
 absl::Status CounterfactualSearch::WeakenLeastNeeded() {
   if (moves_.size() > 1) {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(WithoutOne(moves_)));
-    const int64_t weakest = image_.Margin(logits).argmax().item<int64_t>();
+    const int64_t weakest = image_.Score(logits).argmax().item<int64_t>();
     std::rotate(moves_.begin() + weakest, moves_.begin() + weakest + 1, moves_.end());
   }
-  Move& last = moves_.back();
-  const MoveSet rest(moves_.begin(), moves_.end() - 1);
-  const MoveSet whole = moves_;
+  return WeakenLast(image_.goal(), &moves_);
+}
+
+absl::Status CounterfactualSearch::WeakenLast(const Goal& goal, MoveSet* moves) const {
+  Move& last = moves->back();
+  const MoveSet rest(moves->begin(), moves->end() - 1);
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor ends,
-                          image_.Logits(std::vector<MoveSet>{rest, whole}));
-  // The target is not reached without the move; otherwise it would have been dropped.
+                          image_.Logits(std::vector<MoveSet>{rest, *moves}));
+  // The goal is not reached without the move; otherwise it would have been dropped.
   double failing = 0;
-  double lacking = image_.Excess(ends[0]);
-  double beyond = image_.Excess(ends[1]);
+  double lacking = ExcessOf(ends[0], goal);
+  double beyond = ExcessOf(ends[1], goal);
   double apart = kNarrow;
   while (last.shift - failing > kShiftPrecision * options_.shift) {
     const double width = last.shift - failing;
@@ -202,39 +227,81 @@ absl::Status CounterfactualSearch::WeakenLeastNeeded() {
     const std::vector<Move> tried = {{last.coordinate, between - 0.99 * apart * width},
                                      {last.coordinate, between + 0.99 * apart * width}};
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.LogitsWithOneMore(rest, tried));
-    const bool below = image_.Reached(logits[0]);
-    const bool above = image_.Reached(logits[1]);
+    const bool below = Reaches(logits[0], goal);
+    const bool above = Reaches(logits[1], goal);
     apart = !below && above ? kNarrow : std::min(2 * apart, kWidest);
     if (below || above) {
       last.shift = tried[below ? 0 : 1].shift;
-      beyond = image_.Excess(logits[below ? 0 : 1]);
+      beyond = ExcessOf(logits[below ? 0 : 1], goal);
     }
     if (!below) {
       failing = tried[above ? 0 : 1].shift;
-      lacking = image_.Excess(logits[above ? 0 : 1]);
+      lacking = ExcessOf(logits[above ? 0 : 1], goal);
     }
   }
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<torch::Tensor>> CounterfactualSearch::Confirm(const Goal& goal,
+                                                                           double most,
+                                                                           MoveSet* moves) const {
+  double& shift = moves->back().shift;
+  for (double step = kShiftPrecision * options_.shift;; step *= 2) {
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Delivered(*moves));
+    if (Reaches(logits, goal)) {
+      return std::optional<torch::Tensor>(logits);
+    }
+    if (shift >= most) {
+      return std::optional<torch::Tensor>();
+    }
+    shift = std::min(most, shift + step);
+  }
+}
+
 absl::Status CounterfactualSearch::Report(CounterfactualResult* result) const {
   result->base_logits = image_.base();
   result->logits = image_.base();
-  const int64_t count = static_cast<int64_t>(moves_.size());
-  std::vector<MoveSet> asked;  // all singles, then all prefixes of two or more
+  std::vector<MoveSet> singles;
   for (const Move& move : moves_) {
-    asked.push_back({move});
+    singles.push_back({move});
   }
-  for (int64_t k = 2; k <= count; ++k) {
-    asked.emplace_back(moves_.begin(), moves_.begin() + k);
-  }
-  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Logits(asked));
-  for (int64_t k = 0; k < count; ++k) {
-    const torch::Tensor change = logits[k] - image_.base();
-    result->applied.push_back({moves_[k], change[options_.target].item<double>(),
-                               logits[k == 0 ? 0 : count + k - 1].clone()});
+  STYLEX_ASSIGN_OR_RETURN(const torch::Tensor alone, image_.Logits(singles));
+  MoveSet prefix;
+  for (size_t k = 0; k < moves_.size(); ++k) {
+    prefix.push_back(moves_[k]);
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor delivered, image_.Delivered(prefix));
+    const torch::Tensor change = alone[static_cast<int64_t>(k)] - image_.base();
+    result->applied.push_back(
+        {moves_[k], change[options_.target].item<double>(), delivered.clone()});
     result->logits = result->applied.back().logits;
   }
+  result->flipped = image_.IsTarget(result->logits);
+  return absl::OkStatus();
+}
+
+absl::Status CounterfactualSearch::FindBorder(CounterfactualResult* result) const {
+  if (!options_.border || !result->flipped || image_.IsTarget(image_.base())) {
+    return absl::OkStatus();
+  }
+  const Goal border = image_.border();
+  BorderCrossing crossing;
+  for (const AppliedMove& applied : result->applied) {
+    crossing.moves.push_back(applied.move);
+    crossing.logits = applied.logits;
+    if (Reaches(applied.logits, border)) {
+      break;
+    }
+  }
+  const bool weakened = options_.minimal && image_.goal().probability <= 0 &&
+                        crossing.moves.size() == result->applied.size();
+  if (!weakened && Reaches(crossing.logits, border)) {
+    const double most = crossing.moves.back().shift;
+    STYLEX_RETURN_IF_ERROR(WeakenLast(border, &crossing.moves));
+    STYLEX_ASSIGN_OR_RETURN(const std::optional<torch::Tensor> logits,
+                            Confirm(border, most, &crossing.moves));
+    crossing.logits = logits.value_or(crossing.logits);
+  }
+  result->just_flips = std::move(crossing);
   return absl::OkStatus();
 }
 
@@ -254,36 +321,55 @@ absl::StatusOr<MinimalityCertificate> CounterfactualSearch::Certify(
   return MinimalityCertificate{static_cast<int64_t>(strongest.size()), tried.subsets};
 }
 
-absl::StatusOr<CounterfactualResult> CounterfactualSearch::Run(
-    const std::vector<Coordinate>& candidates) {
-  CounterfactualResult result;
+absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::Search(
+    const std::vector<Coordinate>& candidates, CounterfactualResult* result) {
+  moves_.clear();
+  result->certificate.reset();
   if (image_.Reached(image_.base())) {
-    result.outcome = CounterfactualOutcome::kReconstructionAlreadyTarget;
-  } else {
-    STYLEX_ASSIGN_OR_RETURN(
-        result.outcome, options_.joint ? AddJointly(candidates) : AddBySingleEffect(candidates));
+    return CounterfactualOutcome::kReconstructionAlreadyTarget;
   }
-  if (result.outcome == CounterfactualOutcome::kFlipped && options_.minimal) {
+  STYLEX_ASSIGN_OR_RETURN(const CounterfactualOutcome outcome,
+                          options_.joint ? AddJointly(candidates) : AddBySingleEffect(candidates));
+  if (outcome == CounterfactualOutcome::kFlipped && options_.minimal) {
     STYLEX_RETURN_IF_ERROR(DropUnneeded());
     if (options_.certificate_candidates > 0) {
-      STYLEX_ASSIGN_OR_RETURN(result.certificate, Certify(candidates));
+      STYLEX_ASSIGN_OR_RETURN(result->certificate, Certify(candidates));
     }
     STYLEX_RETURN_IF_ERROR(WeakenLeastNeeded());
   }
+  return outcome;
+}
+
+absl::StatusOr<CounterfactualResult> CounterfactualSearch::Run(
+    const std::vector<Coordinate>& candidates) {
+  CounterfactualResult result;
+  for (int attempt = 1;; ++attempt) {
+    STYLEX_ASSIGN_OR_RETURN(result.outcome, Search(candidates, &result));
+    if (result.outcome != CounterfactualOutcome::kFlipped || options_.rendering.exact()) {
+      break;
+    }
+    STYLEX_ASSIGN_OR_RETURN(const std::optional<torch::Tensor> confirmed,
+                            Confirm(image_.goal(), options_.shift, &moves_));
+    if (confirmed) {
+      break;
+    }
+    // Nearly reached, but lost in the last bits: once more, further from the goal. What was
+    // computed is remembered.
+    if (attempt == kAttempts) {
+      result.certificate.reset();
+      STYLEX_ASSIGN_OR_RETURN(const torch::Tensor delivered, image_.Delivered(moves_));
+      result.outcome = Unreached(CounterfactualOutcome::kNoImprovement, delivered);
+      break;
+    }
+    image_.set_least_excess(kExcessGrowth * std::max(image_.goal().least_excess, kFirstExcess));
+  }
   STYLEX_RETURN_IF_ERROR(Report(&result));
+  STYLEX_RETURN_IF_ERROR(FindBorder(&result));
   result.evaluations = image_.evaluations();
   return result;
 }
 
 }  // namespace
-
-torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target) {
-  torch::Tensor is_target = torch::zeros({logits.size(-1)}, logits.options().dtype(torch::kBool));
-  is_target[target] = true;
-  const torch::Tensor others =
-      logits.masked_fill(is_target, -std::numeric_limits<float>::infinity());
-  return logits.select(-1, target) - others.amax(-1);
-}
 
 absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
                                                         const StyleVectors& styles,

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "explain/search_control.h"
 #include "explain/style_space.h"
+#include "models/rendering.h"
 #include "models/stylex.h"
 
 namespace stylex {
@@ -20,7 +22,14 @@ struct CounterfactualOptions {
   int64_t target = 0;
   int64_t max_attributes = 10;
   double shift = 1;
-  double target_probability = 0;  // required in addition; 0: being the argmax suffices
+  // Required in addition, by the model's probability_temperature; 0: being the decision suffices.
+  double target_probability = 0;
+  // As what images are delivered. Whatever is decided here, and all logits in the result, are of
+  // images so rendered; gradients, which only rank, are of images as drawn.
+  Rendering rendering = {};
+  // Logits by which decision and probability must be exceeded, so that the last bits of another
+  // pass do not undo them.
+  double least_excess = 0;
   // After a flip: drops unneeded moves, puts the least needed one last, and bisects its strength.
   // With up to six moves every subset is tried and the smallest that flips is kept; with more,
   // moves are dropped one at a time until no single one can be left out.
@@ -43,12 +52,12 @@ struct CounterfactualOptions {
   // moves that raise the margin most on their own, and takes the smallest that flips. 0: not done.
   // The number of sets grows as 2^certificate_candidates.
   int64_t certificate_candidates = 0;
-  int64_t batch_size = 32;
-  Cancelled cancelled = nullptr;
+  bool border = false;         // find just_flips
+  SearchControl control = {};  // its progress is not called
 };
 
 enum class CounterfactualOutcome {
-  kFlipped,
+  kFlipped,                      // the goal is reached, with the requested probability
   kReconstructionAlreadyTarget,  // nothing was moved
   kBudgetExhausted,              // max_attributes moves were not enough
   kNoImprovement,                // no remaining candidate raises the margin
@@ -58,7 +67,13 @@ enum class CounterfactualOutcome {
 struct AppliedMove {
   Move move;
   double single_effect = 0;  // change of the target logit by this move alone
-  torch::Tensor logits;      // [K] with this and all earlier moves
+  torch::Tensor logits;      // [K] with this and all earlier moves, as delivered
+};
+
+// Where the decision becomes the target on the way through the applied moves.
+struct BorderCrossing {
+  std::vector<Move> moves;  // the first few of those applied, the last weakened
+  torch::Tensor logits;     // [K] there, as delivered
 };
 
 // No set of fewer moves than the result's, out of the `candidates` that raise the margin most on
@@ -72,15 +87,20 @@ struct CounterfactualResult {
   CounterfactualOutcome outcome = CounterfactualOutcome::kNoImprovement;
   torch::Tensor base_logits;         // [K] of the reconstruction
   std::vector<AppliedMove> applied;  // the best attempt when not flipped
-  torch::Tensor logits;              // [K] of the counterfactual
-  int64_t evaluations = 0;           // classifier calls, including those for gradients
+  torch::Tensor logits;              // [K] of the counterfactual, as delivered
+  // Whether these decide for the target, whatever the probability.
+  bool flipped = false;
+  std::optional<BorderCrossing> just_flips;  // if asked for, and if moves flipped it
+  int64_t evaluations = 0;                   // classifier calls, including those for gradients
   std::optional<MinimalityCertificate> certificate;  // if requested, after a flip
 };
 
 // styles: one image, [1, ...]. `candidates`: the allowed moves; a coordinate is moved at most once.
-// Moves are chosen by the margin, logit(target) - greatest other logit. With a shortlist, it must
+// Moves are chosen by the margin, logit(target) - greatest other logit, or where a probability is
+// requested by its log-odds. An attempt that does not reach the goal is that of the greatest such
+// score. With a shortlist, it must
 // not be called in LibTorch's inference mode. Tensors of the result are on the CPU. CANCELLED if
-// `cancelled` returns true; a failure to flip is a result, not an error. Thread-safe.
+// it is told to stop; a failure to flip is a result, not an error. Thread-safe.
 absl::StatusOr<CounterfactualResult> FindCounterfactual(const Stylex& model,
                                                         const StyleVectors& styles,
                                                         const StyleRanges& ranges,

@@ -11,9 +11,9 @@ namespace {
 
 // Counts finished variants and reports the sum.
 VariantOptions ForwardProgress(const EffectOptions& options, int64_t total, int64_t* done) {
-  VariantOptions forwarded{options.batch_size, options.cancelled, {}};
-  if (options.progress) {
-    forwarded.classified = [progress = options.progress, total, done](int64_t count) {
+  VariantOptions forwarded{.control = options.control};
+  if (options.control.progress) {
+    forwarded.classified = [progress = options.control.progress, total, done](int64_t count) {
       *done += count;
       progress(*done, total);
     };

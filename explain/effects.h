@@ -10,10 +10,10 @@
 #include <torch/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <span>
 
 #include "absl/status/statusor.h"
+#include "explain/search_control.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 
@@ -21,11 +21,7 @@ namespace stylex {
 
 struct EffectOptions {
   double shift = 1;
-  // Images (variants) per generator batch.
-  int64_t batch_size = 32;
-  Cancelled cancelled = nullptr;  // may be empty
-  // Called after each batch with evaluations done (image x coordinate x direction) and their total.
-  std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
+  SearchControl control = {};  // progress counts image x coordinate x direction
 };
 
 // The effect of moving each coordinate of each image. On the CPU, whatever the model's device.
@@ -34,7 +30,7 @@ struct StyleEffects {
   torch::Tensor effect;  // [N, 2, S, K]: change of logits, direction 0 towards min, 1 towards max
 };
 
-// All coordinates, both directions. styles: [N, ...]. CANCELLED if `cancelled` returns true.
+// All coordinates, both directions. styles: [N, ...]. CANCELLED if it is told to stop.
 absl::StatusOr<StyleEffects> ComputeEffects(const Stylex& model, const StyleVectors& styles,
                                             const StyleRanges& ranges,
                                             const EffectOptions& options);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "explain/decisions.h"
 #include "explain/side_by_side.h"
 
 namespace stylex {
@@ -24,14 +25,14 @@ torch::Tensor MarginGradients(const Stylex& model, const StyleVectors& styles, i
 // The same with the images distributed over the cores: passes of a few images are so small that
 // LibTorch's threads, which synchronise after every operator, would slow them down.
 torch::Tensor MarginGradientsSideBySide(const Stylex& model, const StyleVectors& styles,
-                                        int64_t target) {
+                                        int64_t target, const CoreBudget* cores) {
   const bool on_cpu = model.device().is_cpu();
   const int64_t images = styles.conv.size(0);
   const int64_t parts = on_cpu ? std::min<int64_t>(images, at::get_num_threads()) : 1;
   const int64_t of_part = (images + parts - 1) / parts;
   std::vector<torch::Tensor> gradients(static_cast<size_t>((images + of_part - 1) / of_part));
-  SideBySide(static_cast<int64_t>(gradients.size()), on_cpu, {},
-             [&](int64_t part, const Cancelled&) {
+  SideBySide(static_cast<int64_t>(gradients.size()), on_cpu, {.cores = cores},
+             [&](int64_t part, const GiveWay&) {
                const int64_t start = part * of_part;
                gradients[static_cast<size_t>(part)] = MarginGradients(
                    model, styles.Narrow(start, std::min(of_part, images - start)), target);
@@ -61,11 +62,13 @@ Predicted Predict(const torch::Tensor& gradient, const torch::Tensor& displaceme
 std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const StyleVectors& styles,
                                                     const StyleRanges& ranges,
                                                     std::vector<std::vector<Coordinate>> among,
-                                                    int64_t target, double shift, int64_t count) {
+                                                    int64_t target, double shift, int64_t count,
+                                                    const CoreBudget* cores) {
   torch::NoGradGuard no_grad;
-  const torch::Tensor gains = (MarginGradientsSideBySide(model, styles, target).unsqueeze(1) *
-                               Displacements(styles, ranges, shift))
-                                  .contiguous();  // [N, 2, S]
+  const torch::Tensor gains =
+      (MarginGradientsSideBySide(model, styles, target, cores).unsqueeze(1) *
+       Displacements(styles, ranges, shift))
+          .contiguous();  // [N, 2, S]
   TORCH_CHECK(gains.size(0) == static_cast<int64_t>(among.size()), among.size(), " lists for ",
               gains.size(0), " images");
   for (size_t n = 0; n < among.size(); ++n) {
@@ -86,15 +89,15 @@ std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const S
 
 std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
                                            const StyleRanges& ranges, int64_t target, double shift,
-                                           int64_t count) {
+                                           int64_t count, const CoreBudget* cores) {
   torch::NoGradGuard no_grad;
   const torch::Tensor displacements = Displacements(styles, ranges, shift)[0];
-  const torch::Tensor here = MarginGradientsSideBySide(model, styles, target)[0];
+  const torch::Tensor here = MarginGradientsSideBySide(model, styles, target, cores)[0];
   const Predicted first = Predict(here, displacements);
   const int64_t strongest = first.gain.argmax().item<int64_t>();
   const Move half_way{{strongest, first.direction[strongest].item<int>()}, shift / 2};
   const torch::Tensor there = MarginGradientsSideBySide(
-      model, ApplyMoves(styles, ranges, std::span(&half_way, 1)), target)[0];
+      model, ApplyMoves(styles, ranges, std::span(&half_way, 1)), target, cores)[0];
 
   const Predicted mean = Predict((here + there) / 2, displacements);
   const auto [gains, order] = mean.gain.topk(std::min(count, mean.gain.size(0)));

@@ -8,14 +8,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/core_budget.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 
 namespace stylex {
-
-// The margin, positive after a flip: logit(target) - greatest other logit, [..., K] -> [...].
-// Differentiable.
-torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target);
 
 // For each of N images (styles [N, ...]) the `count` of its list in `among` that the first-order
 // effect on logit(target) - greatest other logit ranks highest, best first: gradient x shift x
@@ -24,7 +21,8 @@ torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target);
 std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const StyleVectors& styles,
                                                     const StyleRanges& ranges,
                                                     std::vector<std::vector<Coordinate>> among,
-                                                    int64_t target, double shift, int64_t count);
+                                                    int64_t target, double shift, int64_t count,
+                                                    const CoreBudget* cores = nullptr);
 
 // The `count` moves that first-order effects rank highest for raising logit(target) - greatest
 // other logit, best first: gradient x shift x distance to the extreme, where the gradient is the
@@ -34,7 +32,7 @@ std::vector<std::vector<Coordinate>> RankByGradient(const Stylex& model, const S
 // Thread-safe; must not be called in LibTorch's inference mode.
 std::vector<Coordinate> GradientCandidates(const Stylex& model, const StyleVectors& styles,
                                            const StyleRanges& ranges, int64_t target, double shift,
-                                           int64_t count);
+                                           int64_t count, const CoreBudget* cores = nullptr);
 
 }  // namespace stylex
 

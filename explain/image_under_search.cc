@@ -3,12 +3,12 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <utility>
 
 #include "base/status_macros.h"
 #include "explain/gradient_candidates.h"
+#include "explain/side_by_side.h"
 
 namespace stylex {
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
@@ -16,6 +16,10 @@ ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styl
     : model_(model),
       ranges_(ranges),
       options_(options),
+      goal_{.target = options.target,
+            .probability = options.target_probability,
+            .temperature = model.probability_temperature(),
+            .least_excess = options.least_excess},
       styles_(styles),
       variants_(model, ranges, styles, Batches()),
       base_(variants_.BaseLogits()) {
@@ -24,8 +28,9 @@ ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styl
 }
 
 VariantOptions ImageUnderSearch::Batches() const {
-  return {options_.batch_size, options_.cancelled,
-          [this](int64_t count) { evaluations_ += count; }};
+  return {.control = options_.control,
+          .rendering = options_.rendering,
+          .classified = [this](int64_t count) { evaluations_ += count; }};
 }
 
 ImageUnderSearch::Members ImageUnderSearch::MembersOf(const MoveSet& moves) {
@@ -121,22 +126,23 @@ std::vector<std::vector<Coordinate>> ImageUnderSearch::Shortlists(
   const int64_t count = static_cast<int64_t>(sets.size());
   evaluations_ += count;
   return RankByGradient(model_, {torch::cat(conv), styles_.rgb.expand({count, -1})}, ranges_,
-                        std::move(left), options_.target, options_.shift,
-                        options_.shortlist - static_cast<int64_t>(most_tried));
+                        std::move(left), goal_.target, options_.shift,
+                        options_.shortlist - static_cast<int64_t>(most_tried),
+                        options_.control.cores);
 }
 
 absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
     const std::vector<Coordinate>& candidates, int64_t count) const {
   ++evaluations_;
   const std::vector<Move> tried =
-      MovesBy(options_.shift, RankByGradient(model_, styles_, ranges_, {candidates},
-                                             options_.target, options_.shift, 4 * count)[0]);
+      MovesBy(options_.shift, RankByGradient(model_, styles_, ranges_, {candidates}, goal_.target,
+                                             options_.shift, 4 * count, options_.control.cores)[0]);
   std::vector<Move> strongest;
   if (tried.empty()) {
     return strongest;
   }
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, LogitsWithOneMore({}, tried));
-  const torch::Tensor order = Margin(logits).argsort(/*dim=*/0, /*descending=*/true);
+  const torch::Tensor order = Score(logits).argsort(/*dim=*/0, /*descending=*/true);
   for (int64_t i = 0; i < order.size(0) && static_cast<int64_t>(strongest.size()) < count; ++i) {
     const Move& move = tried[static_cast<size_t>(order[i].item<int64_t>())];
     if (!IsMoved(move.coordinate.index, strongest)) {
@@ -146,28 +152,22 @@ absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
   return strongest;
 }
 
-torch::Tensor ImageUnderSearch::Margin(const torch::Tensor& logits) const {
-  return MarginOf(logits, options_.target);
+absl::StatusOr<torch::Tensor> ImageUnderSearch::Delivered(const MoveSet& moves) const {
+  if (options_.rendering.exact()) {
+    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, Logits({&moves, 1}));
+    return logits[0];
+  }
+  torch::Tensor logits;
+  OnOneCore([&] {
+    const torch::Tensor image = model_.Synthesize(ApplyMoves(styles_, ranges_, moves));
+    logits = model_.Logits(options_.rendering.Apply(image))[0].to(torch::kCPU);
+  });
+  ++evaluations_;
+  return logits;
 }
 
 bool ImageUnderSearch::IsTarget(const torch::Tensor& logits) const {
-  return logits.argmax().item<int64_t>() == options_.target;
-}
-
-double ImageUnderSearch::Excess(const torch::Tensor& logits) const {
-  const double margin = Margin(logits).item<double>();
-  if (options_.target_probability <= 0) {
-    return margin;
-  }
-  const double probability =
-      torch::softmax(logits.to(torch::kFloat64), 0)[options_.target].item<double>();
-  const auto logit = [](double p) { return std::log(p) - std::log1p(-p); };
-  return std::min(margin, logit(probability) - logit(options_.target_probability));
-}
-
-bool ImageUnderSearch::Reached(const torch::Tensor& logits) const {
-  return IsTarget(logits) &&
-         torch::softmax(logits, 0)[options_.target].item<double>() >= options_.target_probability;
+  return logits.argmax().item<int64_t>() == goal_.target;
 }
 
 }  // namespace stylex

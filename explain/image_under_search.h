@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "explain/counterfactual.h"
+#include "explain/decisions.h"
 #include "explain/image_variants.h"
 
 namespace stylex {
@@ -32,7 +33,7 @@ class ImageUnderSearch {
   // Logits of the image itself, [K] on the CPU, like all logits here.
   const torch::Tensor& base() const { return base_; }
   // Logits with each set of moves, [M, K]. Results are cached for both functions, regardless of the
-  // order of a set's moves. CANCELLED if `cancelled` returns true, also below.
+  // order of a set's moves. CANCELLED if it is told to stop, also below.
   absl::StatusOr<torch::Tensor> Logits(std::span<const MoveSet> sets) const;
   // Logits with all of `moves` and one of `more` in turn, [M, K]; each is computed from its own
   // layer on.
@@ -46,21 +47,27 @@ class ImageUnderSearch {
   std::vector<std::vector<Coordinate>> Shortlists(
       const std::vector<const MoveSet*>& sets, const std::vector<Coordinate>& candidates,
       const std::vector<std::vector<Coordinate>>& tried) const;
-  // The `count` moves, at most one per coordinate, that raise the margin most on their own by exact
+  // The `count` moves, at most one per coordinate, that raise the score most on their own by exact
   // effect, strongest first, out of the 4 * `count` moves that gradients rank highest.
   absl::StatusOr<std::vector<Move>> Strongest(const std::vector<Coordinate>& candidates,
                                               int64_t count) const;
 
-  // logit(target) - greatest other logit, [..., K] -> [...]. Moves are chosen by this, not by the
-  // target's logit alone as in StylEx (Lang et al. 2021, §3.3): with more than two classes a move
-  // may raise the target and a third class even more.
-  torch::Tensor Margin(const torch::Tensor& logits) const;
-  bool IsTarget(const torch::Tensor& logits) const;  // [K]
-  // How far the target is exceeded, at least 0 if it is reached, in logits: the margin, or if a
-  // probability is requested, the smaller of margin and probability gap. logits: [K].
-  double Excess(const torch::Tensor& logits) const;
-  // Whether the decision is the target, with the requested probability. logits: [K].
-  bool Reached(const torch::Tensor& logits) const;
+  // Logits of the image with the moves as it is delivered, [K]: drawn by the generator itself,
+  // where the functions above may use faster passes that differ in the last bits, which rounding to
+  // 8 bits magnifies.
+  absl::StatusOr<torch::Tensor> Delivered(const MoveSet& moves) const;
+
+  // What is to be reached.
+  const Goal& goal() const { return goal_; }
+  void set_least_excess(double logits) { goal_.least_excess = logits; }
+  // The border alone, without probability.
+  Goal border() const { return {.target = goal_.target, .least_excess = goal_.least_excess}; }
+  // ScoreOf. Moves are chosen by this, not by the target's logit alone as in StylEx (Lang et al.
+  // 2021, §3.3): with more than two classes a move may raise the target and a third class even
+  // more.
+  torch::Tensor Score(const torch::Tensor& logits) const { return ScoreOf(logits, goal_); }
+  bool IsTarget(const torch::Tensor& logits) const;                                   // [K]
+  bool Reached(const torch::Tensor& logits) const { return Reaches(logits, goal_); }  // [K]
 
   const CounterfactualOptions& options() const { return options_; }
   // Classifier calls so far, including those for gradients.
@@ -80,6 +87,7 @@ class ImageUnderSearch {
   const Stylex& model_;
   const StyleRanges& ranges_;
   const CounterfactualOptions& options_;
+  Goal goal_;
   const StyleVectors styles_;
   mutable int64_t evaluations_ = 0;
   const ImageVariants variants_;

@@ -29,7 +29,7 @@ ImageVariants::ImageVariants(const Stylex& model, const StyleRanges& ranges,
               styles.conv.sizes(), "; expected one image's, [1, S]");
   TORCH_CHECK(ranges.size() == styles.conv.size(1), "ranges of ", ranges.size(),
               " coordinates for styles of ", styles.conv.size(1));
-  TORCH_CHECK(options_.batch_size > 0, "batch size ", options_.batch_size);
+  TORCH_CHECK(options_.control.batch_size > 0, "batch size ", options_.control.batch_size);
   values_ = styles.conv[0].to(torch::kCPU, torch::kFloat32).contiguous();
   if (model.device().is_cpu()) {
     OnOneCore([&] { singles_.emplace(model.Plan(), model.ChannelStyles(styles)); });
@@ -48,7 +48,7 @@ torch::Tensor ImageVariants::BaseLogits() const {
   torch::Tensor logits;
   OnOneCore([&] {
     const torch::Tensor image = singles_ ? singles_->image() : Trace().image;
-    logits = model_.Logits(image.clamp(-1, 1))[0].to(torch::kCPU);
+    logits = model_.Logits(options_.rendering.Apply(image.clamp(-1, 1)))[0].to(torch::kCPU);
   });
   return logits;
 }
@@ -60,10 +60,10 @@ float ImageVariants::MovedValue(const Move& move) const {
 
 int64_t ImageVariants::BatchFor(int64_t layer) const {
   if (!singles_) {
-    return options_.batch_size;
+    return options_.control.batch_size;
   }
   const int64_t fitting = kActivationBytes / singles_->BytesPerVariant(layer);
-  return std::clamp<int64_t>(fitting, 1, options_.batch_size);
+  return std::clamp<int64_t>(fitting, 1, options_.control.batch_size);
 }
 
 torch::Tensor ImageVariants::Draw(const Batch& batch, std::span<const MoveSet> variants,
@@ -126,11 +126,12 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
   torch::Tensor logits = torch::empty({count, model_.num_classes()});
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<int64_t> unreported = 0;
-  const auto classify = [&](int64_t i, const Cancelled&) {
+  const auto classify = [&](int64_t i, const GiveWay&) {
     const torch::NoGradGuard no_grad_here;
     const Batch& batch = batches[static_cast<size_t>(i)];
     const std::span<const int64_t> chosen(&order[batch.start], batch.length);
-    const torch::Tensor part = model_.Logits(Draw(batch, variants, chosen));
+    const torch::Tensor part =
+        model_.Logits(options_.rendering.Apply(Draw(batch, variants, chosen)));
     const torch::Tensor rows = torch::tensor(at::ArrayRef<int64_t>(chosen.data(), chosen.size()));
     logits.index_copy_(0, rows, part.to(torch::kCPU));  // rows of this batch only
     unreported += batch.length;
@@ -140,8 +141,7 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
     return absl::OkStatus();
   };
   STYLEX_RETURN_IF_ERROR(SideBySide(static_cast<int64_t>(batches.size()),
-                                    /*parallel=*/singles_.has_value(), options_.cancelled,
-                                    classify));
+                                    /*parallel=*/singles_.has_value(), options_.control, classify));
   if (const int64_t left = unreported.exchange(0); left > 0 && options_.classified) {
     options_.classified(left);
   }

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "explain/search_control.h"
 #include "explain/style_space.h"
+#include "models/rendering.h"
 #include "models/stylex.h"
 
 namespace stylex {
@@ -26,9 +28,9 @@ namespace stylex {
 using MoveSet = std::vector<Move>;
 
 struct VariantOptions {
-  // Variants synthesized and classified at once; fewer on the CPU if the activations are large.
-  int64_t batch_size = 64;
-  Cancelled cancelled = nullptr;  // may be empty; called on the caller's thread
+  SearchControl control = {};  // its progress is not called
+  // Variants are classified as this renders them.
+  Rendering rendering = {};
   // Called after batches, on the caller's thread, with the number of variants finished since the
   // last call.
   std::function<void(int64_t count)> classified = nullptr;  // may be empty
@@ -42,8 +44,8 @@ class ImageVariants {
 
   // Logits of the image itself, [K] on the CPU.
   torch::Tensor BaseLogits() const;
-  // Logits of the image with each set of moves, [M, K] on the CPU. CANCELLED if `cancelled` returns
-  // true.
+  // Logits of the image with each set of moves, [M, K] on the CPU. CANCELLED if it is told
+  // to stop.
   absl::StatusOr<torch::Tensor> Logits(std::span<const MoveSet> variants) const;
   // The same for single moves of `shift`.
   absl::StatusOr<torch::Tensor> LogitsOfSingles(std::span<const Coordinate> coordinates,

@@ -26,12 +26,12 @@ absl::StatusOr<std::vector<JointSet>> AddEach(const ImageUnderSearch& image, con
     return sets;
   }
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image.LogitsWithOneMore(set.moves, more));
-  const torch::Tensor margins = image.Margin(logits);
+  const torch::Tensor scores = image.Score(logits);
   for (size_t i = 0; i < more.size(); ++i) {
     JointSet& added = sets.emplace_back(set);
     added.moves.push_back(more[i]);
     added.logits = logits[static_cast<int64_t>(i)];
-    added.margin = margins[static_cast<int64_t>(i)].item<float>();
+    added.score = scores[static_cast<int64_t>(i)].item<float>();
   }
   return sets;
 }
@@ -46,10 +46,10 @@ std::vector<std::pair<int64_t, int>> Members(const MoveSet& moves) {
   return members;
 }
 
-// The `count` distinct sets with the greatest margins, greatest first.
+// The `count` distinct sets with the greatest scores, greatest first.
 std::vector<JointSet> Best(std::vector<JointSet> sets, int64_t count) {
   std::stable_sort(sets.begin(), sets.end(),
-                   [](const JointSet& a, const JointSet& b) { return a.margin > b.margin; });
+                   [](const JointSet& a, const JointSet& b) { return a.score > b.score; });
   std::vector<JointSet> best;
   std::set<std::vector<std::pair<int64_t, int>>> seen;
   for (JointSet& set : sets) {
@@ -63,7 +63,7 @@ std::vector<JointSet> Best(std::vector<JointSet> sets, int64_t count) {
   return best;
 }
 
-// Adds to `next` the sets enlarged by one of `coordinates` if that raises their margin, evaluating
+// Adds to `next` the sets enlarged by one of `coordinates` if that raises their score, evaluating
 // `together` at a time; returns whether one reaches the target, after which no more are tried.
 absl::StatusOr<bool> TryInTurn(const ImageUnderSearch& image, const JointSet& set,
                                const std::vector<Coordinate>& coordinates, size_t together,
@@ -79,7 +79,7 @@ absl::StatusOr<bool> TryInTurn(const ImageUnderSearch& image, const JointSet& se
     });
     std::copy_if(std::make_move_iterator(larger.begin()), std::make_move_iterator(larger.end()),
                  std::back_inserter(*next),
-                 [&](const JointSet& added) { return added.margin > set.margin; });
+                 [&](const JointSet& added) { return added.score > set.score; });
     if (reached) {
       return true;
     }
@@ -107,7 +107,7 @@ std::vector<Coordinate> Promising(const ImageUnderSearch& image, const MoveSet& 
   return promising;
 }
 
-// The sets enlarged by one of `candidates` if that raises their margin. With shortlists the
+// The sets enlarged by one of `candidates` if that raises their score. With shortlists the
 // promising ones come first, and no more are tried once a set reaches the target.
 absl::StatusOr<std::vector<JointSet>> Enlarge(const ImageUnderSearch& image,
                                               const std::vector<Coordinate>& candidates,
@@ -161,8 +161,7 @@ class SubsetsOfSize {
                             AddEach(image_, set, moves_.subspan(from)));
     tried_ += static_cast<int64_t>(sets.size());
     for (const JointSet& candidate : sets) {
-      if (image_.Reached(candidate.logits) &&
-          (!reaching_ || candidate.margin > reaching_->margin)) {
+      if (image_.Reached(candidate.logits) && (!reaching_ || candidate.score > reaching_->score)) {
         reaching_ = candidate;
       }
     }
@@ -186,7 +185,7 @@ absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
                                   const std::vector<Coordinate>& candidates, int64_t width,
                                   int64_t max_moves, std::vector<JointSet>* singles) {
   Grown grown;
-  grown.best = {{}, image.base(), image.Margin(image.base()).item<float>()};
+  grown.best = {{}, image.base(), image.Score(image.base()).item<float>()};
   std::vector<JointSet> front = {grown.best};
   for (int64_t size = 1; size <= max_moves; ++size) {
     std::vector<JointSet> next;

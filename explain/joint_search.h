@@ -17,18 +17,18 @@ namespace stylex {
 struct JointSet {
   MoveSet moves;
   torch::Tensor logits;  // [K] on the CPU
-  float margin = 0;
+  float score = 0;       // ImageUnderSearch::Score
 };
 
 struct Grown {
-  JointSet best;  // the first that reaches the target, else that of the greatest margin
+  JointSet best;  // the first that reaches the target, else that of the greatest score
   // kFlipped, kBudgetExhausted or kNoImprovement.
   CounterfactualOutcome outcome = CounterfactualOutcome::kNoImprovement;
 };
 
 // Beam search: adds one of `candidates` at a time to each of up to `width` sets and keeps the
-// `width` sets with the greatest margins; width 1 is the greedy search. Sets only grow by moves
-// that raise their margin. Stops at the first size at which a set reaches the target; with
+// `width` sets with the greatest scores; width 1 is the greedy search. Sets only grow by moves
+// that raise their score. Stops at the first size at which a set reaches the target; with
 // shortlists, which are tried in order, the remaining sets of that size are skipped. `singles`, the
 // sets of one move, do not depend on the width: they are computed if the vector is empty, else
 // reused.
@@ -37,7 +37,7 @@ absl::StatusOr<Grown> GrowJointly(const ImageUnderSearch& image,
                                   int64_t max_moves, std::vector<JointSet>* singles);
 
 struct SubsetsTried {
-  std::optional<JointSet> smallest;  // reaches the target; of several, with the greatest margin
+  std::optional<JointSet> smallest;  // reaches the target; of several, with the greatest score
   int64_t subsets = 0;
 };
 

@@ -19,11 +19,11 @@ constexpr int64_t kGradientBatch = 8;
 
 }  // namespace
 
-MoveTable::MoveTable(int64_t images, int64_t moves, bool side_by_side, Cancelled cancelled)
+MoveTable::MoveTable(int64_t images, int64_t moves, bool side_by_side, SearchControl control)
     : images_(images),
       moves_(moves),
       side_by_side_(side_by_side),
-      cancelled_(std::move(cancelled)),
+      control_(std::move(control)),
       predicted_(static_cast<size_t>(images_ * moves_)),
       exact_(predicted_.size()),
       known_(predicted_.size()),
@@ -31,7 +31,7 @@ MoveTable::MoveTable(int64_t images, int64_t moves, bool side_by_side, Cancelled
 
 absl::Status MoveTable::Predict() {
   const int64_t parts = (images_ + kGradientBatch - 1) / kGradientBatch;
-  return SideBySide(parts, side_by_side_, cancelled_, [this](int64_t part, const Cancelled&) {
+  return SideBySide(parts, side_by_side_, control_, [this](int64_t part, const GiveWay&) {
     const int64_t start = part * kGradientBatch;
     const int64_t length = std::min(kGradientBatch, images_ - start);
     evaluations_ += length;
@@ -43,21 +43,22 @@ absl::Status MoveTable::Predict() {
 }
 
 absl::Status MoveTable::Evaluate(std::span<const int64_t> images, std::span<const int64_t> moves) {
-  return SideBySide(static_cast<int64_t>(images.size()), side_by_side_, cancelled_,
-                    [&](int64_t i, const Cancelled& stop) {
-                      return EvaluateUnknown(images[static_cast<size_t>(i)], moves, stop);
+  return SideBySide(static_cast<int64_t>(images.size()), side_by_side_, control_,
+                    [&](int64_t i, const GiveWay& within) {
+                      return EvaluateUnknown(images[static_cast<size_t>(i)], moves, within);
                     });
 }
 
 absl::Status MoveTable::EvaluateUnknown(int64_t image, std::span<const int64_t> moves,
-                                        const Cancelled& stop) {
+                                        const GiveWay& within) {
   std::vector<int64_t> wanted;
   std::copy_if(moves.begin(), moves.end(), std::back_inserter(wanted),
                [&](int64_t move) { return !known(image, move); });
   if (wanted.empty()) {
     return absl::OkStatus();
   }
-  STYLEX_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes, EvaluateImage(image, wanted, stop));
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes,
+                          EvaluateImage(image, wanted, within));
   for (size_t i = 0; i < wanted.size(); ++i) {
     exact_[At(image, wanted[i])] = outcomes[i].change;
     known_[At(image, wanted[i])] = outcomes[i].flips ? kFlips : kKnown;
@@ -67,15 +68,14 @@ absl::Status MoveTable::EvaluateUnknown(int64_t image, std::span<const int64_t> 
 }
 
 ModelMoves::ModelMoves(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
-                       int64_t target, double shift, int64_t batch_size, Cancelled cancelled)
+                       int64_t target, double shift, SearchControl control)
     : MoveTable(styles.conv.size(0), 2 * ranges.size(), model.device().is_cpu(),
-                std::move(cancelled)),
+                std::move(control)),
       model_(model),
       styles_(styles),
       ranges_(ranges),
       target_(target),
       shift_(shift),
-      batch_size_(batch_size),
       base_(static_cast<size_t>(images())) {}
 
 absl::Status ModelMoves::PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
@@ -104,13 +104,15 @@ absl::Status ModelMoves::PredictImages(int64_t start, int64_t length, std::span<
 }
 
 absl::StatusOr<std::vector<MoveTable::Outcome>> ModelMoves::EvaluateImage(
-    int64_t image, std::span<const int64_t> moves, const Cancelled& stop) {
+    int64_t image, std::span<const int64_t> moves, const GiveWay& within) {
   std::vector<Coordinate> coordinates;
   std::transform(moves.begin(), moves.end(), std::back_inserter(coordinates),
                  [this](int64_t move) { return CoordinateOf(move); });
   const torch::NoGradGuard no_grad;
-  const ImageVariants variants(model_, ranges_, styles_.Narrow(image, 1),
-                               {batch_size_, stop, nullptr});
+  const ImageVariants variants(
+      model_, ranges_, styles_.Narrow(image, 1),
+      {.control = {
+           .batch_size = control().batch_size, .give_way = within, .cores = control().cores}});
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits,
                           variants.LogitsOfSingles(coordinates, shift_));
   const torch::Tensor decided = logits.argmax(1);

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "explain/search_control.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 
@@ -20,7 +21,7 @@ class MoveTable {
  public:
   virtual ~MoveTable() = default;
 
-  // Computes the images' logits and the predictions. CANCELLED if `cancelled` returns true.
+  // Computes the images' logits and the predictions. CANCELLED if it is told to stop.
   absl::Status Predict();
   // Computes the exact effects of `moves` on `images` that are not known yet.
   absl::Status Evaluate(std::span<const int64_t> images, std::span<const int64_t> moves);
@@ -50,7 +51,9 @@ class MoveTable {
   };
 
   // `side_by_side`: several images are processed in parallel.
-  MoveTable(int64_t images, int64_t moves, bool side_by_side, Cancelled cancelled);
+  const SearchControl& control() const { return control_; }
+
+  MoveTable(int64_t images, int64_t moves, bool side_by_side, SearchControl control);
 
   // Of `length` images from `start`: decisions [length], predicted changes [length, moves].
   virtual absl::Status PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
@@ -58,7 +61,7 @@ class MoveTable {
   // Of an image, in the order of `moves`.
   virtual absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image,
                                                              std::span<const int64_t> moves,
-                                                             const Cancelled& stop) = 0;
+                                                             const GiveWay& within) = 0;
 
  private:
   static constexpr uint8_t kKnown = 1, kFlips = 2;
@@ -67,11 +70,11 @@ class MoveTable {
     return static_cast<size_t>(image * moves_ + move);
   }
   absl::Status EvaluateUnknown(int64_t image, std::span<const int64_t> moves,
-                               const Cancelled& stop);
+                               const GiveWay& within);
 
   const int64_t images_, moves_;
   const bool side_by_side_;
-  const Cancelled cancelled_;
+  const SearchControl control_;
   std::vector<float> predicted_, exact_;
   std::vector<uint8_t> known_;
   std::vector<int64_t> decided_;
@@ -84,13 +87,13 @@ class ModelMoves : public MoveTable {
  public:
   // All of these must outlive it.
   ModelMoves(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
-             int64_t target, double shift, int64_t batch_size, Cancelled cancelled);
+             int64_t target, double shift, SearchControl control);
 
  protected:
   absl::Status PredictImages(int64_t start, int64_t length, std::span<int64_t> decided,
                              std::span<float> predicted) override;
   absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image, std::span<const int64_t> moves,
-                                                     const Cancelled& stop) override;
+                                                     const GiveWay& within) override;
 
  private:
   const Stylex& model_;
@@ -98,7 +101,6 @@ class ModelMoves : public MoveTable {
   const StyleRanges& ranges_;
   const int64_t target_;
   const double shift_;
-  const int64_t batch_size_;
   std::vector<float> base_;  // the target's logits
 };
 

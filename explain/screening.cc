@@ -111,12 +111,12 @@ void ScreeningRace::GroupImages() {
 }
 
 void ScreeningRace::Progress() {
-  if (options_.progress) {
+  if (options_.control.progress) {
     // Extrapolates the total from the evaluations needed for the attributes found so far.
     const double share = static_cast<double>(steps_ + 1) /
                          static_cast<double>(std::max<int64_t>(options_.max_attributes, 1) + 1);
     const int64_t done = table_.evaluations();
-    options_.progress(done, static_cast<int64_t>(static_cast<double>(done) / share));
+    options_.control.progress(done, static_cast<int64_t>(static_cast<double>(done) / share));
   }
 }
 
@@ -446,7 +446,12 @@ absl::StatusOr<ScreenedSelection> ScreeningRace::Run() {
       break;
     }
     STYLEX_RETURN_IF_ERROR(table_.Evaluate(images_, std::span(&best, 1)));
-    result.attributes.push_back(Describe(best));
+    const SelectedAttribute described = Describe(best);
+    if (described.mean_effect <= 0) {
+      available_[static_cast<size_t>(best)] = false;
+      continue;
+    }
+    result.attributes.push_back(described);
     const int64_t half = table_.moves() / 2;
     available_[static_cast<size_t>(best % half)] = false;
     available_[static_cast<size_t>(best % half + half)] = false;
@@ -481,8 +486,7 @@ absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
     nothing.confidence = 1;
     return nothing;
   }
-  ModelMoves moves(model, styles, ranges, target, options.shift, options.batch_size,
-                   options.cancelled);
+  ModelMoves moves(model, styles, ranges, target, options.shift, options.control);
   return SelectAttributesScreened(&moves, options);
 }
 

@@ -12,11 +12,11 @@
 #define STYLEX_EXPLAIN_SCREENING_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "explain/move_table.h"
+#include "explain/search_control.h"
 #include "explain/selection.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
@@ -34,11 +34,7 @@ struct ScreeningOptions {
   // A move is left out when it is this many standard deviations below the best.
   double deviations = 3;
   uint64_t seed = 1;
-  int64_t batch_size = 64;
-  Cancelled cancelled = nullptr;  // may be empty
-  // Called on the caller's thread with the evaluations done and an estimate of their total, which
-  // may change.
-  std::function<void(int64_t done, int64_t total)> progress = nullptr;  // may be empty
+  SearchControl control = {};  // the progress' total is an estimate, which may change
 };
 
 struct ScreenedSelection {
@@ -53,7 +49,7 @@ struct ScreenedSelection {
   int64_t audit_misses = 0;
 };
 
-// The images must be decided otherwise than `target`. CANCELLED if `cancelled` returns true.
+// The images must be decided otherwise than `target`. CANCELLED if it is told to stop.
 // Thread-safe; must not be called in LibTorch's inference mode.
 absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
                                                            const StyleVectors& styles,
@@ -61,8 +57,8 @@ absl::StatusOr<ScreenedSelection> SelectAttributesScreened(const Stylex& model,
                                                            int64_t target,
                                                            const ScreeningOptions& options);
 
-// The same for any table of at least one image; the options' shift, batch size and cancellation are
-// ignored in favour of the table's.
+// The same for any table of at least one image; of the options' shift and control only the progress
+// is used, the rest is the table's.
 absl::StatusOr<ScreenedSelection> SelectAttributesScreened(MoveTable* moves,
                                                            const ScreeningOptions& options);
 

@@ -87,11 +87,11 @@ std::vector<SelectedAttribute> SelectAttributes(const StyleEffects& effects, int
   // Column d * S + s, as the released code numbers them.
   torch::Tensor gain =
       effects.effect.select(3, target).reshape({images, 2 * size}).to(torch::kFloat64);
+  torch::Tensor available = gain.mean(0) > 0;
   if (!options.paper) {
     gain = gain.clamp_min(0);
   }
   torch::Tensor explained = torch::zeros({images}, torch::kFloat64);
-  torch::Tensor available = torch::ones({2 * size}, torch::kBool);
   torch::Tensor unexplained = torch::ones({images}, torch::kBool);
   while (static_cast<int64_t>(selected.size()) < options.max_attributes &&
          unexplained.any().item<bool>()) {
@@ -128,9 +128,9 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectAttributesJointly(
   int64_t done = 0;
   const int64_t total = styles.conv.size(0) * static_cast<int64_t>(candidates.size()) *
                         std::max<int64_t>(options.max_attributes - 1, 0);
-  VariantOptions batches{options.batch_size, options.cancelled, {}};
-  if (options.progress) {
-    batches.classified = [&](int64_t count) { options.progress(done += count, total); };
+  VariantOptions batches{.control = options.control};
+  if (options.control.progress) {
+    batches.classified = [&](int64_t count) { options.control.progress(done += count, total); };
   }
   while (static_cast<int64_t>(selected.size()) < options.max_attributes && !candidates.empty()) {
     size_t best = 0;  // in the first step: candidates are sorted by single effect

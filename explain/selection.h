@@ -4,11 +4,11 @@
 #define STYLEX_EXPLAIN_SELECTION_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "explain/effects.h"
+#include "explain/search_control.h"
 #include "explain/style_space.h"
 #include "models/stylex.h"
 
@@ -31,7 +31,9 @@ struct SelectedAttribute {
 };
 
 // STRATEGY_INDEPENDENT over a set of images decided otherwise than `target`: base [N, K], effect
-// [N, 2, S, K]. A coordinate is chosen at most once, in one direction. Stops early when every image
+// [N, 2, S, K]. A coordinate is chosen at most once, in one direction, and only
+// if its mean effect over all images is positive: what raises some images and lowers others more
+// raises no class. Stops early when every image
 // is explained or no move raises the target any more, whereas the released code continues with
 // spurious entries.
 std::vector<SelectedAttribute> SelectAttributes(const StyleEffects& effects, int64_t target,
@@ -44,15 +46,14 @@ struct SubsetOptions {
   int64_t candidates = 96;
   // Stop when the best joint gain in mean target logit is below this.
   double threshold = 0;
-  int64_t batch_size = 32;
-  Cancelled cancelled = nullptr;
-  std::function<void(int64_t done, int64_t total)> progress = nullptr;
+  // Progress counts evaluations (image x candidate); a search that stops early ends below its
+  // total.
+  SearchControl control = {};
 };
 
 // STRATEGY_SUBSET over a set of images: joint greedy, the exact mean effect of each candidate
 // together with all chosen before is computed at every step. mean_effect is the attribute's single
-// effect. Progress counts evaluations (image x candidate); a search that stops early ends below its
-// total.
+// effect.
 absl::StatusOr<std::vector<SelectedAttribute>> SelectAttributesJointly(
     const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
     const StyleEffects& effects, int64_t target, const SubsetOptions& options);

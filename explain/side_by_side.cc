@@ -6,7 +6,6 @@
 #include <chrono>
 #include <thread>
 
-#include "absl/time/clock.h"
 #include "base/mutex.h"
 
 namespace stylex {
@@ -15,47 +14,35 @@ namespace {
 // Polling interval of a resting thread; shorter than a piece of work.
 constexpr std::chrono::milliseconds kLookUp(1);
 
-// Time until which one core is left to others, in nanoseconds of absl's clock.
-std::atomic<int64_t> core_left_until = 0;
-
-bool CoreIsLeft() {
-  return absl::GetCurrentTimeNanos() < core_left_until.load(std::memory_order_relaxed);
-}
-
 }  // namespace
 
-void LeaveACoreFor(absl::Duration time) {
-  core_left_until.store(absl::GetCurrentTimeNanos() + absl::ToInt64Nanoseconds(time),
-                        std::memory_order_relaxed);
-}
-
-absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled,
-                        const std::function<absl::Status(int64_t i, const Cancelled& stop)>& work) {
+absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& control,
+                        const std::function<absl::Status(int64_t i, const GiveWay& within)>& work) {
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<bool> stopped = false;
   std::atomic<bool> asking = false;
-  const Cancelled stop = [&] {
+  const GiveWay within = [&] {
     if (std::this_thread::get_id() != caller) {
       asking.wait(true);
-    } else if (cancelled) {
+    } else if (control.give_way) {
       asking = true;
-      if (cancelled()) {
+      if (!control.give_way()) {
         stopped = true;
       }
       asking = false;
       asking.notify_all();
     }
-    return stopped.load();
+    return !stopped.load();
   };
   std::atomic<int64_t> next = 0;
   Mutex mutex;
   absl::Status first_failure;
   // Takes the next piece. The last thread rests first while a core is left to others; the first
-  // thread is the caller's, which polls `cancelled`.
+  // thread is the caller's, which gives way.
   const auto take = [&] {
     const int thread = at::get_thread_num();
     const bool rests = thread > 0 && thread == at::get_num_threads() - 1;
-    while (rests && CoreIsLeft() && next < count) {
+    while (rests && control.cores != nullptr && control.cores->core_is_left() && next < count) {
       std::this_thread::sleep_for(kLookUp);
     }
     return next++;
@@ -63,7 +50,7 @@ absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled
   const auto run = [&] {
     for (int64_t i = take(); i < count; i = take()) {
       const absl::Status status =
-          stop() ? absl::CancelledError("the search was cancelled") : work(i, stop);
+          within() ? work(i, within) : absl::CancelledError("the search was cancelled");
       if (!status.ok()) {
         const MutexLock lock(&mutex);
         first_failure.Update(status);

@@ -6,22 +6,18 @@
 #include <functional>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
-#include "explain/style_space.h"
+#include "explain/search_control.h"
 
 namespace stylex {
 
-// Calls work(i, stop) for 0 <= i < count, on all cores if `parallel`, else one after another;
-// returns the first failure, after which no more pieces start. CANCELLED if `cancelled`, which may
-// be empty, returns true. `cancelled` is called before each piece, only on the caller's thread: it
-// may lend the device to others for a while, so no piece starts while it runs. `stop` checks for
-// cancellation within a piece; any thread may call it.
-absl::Status SideBySide(int64_t count, bool parallel, const Cancelled& cancelled,
-                        const std::function<absl::Status(int64_t i, const Cancelled& stop)>& work);
-
-// Makes all SideBySide calls of this process that use several cores leave one to others for this
-// long, so that the threads that deliver an interactive answer get a core at once.
-void LeaveACoreFor(absl::Duration time);
+// Calls work(i, within) for 0 <= i < count, on all cores if `parallel`, else one after another;
+// returns the first failure, after which no more pieces start. CANCELLED if `control` tells it to
+// stop. Its give_way is called before each piece, only on the caller's thread, and no piece starts
+// meanwhile, as the device may be lent to others. `within` does the same within a piece; any thread
+// may call it. While `control.cores` leaves a core to others, one thread rests. Batch size and
+// progress are not used.
+absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& control,
+                        const std::function<absl::Status(int64_t i, const GiveWay& within)>& work);
 
 // Calls work() on the caller's thread with LibTorch's parallelism disabled: for passes of one
 // image, which LibTorch's threads, which synchronise after every operator, would slow down.

@@ -6,7 +6,6 @@
 #include <torch/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -82,9 +81,6 @@ bool IsMoved(int64_t index, std::span<const Move> moves);
 // (of two moves of one coordinate the later counts); the input is not modified.
 StyleVectors ApplyMoves(const StyleVectors& styles, const StyleRanges& ranges,
                         std::span<const Move> moves);
-
-// Returns true when the work is no longer needed; called between batches, on the calling thread.
-using Cancelled = std::function<bool()>;
 
 }  // namespace stylex
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "image/orientation.h"
 
 namespace stylex {
 namespace {
@@ -77,13 +78,12 @@ struct Reader {
   std::vector<uint8_t> cmyk_row;
 };
 
-// With an Adobe marker the samples are inverted: 0 is full ink.
-void CmykToRgb(const uint8_t* cmyk, int width, bool inverted, uint8_t* rgb) {
+// Samples are inverted, 0 is full ink: Adobe's convention, which Pillow and libvips, too, assume of
+// files without an Adobe marker.
+void CmykToRgb(const uint8_t* cmyk, int width, uint8_t* rgb) {
   for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
-    const int key = inverted ? cmyk[3] : 255 - cmyk[3];
     for (int c = 0; c < 3; ++c) {
-      const int ink = inverted ? cmyk[c] : 255 - cmyk[c];
-      rgb[c] = static_cast<uint8_t>((ink * key + 127) / 255);
+      rgb[c] = static_cast<uint8_t>((cmyk[c] * cmyk[3] + 127) / 255);
     }
   }
 }
@@ -95,7 +95,7 @@ void ReadRows(Reader* reader) {
     const int y = static_cast<int>(info->output_scanline);
     JSAMPROW row = cmyk ? reader->cmyk_row.data() : reader->bitmap.pixel(0, y);
     if (jpeg_read_scanlines(info, &row, 1) == 1 && cmyk) {
-      CmykToRgb(row, reader->bitmap.width, info->saw_Adobe_marker != 0, reader->bitmap.pixel(0, y));
+      CmykToRgb(row, reader->bitmap.width, reader->bitmap.pixel(0, y));
     }
   }
 }

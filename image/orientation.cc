@@ -1,8 +1,9 @@
+#include "image/orientation.h"
+
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <utility>
-
-#include "image/jpeg.h"
 
 namespace stylex {
 namespace {
@@ -13,6 +14,9 @@ constexpr uint8_t kEndOfImage = 0xd9;
 constexpr uint16_t kOrientationTag = 0x0112;
 constexpr uint16_t kShortType = 3;
 constexpr size_t kEntryBytes = 12;
+constexpr size_t kPngSignatureBytes = 8;
+constexpr size_t kChunkOverhead = 12;  // length, type, checksum
+constexpr std::string_view kExif("Exif\0\0", 6);
 
 uint8_t Byte(std::string_view data, size_t at) { return static_cast<uint8_t>(data[at]); }
 
@@ -61,7 +65,6 @@ int OrientationInTiff(std::string_view data) {
 }  // namespace
 
 int ExifOrientation(std::string_view jpeg) {
-  constexpr std::string_view kExif("Exif\0\0", 6);
   size_t at = 2;
   while (at + 4 <= jpeg.size() && Byte(jpeg, at) == 0xff) {
     const uint8_t marker = Byte(jpeg, at + 1);
@@ -81,6 +84,28 @@ int ExifOrientation(std::string_view jpeg) {
       return OrientationInTiff(payload.substr(kExif.size()));
     }
     at += 2 + length;
+  }
+  return 1;
+}
+
+int PngOrientation(std::string_view png) {
+  size_t at = kPngSignatureBytes;
+  while (at < png.size() && png.size() - at >= kChunkOverhead) {
+    size_t length = 0;
+    for (size_t i = 0; i < 4; ++i) {
+      length = length << 8 | Byte(png, at + i);
+    }
+    if (length > png.size() - at - kChunkOverhead) {
+      break;
+    }
+    std::string_view payload = png.substr(at + 8, length);
+    if (png.substr(at + 4, 4) == "eXIf") {
+      if (payload.starts_with(kExif)) {  // against the specification, but found in files
+        payload.remove_prefix(kExif.size());
+      }
+      return OrientationInTiff(payload);
+    }
+    at += kChunkOverhead + length;
   }
   return 1;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "image/orientation.h"
 
 namespace stylex {
 namespace {
@@ -185,7 +186,7 @@ absl::StatusOr<Bitmap> DecodePng(std::string_view data, const DecodeLimits& limi
   reader.data = data;
   reader.max_pixels = limits.max_pixels;
   if (Decode(&reader)) {
-    return std::move(reader.bitmap);
+    return ApplyOrientation(std::move(reader.bitmap), PngOrientation(data));
   }
   if (reader.too_large) {
     return absl::ResourceExhaustedError(absl::StrCat(

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -54,6 +55,18 @@ absl::Status CheckAttributes(const v1::AttributeIndex& index, const Stylex& mode
   return absl::OkStatus();
 }
 
+// Versions of before listed some coordinates that raise no class.
+void DropWithoutEffect(v1::AttributeIndex* index) {
+  for (v1::ClassAttributes& of_class : *index->mutable_classes()) {
+    auto* attributes = of_class.mutable_attributes();
+    attributes->erase(std::remove_if(attributes->begin(), attributes->end(),
+                                     [](const v1::Attribute& attribute) {
+                                       return !(attribute.mean_effect() > 0);
+                                     }),
+                      attributes->end());
+  }
+}
+
 absl::StatusOr<Checkpoint> LoadOnce(const std::string& version_directory) {
   STYLEX_ASSIGN_OR_RETURN(const v1::ModelConfig config, ReadVersion(version_directory));
   const std::filesystem::path folder = version_directory;
@@ -83,6 +96,7 @@ absl::StatusOr<Checkpoint> LoadOnce(const std::string& version_directory) {
     checkpoint.attributes.emplace();
     STYLEX_RETURN_IF_ERROR(ReadJsonMessage(attributes, &*checkpoint.attributes));
     STYLEX_RETURN_IF_ERROR(CheckAttributes(*checkpoint.attributes, checkpoint.model, attributes));
+    DropWithoutEffect(&*checkpoint.attributes);
   }
   return checkpoint;
 }

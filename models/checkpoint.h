@@ -23,7 +23,8 @@ struct Checkpoint {
 
 // Verifies every hash, builds the networks, checks that exactly the expected weights exist with the
 // right shapes, that all are finite, and that the attribute index fits the generator. NOT_FOUND,
-// DATA_LOSS (hash, file) or INVALID_ARGUMENT; the message names the file and the fault.
+// DATA_LOSS (hash, file) or INVALID_ARGUMENT; the message names the file and the fault. Attributes
+// without a positive mean effect are left out of the index.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory);
 
 // FAILED_PRECONDITION, naming the command that creates it, for a checkpoint without an attribute

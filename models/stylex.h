@@ -69,6 +69,11 @@ class Stylex {
   const Classifier& classifier() const { return *classifier_; }
   // K, the number of labels.
   int64_t num_classes() const { return config_.labels_size(); }
+  // Divides logits where probabilities are told or asked for; see ClassifierConfig.
+  double probability_temperature() const {
+    const double temperature = config_.classifier().probability_temperature();
+    return temperature > 0 ? temperature : 1;
+  }
   // W: latent and condition.
   int64_t w_size() const { return networks_.generator.ptr()->w_size(); }
   torch::Device device() const { return device_; }

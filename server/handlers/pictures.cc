@@ -2,12 +2,14 @@
 
 #include <torch/types.h>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "explain/metrics.h"
+#include "explain/reconstruction_errors.h"
 #include "image/resize.h"
 #include "models/checkpoint/model_config.h"
 #include "models/pixels.h"
@@ -21,6 +23,10 @@ constexpr char kSyntheticSource[] =
     "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
 
 constexpr int kDefaultJpegQuality = 90;
+
+int QualityOf(const v1::OutputFormat& format) {
+  return format.quality() == 0 ? kDefaultJpegQuality : format.quality();
+}
 
 }  // namespace
 
@@ -50,15 +56,24 @@ absl::Status CheckDrawable(const torch::Tensor& images, const torch::Tensor& log
   return InvalidRequestError({&fault, 1});
 }
 
+Rendering RenderingOf(const v1::OutputFormat& format) {
+  if (format.encoding() != v1::OutputFormat::ENCODING_JPEG) {
+    return Rendering::Png();
+  }
+  return Rendering::Jpeg(QualityOf(format));
+}
+
 PictureWriter::PictureWriter(const v1::OutputFormat& format, const std::string& model_id)
     : format_(format), model_id_(model_id) {}
 
 absl::StatusOr<v1::Image> PictureWriter::Write(const torch::Tensor& image) const {
-  const Bitmap bitmap = TensorToBitmap(image);
+  return Write(TensorToBitmap(image));
+}
+
+absl::StatusOr<v1::Image> PictureWriter::Write(const Bitmap& bitmap) const {
   v1::Image out;
   if (format_.encoding() == v1::OutputFormat::ENCODING_JPEG) {
-    const int quality = format_.quality() == 0 ? kDefaultJpegQuality : format_.quality();
-    STYLEX_ASSIGN_OR_RETURN(*out.mutable_data(), EncodeJpeg(bitmap, quality));
+    STYLEX_ASSIGN_OR_RETURN(*out.mutable_data(), EncodeJpeg(bitmap, QualityOf(format_)));
     return out;
   }
   const std::vector<PngText> text = {
@@ -72,7 +87,8 @@ absl::StatusOr<v1::Image> PictureWriter::Write(const torch::Tensor& image) const
 v1::Prediction ToPrediction(const torch::Tensor& logits, const ServedModel& model) {
   const torch::Tensor flat =
       logits.detach().to(torch::kCPU, torch::kFloat32).flatten().contiguous();
-  const torch::Tensor probabilities = torch::softmax(flat, 0);
+  const torch::Tensor probabilities =
+      torch::softmax(flat / model.model().probability_temperature(), 0);
   const int64_t best = flat.argmax().item<int64_t>();
   v1::Prediction out;
   out.mutable_logits()->Assign(flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel());
@@ -85,7 +101,8 @@ v1::Prediction ToPrediction(const torch::Tensor& logits, const ServedModel& mode
 
 v1::ReconstructionQuality CompareImages(const torch::Tensor& given, const torch::Tensor& drawn,
                                         const torch::Tensor& given_logits,
-                                        const torch::Tensor& drawn_logits) {
+                                        const torch::Tensor& drawn_logits,
+                                        const ServedModel& model) {
   v1::ReconstructionQuality out;
   out.set_l1(L1PerImage(given, drawn).item<double>());
   out.set_psnr(PsnrPerImage(given, drawn).item<double>());
@@ -93,6 +110,12 @@ v1::ReconstructionQuality CompareImages(const torch::Tensor& given, const torch:
   out.set_kl(KlPerImage(given_logits, drawn_logits).item<double>());
   out.set_same_class(given_logits.argmax(1).item<int64_t>() ==
                      drawn_logits.argmax(1).item<int64_t>());
+  if (const std::optional<double> percentile =
+          PercentileOf(model.model().config().reconstruction_errors(),
+                       {.l1 = out.l1(), .ssim = out.ssim(), .kl = out.kl()})) {
+    out.set_percentile(*percentile);
+    out.set_unlike_training(*percentile > kUnlikeTraining);
+  }
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "image/codec.h"
+#include "models/rendering.h"
 #include "server/repository/served_model.h"
 #include "stylex/v1/explanation.pb.h"
 
@@ -28,6 +29,9 @@ absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::str
 absl::Status CheckDrawable(const torch::Tensor& images, const torch::Tensor& logits,
                            const std::string& field);
 
+// What becomes of an image in files of this format.
+Rendering RenderingOf(const v1::OutputFormat& format);
+
 // Encodes synthesized images in the requested format. PNG files are marked as synthetic, with the
 // model's name; JPEG files are not.
 class PictureWriter {
@@ -37,20 +41,22 @@ class PictureWriter {
 
   // One image, [C, R, R] or [1, C, R, R], in [-1, 1].
   absl::StatusOr<v1::Image> Write(const torch::Tensor& image) const;
+  absl::StatusOr<v1::Image> Write(const Bitmap& bitmap) const;
 
  private:
   v1::OutputFormat format_;
   std::string model_id_;
 };
 
-// logits: [K] or [1, K], on any device.
+// logits: [K] or [1, K], on any device. Probabilities are by the model's probability_temperature.
 v1::Prediction ToPrediction(const torch::Tensor& logits, const ServedModel& model);
 
-// Quality of the reconstruction `drawn` of the image `given`, [1, C, R, R] each, with the logits
-// [1, K] of both.
+// Quality of the model's reconstruction `drawn` of the image `given`, [1, C, R, R] each, with the
+// logits [1, K] of both.
 v1::ReconstructionQuality CompareImages(const torch::Tensor& given, const torch::Tensor& drawn,
                                         const torch::Tensor& given_logits,
-                                        const torch::Tensor& drawn_logits);
+                                        const torch::Tensor& drawn_logits,
+                                        const ServedModel& model);
 
 }  // namespace stylex
 

@@ -71,7 +71,8 @@ absl::Status Draw(const ServedModel& served, const v1::ReconstructRequest& reque
   if (!request.edits().empty()) {
     styles = ApplyMoves(styles, served.ranges(), ToMoves(request.edits()));
   }
-  STYLEX_ASSIGN_OR_RETURN(const DrawnImage drawn, networks.Synthesize(styles));
+  STYLEX_ASSIGN_OR_RETURN(const DrawnImage drawn,
+                          networks.Synthesize(styles, RenderingOf(request.output_format())));
   STYLEX_RETURN_IF_ERROR(CheckDrawable(
       drawn.image, drawn.logits,
       request.has_latent() ? "latent.values" : (request.has_styles() ? "styles.values" : "edits")));
@@ -81,7 +82,7 @@ absl::Status Draw(const ServedModel& served, const v1::ReconstructRequest& reque
   if (given.image.defined()) {
     *response->mutable_original() = ToPrediction(given.logits, served);
     *response->mutable_quality() =
-        CompareImages(given.image, drawn.image, given.logits, drawn.logits);
+        CompareImages(given.image, drawn.image, given.logits, drawn.logits, served);
   }
   response->set_model(served.id());
   return absl::OkStatus();

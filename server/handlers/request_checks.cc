@@ -62,10 +62,11 @@ std::optional<int64_t> RequestChecks::Class(const std::string& field, bool prese
   return std::nullopt;
 }
 
-void RequestChecks::SameModel(const std::string& field, const std::string& model) {
+void RequestChecks::SameModel(const std::string& field, const std::string& model,
+                              absl::string_view advice) {
   if (!model.empty() && model != shape_.id) {
     foreign_model_ = absl::StrCat(field, ".model is ", Quoted(model), ", the request's model is ",
-                                  Quoted(shape_.id), ": encode the image with that one");
+                                  Quoted(shape_.id), ": ", advice);
   }
 }
 
@@ -85,12 +86,12 @@ void RequestChecks::Values(const std::string& field,
 }
 
 void RequestChecks::Latent(const std::string& field, const v1::Latent& latent) {
-  SameModel(field, latent.model());
+  SameModel(field, latent.model(), "encode the image with that one");
   Values(absl::StrCat(field, ".values"), latent.values(), shape_.latent_size, "latent values");
 }
 
 void RequestChecks::Styles(const std::string& field, const v1::Styles& styles) {
-  SameModel(field, styles.model());
+  SameModel(field, styles.model(), "encode the image with that one");
   Values(absl::StrCat(field, ".values"), styles.values(), shape_.num_styles, "style coordinates");
   Values(absl::StrCat(field, ".to_rgb"), styles.to_rgb(), shape_.num_to_rgb_styles,
          "to_rgb styles");
@@ -127,6 +128,7 @@ void RequestChecks::Edits(const std::string& field,
 }
 
 void RequestChecks::Attribute(const std::string& field, const v1::Attribute& attribute) {
+  SameModel(field, attribute.model(), "ask that one for its attributes");
   Index(absl::StrCat(field, ".index"), attribute.index());
   Enum(absl::StrCat(field, ".direction"), v1::Direction_IsValid(attribute.direction()),
        attribute.direction());

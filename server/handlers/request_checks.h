@@ -46,7 +46,7 @@ class RequestChecks {
   // Checks coordinates, directions, strengths and the number of edits.
   void Edits(const std::string& field,
              const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
-  // Checks `index` and `direction` of an attribute to move.
+  // Checks `index`, `direction` and `model` of an attribute to move.
   void Attribute(const std::string& field, const v1::Attribute& attribute);
   // The same for a list, which must not contain a coordinate twice.
   void Attributes(const std::string& field,
@@ -69,7 +69,8 @@ class RequestChecks {
   void NeedsRanges() { needs_ranges_ = true; }
 
  private:
-  void SameModel(const std::string& field, const std::string& model);
+  // `advice`: what to do about another model's.
+  void SameModel(const std::string& field, const std::string& model, absl::string_view advice);
   void Values(const std::string& field, const google::protobuf::RepeatedField<float>& values,
               int64_t expected, absl::string_view what);
   void Index(const std::string& field, int64_t index);

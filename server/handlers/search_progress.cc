@@ -13,25 +13,23 @@ SearchProgressReporter::SearchProgressReporter(const Clock* clock,
 }
 
 void SearchProgressReporter::Update(int64_t done, int64_t total) {
-  phase_done_ = done;
-  expected_total_ = std::max(expected_total_, done_before_ + total);
+  done_ = done;
+  expected_total_ = std::max(expected_total_, total);
   if (clock_->Now() - last_told_ >= kInterval) {
     Tell();
   }
 }
 
-void SearchProgressReporter::NextPhase() { done_before_ += std::exchange(phase_done_, 0); }
-
 void SearchProgressReporter::Tell() {
   last_told_ = clock_->Now();
   v1::FindAttributesResponse response;
   v1::SearchProgress* progress = response.mutable_progress();
-  progress->set_done(done());
+  progress->set_done(done_);
   progress->set_total(expected_total_);
-  if (done() > 0) {
+  if (done_ > 0) {
     const double elapsed_s = absl::ToDoubleSeconds(last_told_ - start_);
-    progress->set_seconds_left(elapsed_s / static_cast<double>(done()) *
-                               static_cast<double>(expected_total_ - done()));
+    progress->set_seconds_left(elapsed_s / static_cast<double>(done_) *
+                               static_cast<double>(expected_total_ - done_));
   }
   sink_->WriteLatest(std::move(response));
 }

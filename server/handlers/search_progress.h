@@ -11,8 +11,8 @@
 
 namespace stylex {
 
-// For one call, used only by its worker. Phases follow each other, each with its own steps; the
-// total grows if a phase is longer than expected. Reports at once, then every kInterval.
+// For one call, used only by its worker. The total grows if the search is longer than expected.
+// Reports at once, then every kInterval.
 class SearchProgressReporter {
  public:
   static constexpr absl::Duration kInterval = absl::Milliseconds(250);
@@ -23,12 +23,8 @@ class SearchProgressReporter {
 
   // Sets the expected total.
   void Expect(int64_t total) { expected_total_ = total; }
-  // `done` and `total` of the running phase.
+  // Steps done so far, and the total as far as it is known.
   void Update(int64_t done, int64_t total);
-  // Starts the next phase, whose steps are added to those done.
-  void NextPhase();
-  // Steps done in all phases.
-  int64_t done() const { return done_before_ + phase_done_; }
 
  private:
   void Tell();
@@ -38,8 +34,7 @@ class SearchProgressReporter {
   const absl::Time start_;
   absl::Time last_told_ = absl::InfinitePast();
   int64_t expected_total_;
-  int64_t done_before_ = 0;
-  int64_t phase_done_ = 0;
+  int64_t done_ = 0;
 };
 
 }  // namespace stylex

@@ -44,6 +44,14 @@ StyleVectors FromStyles(const v1::Styles& styles, const torch::Device& device) {
   return {Row(styles.values(), device), Row(styles.to_rgb(), device)};
 }
 
+v1::StyleEdit ToEdit(const Move& move) {
+  v1::StyleEdit edit;
+  edit.set_index(static_cast<int32_t>(move.coordinate.index));
+  edit.set_shift(move.shift);
+  edit.set_direction(ToProto(move.coordinate.direction));
+  return edit;
+}
+
 std::vector<Move> ToMoves(const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits) {
   std::vector<Move> moves;
   for (const v1::StyleEdit& edit : edits) {

@@ -24,6 +24,8 @@ v1::Styles ToStyles(const StyleVectors& styles, const std::string& model_id);
 // Of one image. The message must have been checked.
 StyleVectors FromStyles(const v1::Styles& styles, const torch::Device& device);
 
+// As a request of Reconstruct takes it.
+v1::StyleEdit ToEdit(const Move& move);
 // In the order of the request.
 std::vector<Move> ToMoves(const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
 

@@ -94,6 +94,7 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
   const torch::NoGradGuard no_grad;
   STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,
                           StylesOfSource(served, request, context, cancellation));
+  const Rendering rendering = RenderingOf(request.output_format());
   const PictureWriter writer(request.output_format(), served.id());
   for (int64_t first = 0; first < plan.frames; first += served.search_batch()) {
     const int64_t count = std::min(served.search_batch(), plan.frames - first);
@@ -104,7 +105,7 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
     }
     const torch::Tensor drawn =
         served.model().Synthesize(StylesOfFrames(styles, served.ranges(), plan, first, count));
-    const torch::Tensor logits = served.model().Logits(drawn);
+    const torch::Tensor logits = served.model().Logits(rendering.Apply(drawn));
     turn.End();
     STYLEX_RETURN_IF_ERROR(CheckDrawable(drawn, logits, "styles.values"));
     for (int64_t i = 0; i < count; ++i) {

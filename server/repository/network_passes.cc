@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/status_macros.h"
-#include "explain/side_by_side.h"
 
 namespace stylex {
 namespace {
@@ -27,6 +26,7 @@ struct StylesItem {
 };
 struct SynthesizeItem {
   StyleVectors styles;
+  Rendering rendering;
   DrawnImage drawn;
 };
 
@@ -155,7 +155,12 @@ class SynthesizePass : public NetworkPass {
     const StyleVectors styles = {Gather<Item>(items, conv_of, model_.device()),
                                  Gather<Item>(items, rgb_of, model_.device())};
     const torch::Tensor images = model_.Synthesize(styles);
-    const DrawnImage all = {OnCpu(images), OnCpu(model_.Logits(images))};
+    std::vector<torch::Tensor> rendered;
+    for (size_t i = 0; i < items.size(); ++i) {
+      rendered.push_back(
+          At<Item>(items[i]).rendering.Apply(images.narrow(0, static_cast<int64_t>(i), 1)));
+    }
+    const DrawnImage all = {OnCpu(images), OnCpu(model_.Logits(torch::cat(rendered)))};
     for (size_t i = 0; i < items.size(); ++i) {
       const auto n = static_cast<int64_t>(i);
       At<Item>(items[i]).drawn = {all.image.narrow(0, n, 1), all.logits.narrow(0, n, 1)};
@@ -174,7 +179,7 @@ NetworkPasses::NetworkPasses(const Stylex* model)
 NetworkPasses::~NetworkPasses() = default;
 
 absl::Status SharedNetworks::Compute(BatchedPass* pass, void* item) {
-  LeaveACoreFor(kInteractiveSpell);
+  device_.cores().LeaveACoreFor(kInteractiveSpell);
   return device_.Compute(pass, item, [this] { return !cancellation_.stopped(); });
 }
 
@@ -196,8 +201,9 @@ absl::StatusOr<StyleVectors> SharedNetworks::Styles(const torch::Tensor& w) {
   return item.styles;
 }
 
-absl::StatusOr<DrawnImage> SharedNetworks::Synthesize(const StyleVectors& styles) {
-  SynthesizeItem item = {.styles = styles, .drawn = {}};
+absl::StatusOr<DrawnImage> SharedNetworks::Synthesize(const StyleVectors& styles,
+                                                      const Rendering& rendering) {
+  SynthesizeItem item = {.styles = styles, .rendering = rendering, .drawn = {}};
   STYLEX_RETURN_IF_ERROR(Compute(passes_.synthesize(), &item));
   return item.drawn;
 }

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "models/rendering.h"
 #include "models/stylex.h"
 #include "server/rpc/cancellation.h"
 #include "server/scheduling/device_scheduler.h"
@@ -40,7 +41,7 @@ struct EncodedImage {
   StyleVectors styles;   // of one image
 };
 struct DrawnImage {
-  torch::Tensor image;   // [1, C, R, R] in [-1, 1]
+  torch::Tensor image;   // [1, C, R, R] in [-1, 1], as drawn
   torch::Tensor logits;  // [1, K]
 };
 
@@ -56,8 +57,8 @@ class SharedNetworks {
   // [1, C, R, R] in [-1, 1].
   absl::StatusOr<EncodedImage> Encode(const torch::Tensor& image);
   absl::StatusOr<StyleVectors> Styles(const torch::Tensor& w);  // [1, W]
-  // Styles of one image.
-  absl::StatusOr<DrawnImage> Synthesize(const StyleVectors& styles);
+  // Styles of one image. The logits are those of the image as `rendering` makes it.
+  absl::StatusOr<DrawnImage> Synthesize(const StyleVectors& styles, const Rendering& rendering);
 
  private:
   absl::Status Compute(BatchedPass* pass, void* item);

@@ -66,6 +66,8 @@ ServedModel::ServedModel(std::string name, int64_t version, Checkpoint checkpoin
       shape_(MakeShape(name_, version_, checkpoint_)),
       search_batch_(SearchBatch(checkpoint_.model)),
       explanation_batch_(ExplanationBatch(checkpoint_.model)) {
+  index_lists_ = IndexLists(checkpoint_.attributes.value_or(v1::AttributeIndex()),
+                            checkpoint_.model.num_classes());
   if (shape_.has_ranges) {
     ranges_ = RangesFromIndex(*checkpoint_.attributes);
   }
@@ -104,6 +106,11 @@ v1::Model ServedModel::Describe() const {
   if (attributes().has_value()) {
     *out.mutable_attributes() = *attributes();
     out.mutable_attributes()->clear_styles();
+    for (v1::ClassAttributes& of_class : *out.mutable_attributes()->mutable_classes()) {
+      for (v1::Attribute& attribute : *of_class.mutable_attributes()) {
+        attribute.set_model(id());
+      }
+    }
   }
   *out.mutable_metrics() = config.metrics();
   *out.mutable_provenance() = config.provenance();
@@ -113,6 +120,7 @@ v1::Model ServedModel::Describe() const {
 
 v1::Attribute ServedModel::DescribeAttribute(Coordinate coordinate, int64_t target) const {
   v1::Attribute out;
+  out.set_model(id());
   out.set_index(static_cast<int32_t>(coordinate.index));
   out.set_layer(static_cast<int32_t>(model().layout().LayerOf(coordinate.index)));
   out.set_channel(static_cast<int32_t>(model().layout().ChannelOf(coordinate.index)));

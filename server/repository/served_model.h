@@ -32,6 +32,8 @@ class ServedModel {
   const std::optional<v1::AttributeIndex>& attributes() const { return checkpoint_.attributes; }
   // The stored attributes of a class; null when there are none.
   const v1::ClassAttributes* AttributesOf(int64_t class_id) const;
+  // For each class the stored attributes, strongest first; empty lists without an index.
+  const ClassLists& index_lists() const { return index_lists_; }
   // Only with shape().has_ranges.
   const StyleRanges& ranges() const { return *ranges_; }
   // Images per generator batch of a search: small enough that on a CPU a cancelled call stops in
@@ -50,6 +52,7 @@ class ServedModel {
   std::string name_;
   int64_t version_;
   ModelShape shape_;
+  ClassLists index_lists_;
   std::optional<StyleRanges> ranges_;
   int64_t search_batch_, explanation_batch_;
 };

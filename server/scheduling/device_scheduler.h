@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/core_budget.h"
 #include "base/mutex.h"
 #include "server/scheduling/batch_queue.h"
 
@@ -108,6 +109,9 @@ class DeviceScheduler {
   // What this thread has used since the last call.
   static Usage TakeUsageOfThisThread();
 
+  // The cores that searches may use, which they are handed.
+  CoreBudget& cores() { return cores_; }
+
   // Time since the running computation last made progress; zero when the device is idle.
   absl::Duration Silence() const;
   // Tickets in a batch at most.
@@ -138,6 +142,7 @@ class DeviceScheduler {
   const Options options_;
   const Clock* const clock_;
   DeviceObserver* const observer_;
+  CoreBudget cores_;
   mutable Mutex mutex_;
   CondVar engine_wake_;
   CondVar turns_wake_;

@@ -113,6 +113,25 @@ TEST_F(ExplainTest, ReportTellsWhatStayedAndHowManyFlipped) {
   EXPECT_THAT(html, HasSubstr("95.3 %"));
 }
 
+TEST_F(ExplainTest, WhatIsUnlikeTheTrainingImagesIsSaid) {
+  WriteGreyPng(folder_ / "a.png", 16, 10);
+  WriteGreyPng(folder_ / "b.png", 16, kStrangeGrey);
+  const ProgramResult result = Run({"explain", folder_.path(), "--output", folder_ / "out"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(Count(result.out, "unlike the training images: reconstructed worse than 99.7 %"), 1);
+  EXPECT_EQ(Count(ReadAll(folder_ / "out/report.html"),
+                  "Unlike the training images: reconstructed worse than 99.7 %"),
+            1);
+}
+
+TEST_F(ExplainTest, WithoutAProbabilityTheServersDefaultIsAskedFor) {
+  const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
+  EXPECT_EQ(Run({"explain", file, "--output", folder_ / "out"}).exit_code, 0);
+  EXPECT_FALSE(service_.counterfactual_request().has_target_probability());
+  EXPECT_EQ(Run({"explain", file, "--probability", "0", "--output", folder_ / "out"}).exit_code, 0);
+  EXPECT_TRUE(service_.counterfactual_request().has_target_probability());
+}
+
 TEST_F(ExplainTest, OneNameInTwoFoldersGivesTwoSetsOfFiles) {
   std::filesystem::create_directory(folder_ / "other");
   const std::string first = WriteGreyPng(folder_ / "a.png", 16, 10);

@@ -260,6 +260,7 @@ grpc::Status FakeService::Counterfactual(grpc::ServerContext*,
   *response->mutable_reconstruction_prediction() = Predict(grey);
   *response->mutable_counterfactual_prediction() = Predict(changed);
   response->set_flipped(changed != grey);
+  response->set_convincing(response->flipped());
   response->set_target_class_id(response->flipped() ? Predict(changed).class_id() : 0);
   response->set_target_label(kLabels[response->target_class_id()]);
   response->set_reason(response->flipped() ? "" : "no <further> attribute raises the target");
@@ -268,6 +269,10 @@ grpc::Status FakeService::Counterfactual(grpc::ServerContext*,
     FillAttribute(i, response->add_applied()->mutable_attribute());
   }
   response->mutable_quality()->set_same_class(true);
+  if (grey == kStrangeGrey) {
+    response->mutable_quality()->set_percentile(99.7);
+    response->mutable_quality()->set_unlike_training(true);
+  }
   response->set_model(kModel);
   return grpc::Status::OK;
 }

@@ -18,6 +18,7 @@ namespace stylex {
 inline constexpr char kNastyLabel[] = "<script>alert(1)</script>\"";
 // Side of the returned images in pixels.
 inline constexpr int kFakeSide = 32;
+inline constexpr int kStrangeGrey = 77;  // of photographs that it calls unlike the training images
 
 // Serves one model, "pets/3", with the labels "cat", "dog" and kNastyLabel. The decision depends on
 // the grey of the first pixel: below 85 a cat, below 170 a dog, else the third class; a side under

@@ -24,7 +24,7 @@ class AnswersTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     models_ = new TemporaryFolder;
-    WriteTinyCheckpoint(models_->path(), {.version = 1, .seed = 5});
+    WriteTinyCheckpoint(models_->path(), {.version = 1, .seed = 5, .knows_errors = true});
     WriteTinyCheckpoint(models_->path(), {.version = 2});
     WriteTinyCheckpoint(
         models_->path(),
@@ -39,6 +39,8 @@ class AnswersTest : public ::testing::Test {
   }
 
   v1::ExplanationService::Stub& stub() { return server_->stub(); }
+  void CheckDelivered(const v1::CounterfactualRequest& request,
+                      const v1::CounterfactualResponse& response);
 
   v1::EncodeResponse Encode(const std::string& model, const std::string& file) {
     grpc::ClientContext context;
@@ -352,47 +354,170 @@ TEST_F(AnswersTest, ASearchOverTheTargetsOwnImagesIsEmpty) {
 
 // Checks the invariants of counterfactual answers.
 void CheckConsistency(const v1::CounterfactualResponse& response) {
-  EXPECT_EQ(response.flipped(), response.reason().empty());
-  EXPECT_EQ(response.flipped(), response.reason_code() == v1::COUNTERFACTUAL_REASON_UNSPECIFIED);
+  EXPECT_EQ(response.convincing(), response.reason().empty());
+  EXPECT_EQ(response.convincing(), response.reason_code() == v1::COUNTERFACTUAL_REASON_UNSPECIFIED);
+  EXPECT_TRUE(response.flipped() || !response.convincing());
+  EXPECT_EQ(response.flipped(), response.has_just_flips());
   if (response.flipped()) {
     EXPECT_EQ(response.counterfactual_prediction().class_id(), response.target_class_id());
     EXPECT_GE(response.applied_size(), 1);
     EXPECT_NE(response.reconstruction().data(), response.counterfactual().data());
+    EXPECT_LE(response.just_flips().moves_size(), response.applied_size());
+    EXPECT_EQ(response.just_flips().last_shift(), response.just_flips().moves().rbegin()->shift());
   }
   EXPECT_EQ(response.steps_size(), response.applied_size());
   if (response.steps_size() > 0) {
     EXPECT_EQ(response.steps().rbegin()->data(), response.counterfactual().data());
     EXPECT_NEAR(response.applied().rbegin()->target_probability(),
                 response.counterfactual_prediction().probabilities(response.target_class_id()),
-                1e-3);
+                1e-6);
   }
   for (const v1::AppliedAttribute& applied : response.applied()) {
     EXPECT_NE(applied.value_before(), applied.value_after());
+    EXPECT_EQ(applied.attribute().model(), response.model());
   }
   EXPECT_FALSE(response.difference().data().empty());
+  EXPECT_GT(response.difference_scale(), 0);
 }
 
-TEST_F(AnswersTest, CounterfactualsFlipOrSayWhyNot) {
-  int flipped = 0;
-  for (const int brightness : {20, 128, 240}) {
-    for (const char* target : {"dark", "medium", "bright"}) {
-      v1::CounterfactualRequest request;
-      request.set_model("tiny");
-      request.mutable_image()->set_data(PngPicture(16, 16, 3, brightness));
-      request.mutable_target_class()->set_label(target);
-      request.set_include_steps(true);
-      request.set_include_difference(true);
-      const v1::CounterfactualResponse response = Counterfactual(request);
-      SCOPED_TRACE(response.original_prediction().label() + " to " + target + ": " +
-                   response.reason());
-      CheckConsistency(response);
-      EXPECT_EQ(response.target_label(), target);
-      EXPECT_EQ(response.original_prediction().label() == target,
-                response.reason_code() == v1::COUNTERFACTUAL_REASON_IMAGE_ALREADY_TARGET);
-      flipped += response.flipped() ? 1 : 0;
+// Sends every image of an answer back: what the answer says of it must be what is said of the file.
+void AnswersTest::CheckDelivered(const v1::CounterfactualRequest& request,
+                                 const v1::CounterfactualResponse& response) {
+  const auto told = [&](const v1::Image& image, const v1::Prediction& prediction) {
+    const v1::Prediction of_file = Classify(request.model(), image.data());
+    EXPECT_EQ(of_file.class_id(), prediction.class_id());
+    EXPECT_THAT(of_file.logits(), Pointwise(FloatNear(1e-4f), prediction.logits()));
+  };
+  told(response.reconstruction(), response.reconstruction_prediction());
+  told(response.counterfactual(), response.counterfactual_prediction());
+  for (int k = 0; k < response.steps_size(); ++k) {
+    const v1::Prediction of_file = Classify(request.model(), response.steps(k).data());
+    EXPECT_EQ(of_file.class_id(), response.applied(k).class_id());
+    EXPECT_NEAR(of_file.probabilities(response.target_class_id()),
+                response.applied(k).target_probability(), 1e-5);
+  }
+  if (!response.flipped()) {
+    return;
+  }
+  EXPECT_EQ(Classify(request.model(), response.counterfactual().data()).class_id(),
+            response.target_class_id());
+  // Where the border is crossed, drawn again.
+  v1::ReconstructRequest border;
+  border.set_model(request.model());
+  *border.mutable_image() = request.image();
+  *border.mutable_edits() = response.just_flips().moves();
+  *border.mutable_output_format() = request.output_format();
+  const v1::ReconstructResponse drawn = Reconstruct(border);
+  told(drawn.image(), drawn.reconstruction());
+  EXPECT_EQ(drawn.reconstruction().class_id(), response.target_class_id());
+  EXPECT_NEAR(drawn.reconstruction().probabilities(response.target_class_id()),
+              response.just_flips().probability(), 1e-4);
+}
+
+TEST_F(AnswersTest, CounterfactualsAreWhatTheySayToTheByte) {
+  int flipped = 0, convincing = 0;
+  for (const int quality : {0, 90, 20}) {
+    for (const bool by_default : {true, false}) {
+      for (const int brightness : {20, 128, 240}) {
+        for (const char* target : {"dark", "medium", "bright"}) {
+          v1::CounterfactualRequest request;
+          request.set_model("tiny");
+          request.mutable_image()->set_data(PngPicture(16, 16, 3, brightness));
+          request.mutable_target_class()->set_label(target);
+          request.set_include_steps(true);
+          request.set_include_difference(true);
+          if (!by_default) {
+            request.set_target_probability(0);
+          }
+          if (quality > 0) {
+            request.mutable_output_format()->set_encoding(v1::OutputFormat::ENCODING_JPEG);
+            request.mutable_output_format()->set_quality(quality);
+          }
+          const v1::CounterfactualResponse response = Counterfactual(request);
+          SCOPED_TRACE(response.original_prediction().label() + " to " + target + ", quality " +
+                       std::to_string(quality) + ": " + response.reason());
+          CheckConsistency(response);
+          CheckDelivered(request, response);
+          EXPECT_EQ(response.target_label(), target);
+          EXPECT_EQ(response.original_prediction().label() == target,
+                    response.reason_code() == v1::COUNTERFACTUAL_REASON_IMAGE_ALREADY_TARGET);
+          if (response.convincing()) {
+            EXPECT_GE(
+                response.counterfactual_prediction().probabilities(response.target_class_id()),
+                by_default ? 0.9 : 0);
+          }
+          flipped += response.flipped() ? 1 : 0;
+          convincing += response.convincing() ? 1 : 0;
+        }
+      }
     }
   }
-  EXPECT_GE(flipped, 1);
+  EXPECT_GE(flipped, 6);
+  EXPECT_GE(convincing, 3);
+}
+
+// The classifier's greatest probability of "medium" is 0.58.
+TEST_F(AnswersTest, AFlipThatDoesNotConvinceSaysSo) {
+  v1::CounterfactualRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  request.mutable_target_class()->set_label("medium");
+  request.set_target_probability(0);
+  ASSERT_TRUE(Counterfactual(request).convincing());
+  request.clear_target_probability();
+  const v1::CounterfactualResponse response = Counterfactual(request);
+  EXPECT_TRUE(response.flipped());
+  EXPECT_FALSE(response.convincing());
+  EXPECT_EQ(response.reason_code(), v1::COUNTERFACTUAL_REASON_PROBABILITY_NOT_REACHED);
+  EXPECT_THAT(response.reason(), HasSubstr("stayed below 0.9"));
+  EXPECT_GE(response.counterfactual_prediction().probabilities(1),
+            response.just_flips().probability() - 1e-6);
+}
+
+TEST_F(AnswersTest, AnotherVersionsAttributeIsRefused) {
+  v1::FindAttributesRequest search;
+  search.set_model("tiny/1");
+  search.mutable_target_class()->set_label("bright");
+  const auto found = FindAttributes(search);
+  ASSERT_EQ(found.size(), 1u);
+  ASSERT_GE(found[0].result().attributes_size(), 1);
+  const v1::Attribute attribute = found[0].result().attributes(0);
+  EXPECT_EQ(attribute.model(), "tiny/1");
+
+  v1::CounterfactualRequest request;
+  request.set_model("tiny/2");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  *request.add_attributes() = attribute;
+  grpc::ClientContext context;
+  v1::CounterfactualResponse response;
+  const grpc::Status refused = stub().Counterfactual(&context, request, &response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(refused.error_message(), HasSubstr("attributes[0].model is 'tiny/1'"));
+  v1::TraverseRequest traverse;
+  traverse.set_model("tiny/2");
+  *traverse.mutable_image() = request.image();
+  *traverse.mutable_attribute() = attribute;
+  grpc::ClientContext of_stream;
+  const auto stream = stub().Traverse(&of_stream, traverse);
+  v1::TraverseResponse frame;
+  EXPECT_FALSE(stream->Read(&frame));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  request.set_model("tiny/1");
+  EXPECT_EQ(Counterfactual(request).model(), "tiny/1");
+}
+
+// tiny/1 knows the reconstruction errors of held-out images, which are tiny.
+TEST_F(AnswersTest, WhatIsUnlikeTheTrainingImagesIsSaid) {
+  v1::ReconstructRequest request;
+  request.set_model("tiny/1");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 60));
+  const v1::ReconstructResponse strange = Reconstruct(request);
+  EXPECT_EQ(strange.quality().percentile(), 100);
+  EXPECT_TRUE(strange.quality().unlike_training());
+  request.set_model("tiny/2");
+  const v1::ReconstructResponse unknown = Reconstruct(request);
+  EXPECT_FALSE(unknown.quality().has_percentile());
+  EXPECT_FALSE(unknown.quality().unlike_training());
 }
 
 TEST_F(AnswersTest, ACounterfactualAimsAtTheRunnerUp) {
@@ -406,6 +531,7 @@ TEST_F(AnswersTest, ACertificateIsGivenWhenAskedFor) {
   v1::CounterfactualRequest request;
   request.set_model("tiny");
   request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  request.set_target_probability(0);
   const v1::CounterfactualResponse without = Counterfactual(request);
   ASSERT_TRUE(without.flipped());
   EXPECT_FALSE(without.has_certificate());
@@ -426,7 +552,7 @@ TEST_F(AnswersTest, NoCounterfactualIsAnAnswer) {
   request.set_target_probability(1);
   request.set_max_attributes(1);
   const v1::CounterfactualResponse response = Counterfactual(request);
-  EXPECT_FALSE(response.flipped());
+  EXPECT_FALSE(response.convincing());
   EXPECT_FALSE(response.reason().empty());
   EXPECT_FALSE(response.counterfactual().data().empty());
 }
@@ -459,6 +585,8 @@ TEST_F(AnswersTest, TraverseGoesFromOneEndToTheOther) {
     EXPECT_EQ(frames[i].step(), i);
     EXPECT_NEAR(frames[i].shift(), i / 4.0, 1e-12);
     EXPECT_EQ(frames[i].prediction().probabilities_size(), 3);
+    EXPECT_THAT(Classify("tiny", frames[i].image().data()).logits(),
+                Pointwise(FloatNear(1e-4f), frames[i].prediction().logits()));
   }
   v1::ReconstructRequest reconstruct;
   reconstruct.set_model("tiny");

@@ -64,6 +64,17 @@ v1::ModelConfig MakeConfig(const TinyCheckpoint& tiny) {
                                                                          : "torchscript");
   config.mutable_classifier()->set_width_multiplier(tiny.built_in_classifier ? 0.25 : 0);
   config.mutable_provenance()->set_dataset("none");
+  if (tiny.knows_errors) {
+    v1::ReconstructionErrors* errors = config.mutable_reconstruction_errors();
+    errors->set_images(2);
+    for (const double value : {0.0, 1e-6}) {
+      errors->add_l1(value);
+      errors->add_dissimilarity(value);
+      errors->add_kl(value);
+    }
+    errors->add_worst_rank(0);
+    errors->add_worst_rank(1);
+  }
   (*config.mutable_metrics())["agreement"] = 0.5;
   return config;
 }

@@ -20,6 +20,7 @@ struct TinyCheckpoint {
   bool with_index = true;  // attribute index for every class
   bool built_in_classifier = false;  // a random MobileNetV2 instead of the brightness one
   bool with_encoder = true;          // false: a plain StyleGAN2
+  bool knows_errors = false;         // reconstruction errors of held-out images, all tiny
   bool stalls = false;               // its classifier hangs on very dark images
 };
 

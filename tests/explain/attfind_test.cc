@@ -37,7 +37,7 @@ TEST(ComputeEffectsTest, AgreesWithTheLiteralSearchWhateverTheBatch) {
     EXPECT_GT(literal.effect.abs().max().item<double>(), 1);  // effects are not trivially small
     for (const int64_t batch_size : {1, 7, 64, 1000}) {
       const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges,
-                                          {.shift = shift, .batch_size = batch_size});
+                                          {.shift = shift, .control = {.batch_size = batch_size}});
       ASSERT_TRUE(effects.ok()) << effects.status();
       EXPECT_LT(GreatestDifference(effects->base, literal.base), kTolerance);
       EXPECT_LT(GreatestDifference(effects->effect, literal.effect), kTolerance);
@@ -51,7 +51,7 @@ TEST(ComputeEffectsTest, ComponentsAreCoordinatesLikeChannels) {
   ASSERT_EQ(tiny.styles.conv.size(1), kComponents);
   for (const int64_t batch_size : {1, 3, 64}) {
     const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges,
-                                        {.shift = 0.7, .batch_size = batch_size});
+                                        {.shift = 0.7, .control = {.batch_size = batch_size}});
     ASSERT_TRUE(effects.ok()) << effects.status();
     ASSERT_EQ(effects->effect.size(2), kComponents);
     for (int64_t n = 0; n < 2; ++n) {
@@ -71,8 +71,8 @@ TEST(ComputeEffectsTest, ComponentsAreCoordinatesLikeChannels) {
 TEST(ComputeEffectsTest, ReportsProgressUpToTheTotal) {
   const TinyModel tiny = MakeTinyModel(2, /*images=*/2);
   std::vector<int64_t> seen;
-  EffectOptions options{.batch_size = 10};
-  options.progress = [&](int64_t done, int64_t total) {
+  EffectOptions options{.control = {.batch_size = 10}};
+  options.control.progress = [&](int64_t done, int64_t total) {
     EXPECT_EQ(total, 2 * 2 * kTinyCoordinates);
     seen.push_back(done);
   };
@@ -85,8 +85,8 @@ TEST(ComputeEffectsTest, StopsAtOnceWhenCancelled) {
   const OneThread one_thread;
   const TinyModel tiny = MakeTinyModel(3, /*images=*/2);
   int polls = 0;
-  EffectOptions options{.batch_size = 4};
-  options.cancelled = [&] { return ++polls > 2; };
+  EffectOptions options{.control = {.batch_size = 4}};
+  options.control.give_way = [&] { return ++polls <= 2; };
   const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges, options);
   EXPECT_EQ(effects.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(polls, 3);
@@ -99,7 +99,7 @@ TEST(LogitsAfterSingleMovesTest, KeepsTheOrderOfTheCoordinates) {
   const TinyModel tiny = MakeTinyModel(4);
   const std::vector<Coordinate> coordinates = {{39, 1}, {0, 0}, {17, 1}, {39, 0}, {8, 1}, {17, 1}};
   const auto logits = LogitsAfterSingleMoves(tiny.stylex, tiny.styles, tiny.ranges, coordinates,
-                                             {.shift = 1.5, .batch_size = 2});
+                                             {.shift = 1.5, .control = {.batch_size = 2}});
   ASSERT_TRUE(logits.ok()) << logits.status();
   ASSERT_EQ(logits->size(0), 6);
   for (size_t i = 0; i < coordinates.size(); ++i) {
@@ -179,7 +179,7 @@ TEST_P(JointSelectionTest, AgreesWithBruteForce) {
   for (const int64_t target : {0, 2}) {
     const auto selected = SelectAttributesJointly(
         tiny.stylex, tiny.styles, tiny.ranges, effects, target,
-        {.max_attributes = 3, .shift = 0.5, .threshold = threshold, .batch_size = 9});
+        {.max_attributes = 3, .shift = 0.5, .threshold = threshold, .control = {.batch_size = 9}});
     ASSERT_TRUE(selected.ok()) << selected.status();
     EXPECT_EQ(CoordinatesOf(*selected),
               LiteralJointSearch(tiny, target, 3, threshold, /*shift=*/0.5));
@@ -201,8 +201,8 @@ TEST(JointSelectionTest, StopsAtOnceWhenCancelled) {
   const OneThread one_thread;
   const TinyModel tiny = MakeTinyModel(7, /*images=*/2);
   const auto effects = ComputeEffects(tiny.stylex, tiny.styles, tiny.ranges, {}).value();
-  SubsetOptions options{.batch_size = 4};
-  options.cancelled = [] { return true; };
+  SubsetOptions options{.control = {.batch_size = 4}};
+  options.control.give_way = [] { return false; };
   const int64_t before = tiny.classifier->images();
   const auto selected = SelectAttributesJointly(tiny.stylex, tiny.styles, tiny.ranges, effects,
                                                 /*target=*/1, options);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "explain/decisions.h"
 #include "explain/effects.h"
 #include "explain/gradient_candidates.h"
 #include "tests/explain/tiny_model.h"
@@ -17,9 +18,7 @@ using Outcome = CounterfactualOutcome;
 
 int64_t Decision(const torch::Tensor& logits) { return logits.argmax().item<int64_t>(); }
 
-int64_t RunnerUp(const TinyModel& tiny) {
-  return std::get<1>(LiteralLogits(tiny, 0, {}).topk(2))[1].item<int64_t>();
-}
+int64_t RunnerUpOf(const TinyModel& tiny) { return RunnerUp(LiteralLogits(tiny, 0, {})); }
 
 CounterfactualResult Find(const TinyModel& tiny, const CounterfactualOptions& options) {
   const auto result =
@@ -65,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(Models, CounterfactualSeeds, testing::Range<uint64_t>(1
 
 TEST_P(CounterfactualSeeds, FlipsToTheRunnerUp) {
   const TinyModel tiny = MakeTinyModel(GetParam());
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   for (const bool joint : {true, false}) {
     for (const bool minimal : {true, false}) {
       const CounterfactualResult result =
@@ -109,7 +108,7 @@ TEST_P(CounterfactualSeeds, IsMinimal) {
 // The greedy search one variant at a time, by the margin.
 TEST_P(CounterfactualSeeds, JointSearchAgreesWithBruteForce) {
   const TinyModel tiny = MakeTinyModel(GetParam());
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   constexpr double kShift = 0.4;
   std::vector<Move> moves;
   torch::Tensor logits = LiteralLogits(tiny, 0, {});
@@ -145,11 +144,11 @@ TEST_P(CounterfactualSeeds, JointSearchAgreesWithBruteForce) {
 
 TEST_P(CounterfactualSeeds, DoesNotDependOnTheBatch) {
   const TinyModel tiny = MakeTinyModel(GetParam());
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   const CounterfactualResult whole = Find(tiny, {.target = target, .shift = 0.4});
   for (const int64_t batch_size : {1, 5}) {
     const CounterfactualResult result =
-        Find(tiny, {.target = target, .shift = 0.4, .batch_size = batch_size});
+        Find(tiny, {.target = target, .shift = 0.4, .control = {.batch_size = batch_size}});
     EXPECT_EQ(result.outcome, whole.outcome);
     EXPECT_EQ(result.evaluations, whole.evaluations);
     ASSERT_EQ(result.applied.size(), whole.applied.size());
@@ -164,7 +163,7 @@ TEST_P(CounterfactualSeeds, DoesNotDependOnTheBatch) {
 
 TEST(CounterfactualTest, SingleEffectsAreAppliedInTheirOrder) {
   const TinyModel tiny = MakeTinyModel(11);
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   const CounterfactualResult result = Find(
       tiny,
       {.target = target, .max_attributes = 20, .shift = 0.3, .minimal = false, .joint = false});
@@ -193,7 +192,7 @@ TEST(CounterfactualTest, SaysWhenTheReconstructionIsTheTargetAlready) {
 
 TEST(CounterfactualTest, GoesOnToTheProbabilityAskedFor) {
   const TinyModel tiny = MakeTinyModel(12);
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   const auto probability = [&](const CounterfactualResult& result) {
     return torch::softmax(result.logits, 0)[target].item<double>();
   };
@@ -213,7 +212,7 @@ TEST(CounterfactualTest, GoesOnToTheProbabilityAskedFor) {
 
 TEST(CounterfactualTest, SaysWhenTheProbabilityIsNotReached) {
   const TinyModel tiny = MakeTinyModel(13);
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   const CounterfactualResult result =
       Find(tiny, {.target = target, .max_attributes = 3, .target_probability = 1});
   EXPECT_EQ(result.outcome, Outcome::kProbabilityNotReached);
@@ -223,7 +222,7 @@ TEST(CounterfactualTest, SaysWhenTheProbabilityIsNotReached) {
 
 TEST(CounterfactualTest, SaysWhenTheBudgetIsSpent) {
   const TinyModel tiny = MakeTinyModel(14);
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   for (const bool joint : {true, false}) {
     const CounterfactualResult result =
         Find(tiny, {.target = target, .max_attributes = 2, .shift = 0.01, .joint = joint});
@@ -236,7 +235,7 @@ TEST(CounterfactualTest, SaysWhenTheBudgetIsSpent) {
 
 TEST(CounterfactualTest, SaysWhenNothingHelps) {
   const TinyModel tiny = MakeTinyModel(15);
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   std::vector<Coordinate> harmful;
   const auto logits =
       LogitsAfterSingleMoves(tiny.stylex, tiny.styles, tiny.ranges, AllCoordinates(), {}).value();
@@ -261,7 +260,7 @@ TEST(CounterfactualTest, SaysWhenNothingHelps) {
 
 TEST(CounterfactualTest, ShortlistSavesEvaluations) {
   const TinyModel tiny = MakeTinyModel(16);
-  CounterfactualOptions options{.target = RunnerUp(tiny),
+  CounterfactualOptions options{.target = RunnerUpOf(tiny),
                                 .max_attributes = 3,
                                 .shift = 0.1,
                                 .target_probability = 1,  // so that it does not stop early
@@ -280,7 +279,7 @@ TEST(CounterfactualTest, ShortlistSavesEvaluations) {
 // Favourites are tried regardless of gradients, unless they are already moved.
 TEST(CounterfactualTest, FavouritesAreTried) {
   const TinyModel tiny = MakeTinyModel(16);
-  CounterfactualOptions options{.target = RunnerUp(tiny),
+  CounterfactualOptions options{.target = RunnerUpOf(tiny),
                                 .max_attributes = 2,
                                 .shift = 0.1,
                                 .minimal = false,
@@ -309,7 +308,7 @@ TEST(CounterfactualTest, FavouritesAreTried) {
 TEST(CounterfactualTest, FavouritesThatFlipSaveTheGradient) {
   const TinyModel tiny = MakeTinyModel(16);
   CounterfactualOptions options{
-      .target = RunnerUp(tiny), .max_attributes = 2, .minimal = false, .shortlist = 10};
+      .target = RunnerUpOf(tiny), .max_attributes = 2, .minimal = false, .shortlist = 10};
   for (const Coordinate& coordinate : AllMoves(kTinyCoordinates)) {
     const torch::Tensor logits = LiteralLogits(tiny, 0, {{coordinate, 1}});
     if (logits.argmax().item<int64_t>() == options.target) {
@@ -330,7 +329,7 @@ TEST(CounterfactualTest, WeakensToTheEdge) {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       const TinyModel tiny = MakeTinyModel(seed);
       const CounterfactualOptions options{
-          .target = RunnerUp(tiny), .target_probability = probability, .shortlist = 10};
+          .target = RunnerUpOf(tiny), .target_probability = probability, .shortlist = 10};
       const CounterfactualResult result = Find(tiny, options);
       if (result.outcome != CounterfactualOutcome::kFlipped) {
         continue;
@@ -353,7 +352,7 @@ TEST(CounterfactualTest, ShortlistFindsNearlyTheBest) {
   for (uint64_t seed = 31; seed <= 34; ++seed) {
     const TinyModel tiny = MakeTinyModel(seed);
     CounterfactualOptions options{
-        .target = RunnerUp(tiny), .max_attributes = 4, .shift = 0.02, .minimal = false};
+        .target = RunnerUpOf(tiny), .max_attributes = 4, .shift = 0.02, .minimal = false};
     const CounterfactualResult all = Find(tiny, options);
     options.shortlist = 12;
     const CounterfactualResult few = Find(tiny, options);
@@ -368,8 +367,9 @@ TEST(CounterfactualTest, StopsAtOnceWhenCancelled) {
   const OneThread one_thread;
   const TinyModel tiny = MakeTinyModel(17);
   int polls = 0;
-  CounterfactualOptions options{.target = RunnerUp(tiny), .shift = 0.01, .batch_size = 4};
-  options.cancelled = [&] { return ++polls > 3; };
+  CounterfactualOptions options{
+      .target = RunnerUpOf(tiny), .shift = 0.01, .control = {.batch_size = 4}};
+  options.control.give_way = [&] { return ++polls <= 3; };
   const int64_t before = tiny.classifier->images();
   const auto result =
       FindCounterfactual(tiny.stylex, tiny.styles, tiny.ranges, AllCoordinates(), options);
@@ -380,7 +380,7 @@ TEST(CounterfactualTest, StopsAtOnceWhenCancelled) {
 
 TEST(GradientCandidatesTest, OrderIsThatOfSmallMoves) {
   const TinyModel tiny = MakeTinyModel(18);
-  const int64_t target = RunnerUp(tiny);
+  const int64_t target = RunnerUpOf(tiny);
   constexpr double kShift = 1e-3;  // small enough to be linear, great enough for float32
   const float base = Margin(LiteralLogits(tiny, 0, {}), target);
   const std::vector<Coordinate> candidates = GradientCandidates(
@@ -406,7 +406,7 @@ TEST(GradientCandidatesTest, OrderIsThatOfSmallMoves) {
 TEST(GradientCandidatesTest, FindTheStrongestMoves) {
   for (uint64_t seed = 21; seed <= 24; ++seed) {
     const TinyModel tiny = MakeTinyModel(seed);
-    const int64_t target = RunnerUp(tiny);
+    const int64_t target = RunnerUpOf(tiny);
     const std::vector<Coordinate> all = AllCoordinates();
     constexpr double kShift = 0.1;  // random networks are rougher than trained ones
     std::vector<std::pair<float, size_t>> exact;

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "explain/counterfactual.h"
-#include "explain/gradient_candidates.h"
+#include "explain/decisions.h"
 #include "tests/explain/tiny_model.h"
 
 namespace stylex {

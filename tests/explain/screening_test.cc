@@ -179,7 +179,7 @@ class SurprisingMoves : public MoveTable {
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<Outcome>> EvaluateImage(int64_t image, std::span<const int64_t> moves,
-                                                     const Cancelled&) override {
+                                                     const GiveWay&) override {
     std::vector<Outcome> outcomes;
     for (const int64_t m : moves) {
       outcomes.push_back({exact_[static_cast<size_t>(image * kMoves + m)], false});
@@ -232,19 +232,19 @@ TEST(ScreeningSavingsTest, StopsWhenCancelledAndAsksOnlyOnTheCallersThread) {
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<int> polls = 0;
   ScreeningOptions options = Options(0);
-  options.cancelled = [&] {
+  options.control.give_way = [&] {
     EXPECT_EQ(std::this_thread::get_id(), caller);
-    return ++polls > 5;
+    return ++polls <= 5;
   };
   int reports = 0;
-  options.progress = [&](int64_t done, int64_t total) {
+  options.control.progress = [&](int64_t done, int64_t total) {
     EXPECT_EQ(std::this_thread::get_id(), caller);
     EXPECT_LE(done, total);
     ++reports;
   };
   const auto found = SelectAttributesScreened(tiny.stylex, styles, tiny.ranges, 0, options);
   EXPECT_EQ(found.status().code(), absl::StatusCode::kCancelled);
-  options.cancelled = nullptr;
+  options.control.give_way = nullptr;
   ASSERT_TRUE(SelectAttributesScreened(tiny.stylex, styles, tiny.ranges, 0, options).ok());
   EXPECT_GT(reports, 0);
 }

@@ -79,6 +79,14 @@ std::vector<Pair> AlgorithmOne(const torch::Tensor& target_effect, int64_t count
         if (std::any_of(result.begin(), result.end(), [&](Pair p) { return p.second == s; })) {
           continue;
         }
+        // Not in the paper: over all images it must raise the class.
+        double over_all = 0;
+        for (int64_t n = 0; n < target_effect.size(0); ++n) {
+          over_all += target_effect[n][direction][s].item<double>();
+        }
+        if (over_all <= 0) {
+          continue;
+        }
         double mean = 0;
         for (const int64_t n : left) {
           mean += target_effect[n][direction][s].item<double>() / static_cast<double>(left.size());
@@ -177,15 +185,35 @@ TEST(SelectAttributesTest, ZeroLimitRanksByMeanEffect) {
 }
 
 TEST(SelectAttributesTest, CodeAndPaperDifferInWhatOneImageLoses) {
-  // Image 0 decreases by as much as image 1 increases: the released code counts only increases.
+  // Image 0 decreases by nearly as much as image 1 increases: the released code counts only
+  // increases.
   torch::Tensor effect = torch::zeros({2, 2, 2});
-  effect[0][1][0] = -3;
+  effect[0][1][0] = -1.5;
   effect[1][1][0] = 2;
   effect[0][1][1] = effect[1][1][1] = 0.5;
   EXPECT_THAT(Pairs(SelectAttributes(Effects(effect), 1, {.max_attributes = 1})),
               ElementsAre(Pair(1, 0)));
   EXPECT_THAT(Pairs(SelectAttributes(Effects(effect), 1, {.max_attributes = 1, .paper = true})),
               ElementsAre(Pair(1, 1)));
+}
+
+TEST(SelectAttributesTest, WhatLowersTheClassOnAverageIsNoAttribute) {
+  // The strongest of all increases, in one image, and a decrease in the two others.
+  torch::Tensor effect = torch::zeros({3, 2, 3});
+  effect[0][1][0] = 2;
+  effect[1][1][0] = effect[2][1][0] = -1.5;
+  effect[0][1][1] = 0.4;
+  effect[1][0][2] = effect[2][0][2] = 0.1;
+  for (const bool paper : {false, true}) {
+    for (const double explained_at : {0.0, 2.5}) {
+      const auto selected =
+          SelectAttributes(Effects(effect), 1, {.explained_at = explained_at, .paper = paper});
+      EXPECT_THAT(Pairs(selected), ElementsAre(Pair(1, 1), Pair(0, 2)));
+      for (const SelectedAttribute& attribute : selected) {
+        EXPECT_GT(attribute.mean_effect, 0);
+      }
+    }
+  }
 }
 
 TEST(SelectAttributesTest, CodeAddsUpWhatThePaperTakesOneByOne) {

@@ -16,26 +16,26 @@ constexpr int kThreads = 3;
 class SideBySideTest : public ::testing::Test {
  protected:
   SideBySideTest() { at::set_num_threads(kThreads); }
-  ~SideBySideTest() override {
-    LeaveACoreFor(absl::ZeroDuration());
-    at::set_num_threads(before_);
-  }
+  ~SideBySideTest() override { at::set_num_threads(before_); }
 
   // The thread that ran each of `count` pieces of a few milliseconds.
-  static std::vector<int> Doers(int64_t count, const Cancelled& cancelled = nullptr) {
+  std::vector<int> Doers(int64_t count, const GiveWay& give_way = nullptr) {
     std::vector<int> doers(static_cast<size_t>(count), -1);
     const absl::Status status =
-        SideBySide(count, /*parallel=*/true, cancelled, [&](int64_t i, const Cancelled&) {
-          std::this_thread::sleep_for(std::chrono::milliseconds(5));
-          doers[static_cast<size_t>(i)] = at::get_thread_num();
-          return absl::OkStatus();
-        });
+        SideBySide(count, /*parallel=*/true, {.give_way = give_way, .cores = &cores_},
+                   [&](int64_t i, const GiveWay&) {
+                     std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                     doers[static_cast<size_t>(i)] = at::get_thread_num();
+                     return absl::OkStatus();
+                   });
     EXPECT_TRUE(status.ok()) << status;
     return doers;
   }
   static int64_t Count(const std::vector<int>& doers, int thread) {
     return std::count(doers.begin(), doers.end(), thread);
   }
+
+  CoreBudget cores_;
 
  private:
   const int before_ = at::get_num_threads();
@@ -50,7 +50,7 @@ TEST_F(SideBySideTest, UsesEveryThreadAndDoesEveryPieceOnce) {
 }
 
 TEST_F(SideBySideTest, LeavesACoreWhileItShould) {
-  LeaveACoreFor(absl::Minutes(1));
+  cores_.LeaveACoreFor(absl::Minutes(1));
   const std::vector<int> doers = Doers(60);
   EXPECT_GT(Count(doers, 0), 0);
   EXPECT_GT(Count(doers, 1), 0);
@@ -60,33 +60,33 @@ TEST_F(SideBySideTest, LeavesACoreWhileItShould) {
 
 TEST_F(SideBySideTest, LeavesACoreFromTheMiddleOfItsWork) {
   int asked = 0;
-  const std::vector<int> doers = Doers(90, [&asked] {
+  const std::vector<int> doers = Doers(90, [this, &asked] {
     if (++asked == 5) {
-      LeaveACoreFor(absl::Minutes(1));
+      cores_.LeaveACoreFor(absl::Minutes(1));
     }
-    return false;
+    return true;
   });
   EXPECT_GT(Count(doers, kThreads - 1), 0);
   EXPECT_LT(Count(doers, kThreads - 1), Count(doers, 0) / 2);
 }
 
 TEST_F(SideBySideTest, TakesTheCoreBack) {
-  LeaveACoreFor(absl::Milliseconds(20));
+  cores_.LeaveACoreFor(absl::Milliseconds(20));
   EXPECT_GT(Count(Doers(90), kThreads - 1), 0);
 }
 
 TEST_F(SideBySideTest, WorksOnOneThread) {
   at::set_num_threads(1);
-  LeaveACoreFor(absl::Minutes(1));
+  cores_.LeaveACoreFor(absl::Minutes(1));
   EXPECT_EQ(Count(Doers(5), 0), 5);
 }
 
 TEST_F(SideBySideTest, ARestingThreadDoesNotOutlastTheWork) {
-  LeaveACoreFor(absl::Minutes(1));
+  cores_.LeaveACoreFor(absl::Minutes(1));
   const auto start = std::chrono::steady_clock::now();
   int64_t done = 0;
   const absl::Status status =
-      SideBySide(1, /*parallel=*/true, nullptr, [&done](int64_t, const Cancelled&) {
+      SideBySide(1, /*parallel=*/true, {.cores = &cores_}, [&done](int64_t, const GiveWay&) {
         ++done;
         return absl::InternalError("broken");
       });

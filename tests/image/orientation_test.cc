@@ -1,7 +1,10 @@
+#include "image/orientation.h"
+
 #include <gtest/gtest.h>
 
-#include "image/jpeg.h"
+#include "image/codec.h"
 #include "tests/image/jpeg_writer.h"
+#include "tests/image/png_writer.h"
 
 namespace stylex {
 namespace {
@@ -62,6 +65,41 @@ TEST(OrientationTest, EveryValueIsApplied) {
       EXPECT_NEAR(*bitmap->pixel(width - 1, height - 1), upright.bottom_right, 1);
     }
   }
+}
+
+// The EXIF block of a PNG file is that of a JPEG file without its prefix.
+std::string PngWithExif(std::string_view exif) {
+  const std::string png = EncodePng(Corners()).value();
+  constexpr size_t kAfterHeader = 8 + 12 + 13;
+  return png.substr(0, kAfterHeader) + PngChunk("eXIf", exif) + png.substr(kAfterHeader);
+}
+
+TEST(OrientationTest, PngsAreTurnedToo) {
+  for (const bool big_endian : {false, true}) {
+    for (const Upright& upright : kUpright) {
+      const std::string exif = ExifWithOrientation(upright.orientation, big_endian);
+      SCOPED_TRACE(upright.orientation);
+      for (const std::string& block : {exif.substr(6), exif}) {
+        const absl::StatusOr<Bitmap> bitmap = DecodeImage(PngWithExif(block));
+        ASSERT_TRUE(bitmap.ok()) << bitmap.status();
+        ASSERT_EQ(bitmap->width, upright.swaps_sides ? kHeight : kWidth);
+        EXPECT_EQ(*bitmap->pixel(0, 0), upright.top_left);
+        EXPECT_EQ(*bitmap->pixel(bitmap->width - 1, 0), upright.top_right);
+        EXPECT_EQ(*bitmap->pixel(0, bitmap->height - 1), upright.bottom_left);
+      }
+    }
+  }
+}
+
+TEST(OrientationTest, EveryCutOfAPngIsHarmless) {
+  const std::string png = PngWithExif(ExifWithOrientation(6, true).substr(6));
+  ASSERT_EQ(PngOrientation(png), 6);
+  for (size_t size = 0; size < png.size(); ++size) {
+    const int orientation = PngOrientation(png.substr(0, size));
+    EXPECT_TRUE(orientation == 1 || orientation == 6) << size;
+  }
+  EXPECT_EQ(PngOrientation(EncodePng(Corners()).value()), 1);
+  EXPECT_EQ(PngOrientation(PngWithExif("")), 1);
 }
 
 TEST(OrientationTest, EveryPixelAndChannelMoves) {

@@ -58,6 +58,13 @@ def read(path):
     return numpy.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
 
 
+def without_adobe_marker(jpeg):
+    at = 2
+    while jpeg[at + 1] != 0xEE:
+        at += 2 + struct.unpack_from(">H", jpeg, at + 2)[0]
+    return jpeg[:at] + jpeg[at + 2 + struct.unpack_from(">H", jpeg, at + 2)[0] :]
+
+
 def write(folder):
     random = numpy.random.RandomState(1)
     coarse = Image.fromarray(random.randint(0, 256, (5, 7, 4), numpy.uint8), "RGBA")
@@ -77,6 +84,12 @@ def write(folder):
         save(image, f"{name}.jpg")
         save(image, f"{name}-progressive.jpg", progressive=True, quality=90)
         save(image, f"{name}-tables.jpg", optimize=True, quality=40)
+    with open(f"{folder}/cmyk.jpg", "rb") as file:
+        unmarked = without_adobe_marker(file.read())
+    with open(f"{folder}/cmyk-unmarked.jpg", "wb") as out:
+        out.write(unmarked)
+    with open(f"{folder}/cmyk-unmarked.jpg.raw", "wb") as out:
+        out.write(pack(read(f"{folder}/cmyk-unmarked.jpg")))
     for subsampling in ("4:4:4", "4:2:2", "4:2:0"):
         save(rgb, f"{subsampling.replace(':', '')}.jpg", subsampling=subsampling)
     for orientation in range(1, 9):
@@ -85,6 +98,9 @@ def write(folder):
     save(rgb.crop((0, 0, 1, 1)), "one-pixel.jpg")
 
     save(grey, "grey.png")
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
+        save(rgb, f"orientation-{orientation}.png", exif=exif)
     save(grey, "grey-transparent.png", transparency=int(grey.getpixel((3, 3))))
     save(grey.convert("1"), "bits.png")
     save(rgba.convert("LA"), "grey-alpha.png")

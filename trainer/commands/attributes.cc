@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "explain/attribute_search.h"
+#include "explain/decisions.h"
 #include "explain/effects.h"
-#include "explain/screening.h"
-#include "explain/selection.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/version_directory.h"
@@ -145,7 +145,9 @@ absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double
   run->Start("attributes", state->searched() * moves, images * moves);
   while (state->searched() < images) {
     const int64_t start = state->searched();
-    search.progress = [&](int64_t done, int64_t) { run->Advance(start * moves + done, ""); };
+    search.control.progress = [&](int64_t done, int64_t) {
+      run->Advance(start * moves + done, "");
+    };
     STYLEX_ASSIGN_OR_RETURN(
         const StyleEffects part,
         ComputeEffects(model, styles.Narrow(start, std::min(kSaveImages, images - start)),
@@ -188,6 +190,16 @@ torch::Tensor Others(const torch::Tensor& base, int64_t target) {
   return base.argmax(1).ne(target).nonzero().squeeze(1);
 }
 
+AttributeSearchOptions SearchOptionsOf(const AttributesOptions& options, int64_t target) {
+  AttributeSearchOptions search;
+  search.target = target;
+  search.max_attributes = options.max_attributes;
+  search.shift = options.shift;
+  search.joint = options.subset;
+  search.explained_at = options.explained_at;
+  return search;
+}
+
 absl::StatusOr<std::vector<SelectedAttribute>> SelectFrom(const StyleEffects& effects,
                                                           const Stylex& model,
                                                           const StyleVectors& styles,
@@ -196,17 +208,8 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectFrom(const StyleEffects& ef
   const torch::Tensor others = Others(effects.base, target);
   const StyleEffects part{effects.base.index_select(0, others),
                           effects.effect.index_select(0, others)};
-  if (options.subset) {
-    SubsetOptions subset;
-    subset.max_attributes = options.max_attributes;
-    subset.shift = options.shift;
-    return SelectAttributesJointly(model, styles.Select(others.to(styles.conv.device())), ranges,
-                                   part, target, subset);
-  }
-  SelectionOptions independent;
-  independent.max_attributes = options.max_attributes;
-  independent.explained_at = options.explained_at;
-  return SelectAttributes(part, target, independent);
+  return SelectFromEffects(model, styles.Select(others.to(styles.conv.device())), ranges, part,
+                           SearchOptionsOf(options, target));
 }
 
 absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
@@ -217,26 +220,22 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
   if (others.numel() == 0) {
     return std::vector<SelectedAttribute>{};
   }
-  ScreeningOptions screening;
-  screening.max_attributes = options.max_attributes;
-  screening.shift = options.shift;
-  screening.explained_at = options.explained_at;
-  screening.seed = common.seed;
+  AttributeSearchOptions search = SearchOptionsOf(options, target);
+  search.screened = true;
+  search.seed = common.seed;
   const std::string label = model.config().labels(static_cast<int>(target));
   run->Start(absl::StrCat("attributes of ", label, ", %"), 0, 100);
-  screening.progress = [run](int64_t done, int64_t total) {  // `total` is an estimate
+  search.control.progress = [run](int64_t done, int64_t total) {  // `total` is an estimate
     run->Advance(100 * done / std::max<int64_t>(total, 1), "");
   };
-  STYLEX_ASSIGN_OR_RETURN(
-      ScreenedSelection found,
-      SelectAttributesScreened(model, styles.Select(others), ranges, target, screening));
+  STYLEX_ASSIGN_OR_RETURN(FoundAttributes found,
+                          SearchAttributes(model, styles.Select(others), ranges, search));
   run->End();
-  STYLEX_RETURN_IF_ERROR(
-      run->Log("screened_search", target,
-               {{"confidence", found.confidence},
-                {"classifier_calls", static_cast<double>(found.classifier_calls)},
-                {"audited", static_cast<double>(found.audited)},
-                {"audit_misses", static_cast<double>(found.audit_misses)}}));
+  STYLEX_RETURN_IF_ERROR(run->Log("screened_search", target,
+                                  {{"confidence", found.confidence},
+                                   {"classifier_calls", static_cast<double>(found.evaluations)},
+                                   {"audited", static_cast<double>(found.audited)},
+                                   {"audit_misses", static_cast<double>(found.audit_misses)}}));
   return std::move(found.attributes);
 }
 
@@ -286,7 +285,7 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   const StyleRanges& ranges = state.ranges();
   torch::Tensor base;
   if (options.screened) {
-    base = LogitsOfEach(model, styles);
+    base = LogitsOf(model, styles);
   } else {
     STYLEX_RETURN_IF_ERROR(FindEffects(model, styles, options.shift, run.get(), &state));
     base = state.effects().base;

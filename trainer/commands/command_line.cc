@@ -191,6 +191,18 @@ int TrainMain(int argc, char** argv) {
       ->required();
   name->callback([&] { run = [&] { return NameCommand(common, name_options); }; });
 
+  CalibrateOptions calibrate_options;
+  CLI::App* calibrate = app.add_subcommand(
+      "calibrate",
+      "fit the temperature of the probabilities and measure how well held-out images are "
+      "reconstructed, for what servers tell of an image; takes minutes, and is needed once a "
+      "checkpoint");
+  AddCommonOptions(calibrate, &common);
+  calibrate
+      ->add_option("--checkpoint", calibrate_options.checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  calibrate->callback([&] { run = [&] { return CalibrateCommand(common, calibrate_options); }; });
+
   EvaluateOptions evaluate_options;
   CLI::App* evaluate = app.add_subcommand(
       "evaluate", "measure a checkpoint on the validation split and write the figures into it");

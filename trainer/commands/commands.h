@@ -68,6 +68,14 @@ struct NameOptions {
 // device of `common`.
 absl::Status NameCommand(const CommonOptions& common, const NameOptions& options);
 
+struct CalibrateOptions {
+  std::string checkpoint;  // version directory
+};
+// Writes what servers need to know from the validation split into a checkpoint: the temperature of
+// its probabilities and the distribution of its reconstruction errors. Also writes the attribute
+// index again, without attributes that raise nothing.
+absl::Status CalibrateCommand(const CommonOptions& common, const CalibrateOptions& options);
+
 struct EvaluateOptions {
   std::string checkpoint;
   int64_t flip_images = 0;  // validation images whose flips are searched; 0: all

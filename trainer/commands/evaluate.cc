@@ -151,6 +151,7 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
   for (const auto& [name, value] : metrics) {
     (*config.mutable_metrics())[name] = value;
   }
+  *config.mutable_reconstruction_errors() = reconstruction.errors;
   config.mutable_provenance()->add_commands(common.command_line);
   return UpdateVersion(
       options.checkpoint, config,

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "models/pixels.h"
 #include "trainer/data/batch_loader.h"
 #include "trainer/data/random_order.h"
@@ -22,23 +23,13 @@ EncodedImages DrawnImages(const Stylex& model, Split split, int64_t count, uint6
   const uint64_t purpose = split == Split::kTrain ? kSampledTraining : kSampledValidation;
   EncodedImages images;
   images.styles = SampleStyles(model, count, SeedFor(seed, 0, purpose));
-  images.logits = LogitsOfEach(model, images.styles);
+  images.logits = LogitsOf(model, images.styles);
   images.labels = images.logits.argmax(1);
   images.indices = torch::arange(count);
   return images;
 }
 
 }  // namespace
-
-torch::Tensor LogitsOfEach(const Stylex& model, const StyleVectors& styles) {
-  const int64_t count = styles.conv.size(0);
-  std::vector<torch::Tensor> logits;
-  for (int64_t start = 0; start < count; start += kDrawBatch) {
-    const StyleVectors part = styles.Narrow(start, std::min(kDrawBatch, count - start));
-    logits.push_back(model.LogitsOfStyles(part).to(torch::kCPU));
-  }
-  return torch::cat(logits);
-}
 
 StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed) {
   const int64_t size = model.config().generator().latent_size();

@@ -16,18 +16,12 @@
 
 namespace stylex {
 
-inline constexpr int64_t kDrawBatch = 64;  // images drawn or classified at a time
-
 struct EncodedImages {
   torch::Tensor indices;  // [N] int64: positions in the split
   torch::Tensor labels;   // [N] int64
   torch::Tensor logits;   // [N, K] of the photographs, on the CPU
   StyleVectors styles;    // of their reconstructions, on the model's device
 };
-
-// Logits of the images (at least one) synthesized from `styles`, [N, K] on the CPU, computed batch
-// by batch.
-torch::Tensor LogitsOfEach(const Stylex& model, const StyleVectors& styles);
 
 // Styles of `count` images G(f(z)) of a model without an encoder; the z depend on the seed alone.
 StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed);

@@ -9,6 +9,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "explain/counterfactual.h"
+#include "explain/decisions.h"
 #include "explain/metrics.h"
 #include "explain/style_space.h"
 #include "models/pixels.h"
@@ -70,11 +71,10 @@ absl::StatusOr<ImageQuality> QualityOfImage(const Stylex& model, const StyleRang
     quality.agrees.push_back(Decides(oracle, x, original_class));
   }
   const StyleVectors styles = model.Styles(model.Encode(x, original));
-  const torch::Tensor before = model.Synthesize(styles);
+  const torch::Tensor before = Rendering::Png().Apply(model.Synthesize(styles));
   const torch::Tensor base = model.Logits(before);
-  const torch::Tensor ranked = std::get<1>(base.topk(2)).flatten();
-  const int64_t decided = ranked[0].item<int64_t>();
-  const int64_t target = ranked[1].item<int64_t>();
+  const int64_t decided = base.argmax(1).item<int64_t>();
+  const int64_t target = RunnerUp(base);
   STYLEX_ASSIGN_OR_RETURN(const CounterfactualResult result,
                           SearchJointly(model, styles, ranges, index, target, options));
   if (result.outcome != CounterfactualOutcome::kFlipped) {
@@ -91,7 +91,8 @@ absl::StatusOr<ImageQuality> QualityOfImage(const Stylex& model, const StyleRang
     const double span = SpanOf(ranges, coordinate.index);
     figures.distance += span > 0 ? std::abs(change) / span : 0;
   }
-  const torch::Tensor after = model.Synthesize(ApplyMoves(styles, ranges, moves));
+  const torch::Tensor after =
+      Rendering::Png().Apply(model.Synthesize(ApplyMoves(styles, ranges, moves)));
   figures.attributes = static_cast<double>(moves.size());
   figures.changed_area = ChangedAreaPerImage(before, after, kVisibleChange).item<double>();
   figures.l1 = L1PerImage(before, after).item<double>();

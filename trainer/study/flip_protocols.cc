@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "explain/exemplar_baseline.h"
 #include "trainer/data/encoded_images.h"
 #include "trainer/data/random_order.h"
@@ -35,7 +36,7 @@ torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles, Drawing 
         styles.Narrow(start, std::min(kDrawBatch, styles.conv.size(0) - start));
     torch::Tensor images;
     if (drawing == Drawing::kFixedClamped) {
-      images = model.Synthesize(part);
+      images = Rendering::Png().Apply(model.Synthesize(part));
     } else {
       Generator generator = model.networks().generator;
       images = generator->synthesize(part, Noise::kRandom);
@@ -52,8 +53,8 @@ std::vector<torch::Tensor> DecisionsOf(const Stylex& model, const std::vector<Or
                                        const StyleVectors& styles) {
   std::vector<std::vector<torch::Tensor>> parts(oracles.size() + 1);
   for (int64_t start = 0; start < styles.conv.size(0); start += kDrawBatch) {
-    const torch::Tensor images =
-        model.Synthesize(styles.Narrow(start, std::min(kDrawBatch, styles.conv.size(0) - start)));
+    const torch::Tensor images = Rendering::Png().Apply(
+        model.Synthesize(styles.Narrow(start, std::min(kDrawBatch, styles.conv.size(0) - start))));
     parts[0].push_back(model.Logits(images).argmax(1).to(torch::kCPU));
     for (size_t o = 0; o < oracles.size(); ++o) {
       parts[o + 1].push_back(oracles[o].classifier->Logits(images).argmax(1).to(torch::kCPU));
@@ -108,11 +109,6 @@ std::vector<Coordinate> TurnedRoundList(std::vector<Coordinate> list) {
     coordinate.direction = 1 - coordinate.direction;
   }
   return list;
-}
-
-// The second most likely class of each image, [N].
-torch::Tensor RunnerUp(const torch::Tensor& logits) {
-  return std::get<1>(logits.topk(2)).select(1, 1).contiguous();
 }
 
 struct Lists {
@@ -340,7 +336,7 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
     const StyleRanges ranges = extremes.Finish();
     torch::manual_seed(SeedFor(options.seed, static_cast<uint64_t>(repeat) + 1, kNoiseSeeds));
     const torch::Tensor base = LogitsOf(model, images.styles, Drawing::kRandomUnclamped);
-    const torch::Tensor targets = RunnerUp(base);
+    const torch::Tensor targets = RunnersUp(base);
     MakeRandomLists(base.size(0), ranges.size(),
                     SeedFor(options.seed, static_cast<uint64_t>(repeat), kRandomLists), &lists);
     for (const Method method : kListMethods) {
@@ -377,7 +373,7 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
                                   LogitsOf(model, population.styles, Drawing::kFixedClamped),
                                   AllClasses(model.num_classes()), progress);
   const torch::Tensor base = LogitsOf(model, images.styles, Drawing::kFixedClamped);
-  const torch::Tensor targets = RunnerUp(base);
+  const torch::Tensor targets = RunnersUp(base);
   MakeRandomLists(base.size(0), ranges.size(), options.seed, &lists);
   HeldOutFigures figures;
   figures.images = base.size(0);

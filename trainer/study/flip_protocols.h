@@ -86,8 +86,8 @@ struct HeldOutFigures {
 };
 
 // The recommended protocol: validation images, the index's extremes (over training images), fixed
-// noise, all images clamped, starting from the decision on the reconstruction. Lists are those of
-// the target class; exemplars come from training images.
+// noise, all images clamped and of 8 bits a sample, starting from the decision on the
+// reconstruction. Lists are those of the target class; exemplars come from training images.
 absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Dataset& dataset,
                                        const std::vector<Oracle>& oracles,
                                        const ProtocolOptions& options, Progress* progress);

@@ -12,9 +12,11 @@
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "explain/gradient_candidates.h"
 #include "explain/image_variants.h"
 #include "explain/metrics.h"
+#include "explain/reconstruction_errors.h"
 #include "models/pixels.h"
 #include "trainer/data/batch_loader.h"
 #include "trainer/data/random_order.h"
@@ -99,9 +101,9 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Stylex& model, const StyleRange
   const torch::Tensor x = BitmapToTensor(bitmap).to(model.device());
   const torch::Tensor original = model.Logits(x);
   const StyleVectors styles = model.Styles(model.Encode(x, original));
-  const ImageVariants variants(model, ranges, styles, {});
+  const ImageVariants variants(model, ranges, styles, {.rendering = Rendering::Png()});
   const torch::Tensor base = variants.BaseLogits();
-  const int64_t target = std::get<1>(base.topk(2))[1].item<int64_t>();
+  const int64_t target = RunnerUp(base);
   ImageOutcome outcome;
   outcome.agrees = original.argmax(1).item<int64_t>() == base.argmax().item<int64_t>();
   const auto flip = [&](const std::vector<Coordinate>& order) {
@@ -209,7 +211,7 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
   torch::NoGradGuard no_grad;
   ReconstructionFigures figures;
   Detail detail;
-  std::vector<torch::Tensor> kl;
+  std::vector<torch::Tensor> kl, l1, ssim, all_logits, all_labels;
   figures.classes.resize(dataset.labelled() ? static_cast<size_t>(model.num_classes()) : 0);
   progress->Start("reconstruction", 0, dataset.size(Split::kValidation));
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
@@ -225,9 +227,13 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
         figures.agreeing += decided.eq(drawn_logits.argmax(1)).sum().item<int64_t>();
         CountByClass(batch.labels, decided.cpu(), drawn_logits.argmax(1).cpu(), &figures.classes);
         kl.push_back(KlPerImage(logits, drawn_logits).cpu());
-        figures.l1 += L1PerImage(x, drawn).sum().item<double>();
+        l1.push_back(L1PerImage(x, drawn).cpu());
+        ssim.push_back(SsimPerImage(x, drawn).cpu());
+        all_logits.push_back(logits.cpu());
+        all_labels.push_back(batch.labels);
+        figures.l1 += l1.back().sum().item<double>();
         figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
-        figures.ssim += SsimPerImage(x, drawn).sum().item<double>();
+        figures.ssim += ssim.back().sum().item<double>();
         detail.Add(x, drawn);
         progress->Advance(figures.images, "");
         return absl::OkStatus();
@@ -248,6 +254,9 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
     figures.constant_accuracy = static_cast<double>(commonest) / n;
   }
   figures.median_kl = torch::cat(kl).median().item<double>();
+  figures.logits = torch::cat(all_logits);
+  figures.labels = torch::cat(all_labels);
+  figures.errors = DistributionOf(torch::cat(l1), torch::cat(ssim), torch::cat(kl));
   return figures;
 }
 
@@ -271,6 +280,7 @@ absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const St
   search.shortlist = options.joint_candidates;
   search.favourites = index[static_cast<size_t>(target)];
   search.beam = options.beam;
+  search.rendering = Rendering::Png();
   return FindCounterfactual(model, styles, ranges, AllMoves(ranges.size()), search);
 }
 

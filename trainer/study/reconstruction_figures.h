@@ -3,6 +3,8 @@
 #ifndef STYLEX_TRAINER_STUDY_RECONSTRUCTION_FIGURES_H_
 #define STYLEX_TRAINER_STUDY_RECONSTRUCTION_FIGURES_H_
 
+#include <torch/types.h>
+
 #include <array>
 #include <cstdint>
 #include <map>
@@ -39,6 +41,8 @@ struct ReconstructionFigures {
     int64_t images = 0, correct = 0, agreeing = 0;
   };
   std::vector<OfClass> classes;
+  torch::Tensor logits, labels;     // [N, K] and [N] of the images, on the CPU
+  v1::ReconstructionErrors errors;  // how the images' errors are distributed
 };
 
 // The null check: whether the classifier's accuracy is not significantly above that of a constant
@@ -93,7 +97,8 @@ absl::StatusOr<CounterfactualResult> SearchJointly(const Stylex& model, const St
                                                    const ClassLists& index, int64_t target,
                                                    const FlipOptions& options);
 
-// The decision on the reconstruction is explained; the target is its runner-up, so nothing counts
+// All decisions are on images of 8 bits a sample, as files hold them. The decision on the
+// reconstruction is explained; the target is its runner-up, so nothing counts
 // as flipped before something has been moved. A flip within k attributes means that the decision is
 // the target after the first j <= k moves for some j.
 absl::StatusOr<FlipFigures> EvaluateFlips(const Checkpoint& checkpoint, const Dataset& dataset,

@@ -117,6 +117,22 @@ TEST_F(RequestChecksTest, AnotherModelsLatentIsAPrecondition) {
   EXPECT_EQ(ReasonOf(status), "MODEL_MISMATCH");
 }
 
+TEST_F(RequestChecksTest, AnotherModelsAttributeIsAFailedPrecondition) {
+  v1::Attribute attribute;
+  attribute.set_model(shape_.id);
+  checks_.Attribute("attribute", attribute);
+  EXPECT_TRUE(checks_.Status().ok());
+  attribute.clear_model();
+  checks_.Attribute("attribute", attribute);
+  EXPECT_TRUE(checks_.Status().ok());
+  attribute.set_model("pets/1");
+  checks_.Attribute("attribute", attribute);
+  const grpc::Status status = ToGrpcStatus(checks_.Status(), "id");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), HasSubstr("attribute.model is 'pets/1'"));
+  EXPECT_EQ(ReasonOf(status), "MODEL_MISMATCH");
+}
+
 TEST_F(RequestChecksTest, EditsAreBoundedAndDistinct) {
   google::protobuf::RepeatedPtrField<v1::StyleEdit> edits;
   for (const auto& [index, shift] : std::vector<std::pair<int, double>>{

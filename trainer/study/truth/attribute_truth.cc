@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "explain/metrics.h"
 #include "explain/side_by_side.h"
 #include "models/pixels.h"
@@ -47,8 +48,8 @@ torch::Tensor ClassifyAll(const Stylex& model, const std::vector<Bitmap>& bitmap
 absl::StatusOr<Readings> ReadAll(const KnownWorld& world, const std::vector<Bitmap>& bitmaps,
                                  const std::vector<std::vector<double>>& guesses) {
   Readings readings(bitmaps.size());
-  STYLEX_RETURN_IF_ERROR(SideBySide(static_cast<int64_t>(bitmaps.size()), /*parallel=*/true,
-                                    nullptr, [&](int64_t i, const Cancelled&) {
+  STYLEX_RETURN_IF_ERROR(SideBySide(static_cast<int64_t>(bitmaps.size()), /*parallel=*/true, {},
+                                    [&](int64_t i, const GiveWay&) {
                                       const size_t n = static_cast<size_t>(i);
                                       readings[n] = world.Read(bitmaps[n], guesses[n]);
                                       return absl::OkStatus();

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "image/canvas.h"
 #include "image/gif.h"
 #include "image/resize.h"

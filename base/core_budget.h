@@ -1,0 +1,36 @@
+// How many of the process's cores long computations may use at the moment.
+#ifndef STYLEX_BASE_CORE_BUDGET_H_
+#define STYLEX_BASE_CORE_BUDGET_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace stylex {
+
+// Whoever is about to deliver an interactive answer has a core left to it for a while; long
+// computations that were handed the budget look at it between their pieces. Thread-safe.
+class CoreBudget {
+ public:
+  CoreBudget() = default;
+  CoreBudget(const CoreBudget&) = delete;
+  CoreBudget& operator=(const CoreBudget&) = delete;
+
+  // From now on, and for this long, computations on several cores leave one to others.
+  void LeaveACoreFor(absl::Duration time) {
+    left_until_.store(absl::GetCurrentTimeNanos() + absl::ToInt64Nanoseconds(time),
+                      std::memory_order_relaxed);
+  }
+  bool core_is_left() const {
+    return absl::GetCurrentTimeNanos() < left_until_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<int64_t> left_until_ = 0;  // nanoseconds of Abseil's clock
+};
+
+}  // namespace stylex
+
+#endif  // STYLEX_BASE_CORE_BUDGET_H_

@@ -1,0 +1,70 @@
+// What a counterfactual answer is made of: the image's reconstruction, the moves that change its
+// decision, the changed image, and what the classifier says of each as it is delivered.
+#ifndef STYLEX_EXPLAIN_EXPLANATION_H_
+#define STYLEX_EXPLAIN_EXPLANATION_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "explain/counterfactual.h"
+#include "explain/style_space.h"
+#include "models/stylex.h"
+
+namespace stylex {
+
+struct ExplanationOptions {
+  std::optional<int64_t> target;       // none: the runner-up
+  std::vector<Coordinate> attributes;  // that may be moved; empty: any
+  // `target`, `favourites`, `shortlist`, `beam` and `border` are filled in.
+  CounterfactualOptions search;
+  bool steps = false;  // draw an image after each move
+};
+
+enum class ExplanationOutcome {
+  kConvincing,  // flipped, and the requested probability is reached
+  kImageAlreadyTarget,
+  kReconstructionAlreadyTarget,
+  kBudgetExhausted,
+  kNoImprovement,
+  kProbabilityNotReached,  // flipped all the same
+  kLostInJpeg,             // the drawn image is flipped, its file is not
+};
+
+struct Picture {
+  torch::Tensor image;   // [1, C, R, R] in [-1, 1], as drawn
+  torch::Tensor logits;  // [1, K] of its file
+};
+
+struct MovedAttribute {
+  AppliedMove applied = {};
+  double before = 0, after = 0;  // values of the coordinate
+};
+
+struct Explanation {
+  int64_t target = 0;
+  ExplanationOutcome outcome = ExplanationOutcome::kNoImprovement;
+  bool flipped = false;  // something was moved, and the counterfactual's file is the target
+  torch::Tensor logits;  // [1, K] of the image itself
+  Picture reconstruction;
+  Picture counterfactual;  // the best attempt; the reconstruction where nothing was moved
+  std::vector<MovedAttribute> moved;
+  std::vector<Picture> steps;  // after each of `moved`, where asked for
+  std::optional<BorderCrossing> just_flips;
+  std::optional<MinimalityCertificate> certificate;
+  int64_t evaluations = 0;  // classifier calls
+};
+
+// Explains the decision on an image [1, C, R, R] on the model's device. `index`: for each class the
+// attributes of the model's index, strongest first. Failures to flip are outcomes, not errors;
+// CANCELLED if it is told to stop. Must not be called in LibTorch's inference mode. Thread-safe.
+absl::StatusOr<Explanation> Explain(const Stylex& model, const StyleRanges& ranges,
+                                    const ClassLists& index, const torch::Tensor& image,
+                                    const ExplanationOptions& options);
+
+}  // namespace stylex
+
+#endif  // STYLEX_EXPLAIN_EXPLANATION_H_
