@@ -197,9 +197,10 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.laplacian", stylex.weights().laplacian());
   constexpr int kLeastPyramid = 16;  // see LaplacianLoss
   if (stylex.weights().laplacian() > 0) {
-    faults->Check(config.model().resolution() >= kLeastPyramid, "model.resolution",
-                  config.model().resolution(),
-                  absl::StrCat("at least ", kLeastPyramid, ", because of stylex.weights.laplacian"));
+    faults->Check(
+        config.model().resolution() >= kLeastPyramid, "model.resolution",
+        config.model().resolution(),
+        absl::StrCat("at least ", kLeastPyramid, ", because of stylex.weights.laplacian"));
   }
   weight("r1GammaEnd", stylex.r1_gamma_end());
   share("adversarialStart", stylex.adversarial_start());
