@@ -167,16 +167,17 @@ StylexTraining::StylexTraining(const v1::TrainConfig& config,
   if (stylex.weights().adversarial_ratio() > 0) {
     adversarial_weight_ = torch::full({}, stylex.weights().adversarial(), device);
   }
-  if (stylex.constant_to_rgb()) {
-    MakeColoursConstant();
-  }
+  SilenceTensors();
 }
 
-void StylexTraining::MakeColoursConstant() {
+void StylexTraining::SilenceTensors() {
   const torch::NoGradGuard no_grad;
+  const v1::StylexTraining& stylex = config_.stylex();
   for (const Networks* networks : {&networks_, &averaged_}) {
     for (auto& [name, tensor] : networks->NamedTensors()) {
-      if (name.starts_with("generator.to_rgb") && name.ends_with("_affine.weight")) {
+      const bool colour = name.starts_with("generator.to_rgb") && name.ends_with("_affine.weight");
+      const bool noise = name.ends_with("_noise_strength");
+      if ((colour && stylex.constant_to_rgb()) || (noise && stylex.without_noise())) {
         tensor.zero_();
         tensor.requires_grad_(false);
       }
@@ -224,9 +225,7 @@ absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
       }
     }
   }
-  if (config_.stylex().constant_to_rgb()) {
-    MakeColoursConstant();
-  }
+  SilenceTensors();
   for (const v1::FileHash& file : from.files()) {
     started_from_ += file.name() == kWeightsFile ? file.sha256() : "";
   }

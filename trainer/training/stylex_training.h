@@ -64,8 +64,9 @@ class StylexTraining {
   void Restore(const TrainingState& state);
 
  private:
-  // See StylexTraining.constant_to_rgb.
-  void MakeColoursConstant();
+  // See StylexTraining.constant_to_rgb and without_noise: sets these tensors to 0 and trains them
+  // no further, as far as the config asks for it.
+  void SilenceTensors();
 
   struct RealBatch {
     torch::Tensor images;

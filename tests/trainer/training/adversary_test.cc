@@ -232,6 +232,29 @@ TEST(AdversaryTest, WeightsThatEndWhereTheyBeginAreConstant) {
   EXPECT_THAT(Differing(After(4, gamma(0)), After(4, gamma(9)), "discriminator."), Not(IsEmpty()));
 }
 
+TEST(AdversaryTest, WithoutNoiseImagesAreOfTheLatentAlone) {
+  const std::string strength = "networks.generator.conv3_noise_strength";
+  EXPECT_NE(After(3, [](auto*) {}).at(strength).item<double>(), 0);
+  const auto silent = After(3, [](auto* s) { s->set_without_noise(true); });
+  for (const auto& [name, tensor] : silent) {
+    if (name.ends_with("_noise_strength")) {
+      EXPECT_EQ(tensor.item<double>(), 0) << name;
+    }
+  }
+  EXPECT_THAT(Differing(TensorsOf(std::make_unique<StylexTraining>(Training(SmallConfig())).get()),
+                        silent, "networks.generator.conv3_weight"),
+              Not(IsEmpty()));
+}
+
+// Noise that an earlier run had learned is taken away, too.
+TEST(AdversaryTest, WithoutNoiseARunMayStartFromOneThatHadSome) {
+  StylexTraining noisy = Training(SmallConfig());
+  StepUntil(3, &noisy);
+  StylexTraining silent = Training(Changed([](auto* s) { s->set_without_noise(true); }));
+  ASSERT_TRUE(silent.StartFrom({noisy.Averaged(), std::nullopt}).ok());
+  EXPECT_EQ(TensorsOf(&silent).at("averaged.generator.conv3_noise_strength").item<double>(), 0);
+}
+
 TEST(AdversaryTest, EachPixelLossTeachesTheGenerator) {
   const auto without = After(1, [](auto*) {});
   const std::map<std::string, void (v1::LossWeights::*)(double)> setters = {
