@@ -49,7 +49,7 @@ TEST_F(ImageVariantsTest, BatchesOfAnySizeGiveTheLiteralLogits) {
   const std::vector<MoveSet> sets = Sets();
   for (const int64_t batch : {1, 3, 64}) {
     VariantOptions options;
-    options.batch_size = batch;
+    options.control.batch_size = batch;
     ExpectLiteral(Make(options).Logits(sets).value(), sets);
   }
 }
@@ -74,7 +74,7 @@ TEST_F(ImageVariantsTest, CountsEveryVariantOnce) {
   const std::vector<MoveSet> sets = Sets();
   int64_t classified = 0;
   VariantOptions options;
-  options.batch_size = 4;
+  options.control.batch_size = 4;
   options.classified = [&](int64_t count) { classified += count; };
   ASSERT_TRUE(Make(options).Logits(sets).ok());
   EXPECT_EQ(classified, static_cast<int64_t>(sets.size()));
@@ -84,8 +84,8 @@ TEST_F(ImageVariantsTest, StopsWhereItIsCancelled) {
   const OneThread one_thread;
   int polls = 0;
   VariantOptions options;
-  options.batch_size = 1;
-  options.cancelled = [&] { return ++polls > 2; };
+  options.control.batch_size = 1;
+  options.control.give_way = [&] { return ++polls <= 2; };
   const ImageVariants variants = Make(options);
   const int64_t before = tiny_.classifier->images();
   EXPECT_EQ(variants.Logits(Sets()).status().code(), absl::StatusCode::kCancelled);

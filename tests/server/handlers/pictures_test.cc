@@ -188,7 +188,7 @@ TEST_F(PicturesTest, ComparesPixelsAndDecisionsLiterally) {
     return torch::tensor(values, torch::kFloat32).reshape({1, 4});
   };
   const v1::ReconstructionQuality quality =
-      CompareImages(given, drawn, logits(p_logits), logits(q_logits));
+      CompareImages(given, drawn, logits(p_logits), logits(q_logits), model_);
   const double count = static_cast<double>(given.numel());
   EXPECT_NEAR(quality.l1(), absolute / count, 1e-6);
   EXPECT_NEAR(quality.psnr(), 10 * std::log10(4 / (squares / count)), 1e-3);
@@ -197,7 +197,7 @@ TEST_F(PicturesTest, ComparesPixelsAndDecisionsLiterally) {
   EXPECT_GT(quality.ssim(), 0.5);
   EXPECT_LT(quality.ssim(), 1);
   const v1::ReconstructionQuality same =
-      CompareImages(given, given, logits(p_logits), logits(p_logits));
+      CompareImages(given, given, logits(p_logits), logits(p_logits), model_);
   EXPECT_EQ(same.l1(), 0);
   EXPECT_NEAR(same.ssim(), 1, 1e-5);
   EXPECT_NEAR(same.kl(), 0, 1e-7);

@@ -125,7 +125,7 @@ TEST_F(NetworkPassesTest, OneCallGetsWhatTheNetworksGive) {
   const StyleVectors styles = networks_.Styles(w_.narrow(0, 3, 1)).value();
   ExpectClose(styles.conv, styles_.conv.narrow(0, 3, 1), "styles");
   ExpectClose(styles.rgb, styles_.rgb.narrow(0, 3, 1), "to_rgb styles");
-  const DrawnImage drawn = networks_.Synthesize(styles_.Narrow(4, 1)).value();
+  const DrawnImage drawn = networks_.Synthesize(styles_.Narrow(4, 1), {}).value();
   ExpectClose(drawn.image, drawn_.narrow(0, 4, 1), "image");
   ExpectClose(drawn.logits, drawn_logits_.narrow(0, 4, 1), "logits of Synthesize");
 }
@@ -148,7 +148,7 @@ TEST_F(NetworkPassesTest, EveryCallOfABatchGetsItsOwnEncoding) {
 TEST_F(NetworkPassesTest, EveryCallOfABatchGetsItsOwnPicture) {
   std::vector<std::optional<DrawnImage>> drawn(kCalls);
   AllAtOnce([&](int64_t i, SharedNetworks& networks) {
-    drawn[static_cast<size_t>(i)] = networks.Synthesize(styles_.Narrow(i, 1)).value();
+    drawn[static_cast<size_t>(i)] = networks.Synthesize(styles_.Narrow(i, 1), {}).value();
   });
   EXPECT_THAT(observed_.batches(), ElementsAre(Pair(Pair("synthesize", kCalls), 1)));
   for (int64_t i = 0; i < kCalls; ++i) {
@@ -207,7 +207,7 @@ TEST_F(NetworkPassesTest, AnswersHoldNoGraph) {
   const EncodedImage encoded = networks_.Encode(Image(0)).value();
   EXPECT_FALSE(encoded.w.requires_grad());
   EXPECT_FALSE(encoded.styles.conv.requires_grad());
-  EXPECT_FALSE(networks_.Synthesize(encoded.styles).value().image.requires_grad());
+  EXPECT_FALSE(networks_.Synthesize(encoded.styles, {}).value().image.requires_grad());
 }
 
 // More pixels than one thread is worth: another thread would only wait for the device's.
