@@ -226,6 +226,22 @@ TEST_F(ResumeTest, AMisspeltFieldIsNamed) {
   EXPECT_THAT(said_, HasSubstr("stylex.batchSize is -4"));
 }
 
+// Before the checkpoint that all tests share gets its attributes.
+TEST_F(ResumeTest, ReconstructionsAreMeasuredWithoutAttributesToo) {
+  const std::string checkpoint = Path("models/whole/1");
+  const std::vector<std::string> evaluate =
+      With(Common("evaluate", "plain"), {"--checkpoint", checkpoint});
+  EXPECT_EQ(Run(evaluate), 1);
+  EXPECT_THAT(said_, HasSubstr("no attribute index"));
+  ASSERT_EQ(Run(With(evaluate, {"--reconstruction-only"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("sharpness"), HasSubstr("small parts"), HasSubstr("light")));
+  const auto metrics = nlohmann::json::parse(Bytes(checkpoint + "/model.json")).at("metrics");
+  EXPECT_GT(metrics.at("sharpness"), 0);
+  EXPECT_GE(metrics.at("small_parts"), 0);
+  EXPECT_LE(metrics.at("small_parts_found"), 1);
+  EXPECT_FALSE(metrics.contains("flip_images"));
+}
+
 TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
   const std::string checkpoint = Path("models/whole/1");
   ASSERT_EQ(Run(With(Common("attributes", "whole"), {"--checkpoint", checkpoint, "--images", "8"})),
@@ -245,21 +261,6 @@ TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
   EXPECT_LE(metrics.at("agreement"), 1);
   EXPECT_TRUE(metrics.contains("classifier_accuracy"));
   EXPECT_EQ(nlohmann::json::parse(Bytes(Path("whole/evaluation.json"))).at("images"), 8);
-}
-
-TEST_F(ResumeTest, ReconstructionsAreMeasuredWithoutAttributesToo) {
-  const std::string checkpoint = Path("models/whole/1");
-  const std::vector<std::string> evaluate =
-      With(Common("evaluate", "plain"), {"--checkpoint", checkpoint});
-  EXPECT_EQ(Run(evaluate), 1);
-  EXPECT_THAT(said_, HasSubstr("no attribute index"));
-  ASSERT_EQ(Run(With(evaluate, {"--reconstruction-only"})), 0) << said_;
-  EXPECT_THAT(said_, AllOf(HasSubstr("sharpness"), HasSubstr("small parts"), HasSubstr("light")));
-  const auto metrics = nlohmann::json::parse(Bytes(checkpoint + "/model.json")).at("metrics");
-  EXPECT_GT(metrics.at("sharpness"), 0);
-  EXPECT_GE(metrics.at("small_parts"), 0);
-  EXPECT_LE(metrics.at("small_parts_found"), 1);
-  EXPECT_FALSE(metrics.contains("flip_images"));
 }
 
 TEST_F(ResumeTest, WeakAttributesAreLeftOutWhereThatIsAsked) {
