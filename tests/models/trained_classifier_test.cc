@@ -109,18 +109,22 @@ std::string WriteCheckpointWith(const std::string& root, const TrainedClassifier
                                 const std::string& torchscript) {
   CheckpointToWrite checkpoint;
   checkpoint.config = trained.config;
+  checkpoint.config.set_schema_version(1);
+  checkpoint.config.set_name("model");
   checkpoint.config.mutable_generator()->set_latent_size(8);
   for (int i = 0; i < 3; ++i) {
     checkpoint.config.mutable_generator()->add_channels(8);
     checkpoint.config.mutable_encoder()->add_channels(8);
   }
-  checkpoint.config.mutable_generator()->set_conditioning(v1::CONDITIONING_NONE);
+  checkpoint.config.mutable_generator()->set_conditioning(v1::CONDITIONING_SOFTMAX);
   (*checkpoint.config.mutable_metrics())["reconstruction_psnr"] = 20;
   checkpoint.networks = Networks::Make(checkpoint.config);
   if (torchscript.empty()) {
     checkpoint.classifier = trained.network;
   } else {
     checkpoint.torchscript_classifier = torchscript;
+    checkpoint.config.mutable_classifier()->set_architecture("torchscript");
+    checkpoint.config.mutable_classifier()->set_width_multiplier(0);
   }
   return WriteCheckpoint(checkpoint, root, "model", 1, false).value();
 }

@@ -6,11 +6,15 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
+#include "base/file.h"
 #include "models/pixels.h"
 #include "models/trained_classifier.h"
 #include "tests/temporary_folder.h"
@@ -83,10 +87,18 @@ TEST_F(ClassifierTrainingTest, ScoresAreThoseOfTheDefinitions) {
   torch::manual_seed(3);
   MobileNetV2 network = MakeClassifierNetwork(Config(1).model());
   {
+    // Decisions of all degrees of certainty: the last layer is scaled until the logits are apart.
     const torch::NoGradGuard no_grad;
+    const double apart = Logits(network).diff(1, 1).std().item<double>();
     for (const auto& [name, tensor] : NamedTensors(network)) {
-      if (name == "classifier.1.weight") {
-        torch::Tensor(tensor).mul_(40);  // decisions of all degrees of certainty
+      if (tensor.dim() == 2) {
+        torch::Tensor(tensor).mul_(2 / apart);
+      }
+    }
+    const torch::Tensor middle = Logits(network).mean(0);
+    for (const auto& [name, tensor] : NamedTensors(network)) {
+      if (name.starts_with("classifier") && tensor.dim() == 1) {
+        torch::Tensor(tensor).sub_(middle);
       }
     }
   }
@@ -114,20 +126,41 @@ TEST_F(ClassifierTrainingTest, ScoresAreThoseOfTheDefinitions) {
   EXPECT_NEAR(score.accuracy, right / kImages, 1e-9);
   EXPECT_NEAR(score.cross_entropy, cross_entropy / kImages, 1e-4);
   EXPECT_NEAR(score.expected_calibration_error, calibration, 1e-4);
+  EXPECT_GT(calibration, 0.01) << "too certain or too uncertain for a test";
 }
 
-TEST_F(ClassifierTrainingTest, LearnsAndLeavesTheBestEpoch) {
+// The accuracies on the validation images, epoch after epoch.
+std::vector<double> LoggedAccuracies(const WorkDirectory& run) {
+  std::vector<double> accuracies;
+  const std::string log = ReadFile(run.Path("log.jsonl")).value();
+  for (const absl::string_view line : absl::StrSplit(log, '\n', absl::SkipEmpty())) {
+    const nlohmann::json parsed = nlohmann::json::parse(line.begin(), line.end());
+    if (parsed.at("event") == "classifier_validation") {
+      accuracies.push_back(parsed.at("accuracy"));
+    }
+  }
+  return accuracies;
+}
+
+TEST_F(ClassifierTrainingTest, LeavesTheBestEpoch) {
   const auto run = Open("run");
-  ASSERT_TRUE(Train(Config(6), 1, run.get()).ok());
+  v1::TrainConfig config = Config(60);
+  config.mutable_classifier()->set_learning_rate(1e-2);
+  ASSERT_TRUE(Train(config, 1, run.get()).ok());
   TrainedClassifier trained = LoadTrainedClassifier(run->path()).value();
   EXPECT_THAT(trained.config.labels(), testing::ElementsAre("dark", "bright"));
-  const double accuracy = trained.config.metrics().at("classifier_accuracy");
-  EXPECT_GT(accuracy, 0.9);
   EXPECT_EQ(trained.config.provenance().seed(), 1);
+  const std::vector<double> accuracies = LoggedAccuracies(*run);
+  ASSERT_EQ(accuracies.size(), 60);
+  const auto best = std::max_element(accuracies.begin(), accuracies.end());
+  EXPECT_GT(*best, accuracies.front()) << "nothing was learnt";
+  const double accuracy = trained.config.metrics().at("classifier_accuracy");
+  EXPECT_EQ(accuracy, *best);
+  EXPECT_EQ(trained.config.metrics().at("classifier_epoch"),
+            static_cast<double>(best - accuracies.begin() + 1));
   const torch::Tensor labels = torch::arange(kImages) % 2;
-  EXPECT_NEAR(
-      Logits(trained.network).argmax(1).eq(labels).to(torch::kFloat64).mean().item<double>(),
-      accuracy, 1e-9)
+  const torch::Tensor right = Logits(trained.network).argmax(1).eq(labels);
+  EXPECT_NEAR(right.to(torch::kFloat64).mean().item<double>(), accuracy, 1e-9)
       << "the figures are of the weights beside them";
 }
 
