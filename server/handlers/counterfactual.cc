@@ -309,7 +309,7 @@ UnaryWork<v1::CounterfactualResponse> Counterfactual(const HandlerContext& conte
     const torch::NoGradGuard no_grad;
     return Explanation(*model, request, plan, cancellation, response).Run(context);
   };
-  return Work<v1::CounterfactualResponse>{.run = std::move(run), .effort = Effort::kBulk};
+  return Work<v1::CounterfactualResponse>{.run = std::move(run), .effort = Effort::kExplanation};
 }
 
 }  // namespace stylex

@@ -4,15 +4,25 @@
 #include <utility>
 
 namespace stylex {
+namespace {
+
+// Fewer steps tell nothing about the others.
+constexpr int64_t kEnoughSteps = 10;
+
+}  // namespace
 
 SearchProgressReporter::SearchProgressReporter(const Clock* clock,
                                                StreamSink<v1::FindAttributesResponse>* sink,
                                                int64_t expected_total)
-    : clock_(clock), sink_(sink), start_(clock->Now()), expected_total_(expected_total) {
+    : clock_(clock), sink_(sink), expected_total_(expected_total) {
   Tell();
 }
 
 void SearchProgressReporter::Update(int64_t done, int64_t total) {
+  if (first_steps_ == 0 && done > 0) {
+    first_steps_ = done;
+    first_steps_at_ = clock_->Now();
+  }
   phase_done_ = done;
   expected_total_ = std::max(expected_total_, done_before_ + total);
   if (clock_->Now() - last_told_ >= kInterval) {
@@ -20,7 +30,10 @@ void SearchProgressReporter::Update(int64_t done, int64_t total) {
   }
 }
 
-void SearchProgressReporter::NextPhase() { done_before_ += std::exchange(phase_done_, 0); }
+void SearchProgressReporter::NextPhase() {
+  done_before_ += std::exchange(phase_done_, 0);
+  first_steps_ = 0;
+}
 
 void SearchProgressReporter::Tell() {
   last_told_ = clock_->Now();
@@ -28,9 +41,9 @@ void SearchProgressReporter::Tell() {
   v1::SearchProgress* progress = response.mutable_progress();
   progress->set_done(done());
   progress->set_total(expected_total_);
-  if (done() > 0) {
-    const double elapsed_s = absl::ToDoubleSeconds(last_told_ - start_);
-    progress->set_seconds_left(elapsed_s / static_cast<double>(done()) *
+  if (const int64_t steps = phase_done_ - first_steps_; steps >= kEnoughSteps) {
+    const double elapsed_s = absl::ToDoubleSeconds(last_told_ - first_steps_at_);
+    progress->set_seconds_left(elapsed_s / static_cast<double>(steps) *
                                static_cast<double>(expected_total_ - done()));
   }
   sink_->WriteLatest(std::move(response));

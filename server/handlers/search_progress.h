@@ -12,7 +12,9 @@
 namespace stylex {
 
 // For one call, used only by its worker. Phases follow each other, each with its own steps; the
-// total grows if a phase is longer than expected. Reports at once, then every kInterval.
+// total grows if a phase is longer than expected. Reports at once, then every kInterval. The time
+// left is estimated from the steps of the running phase alone, once there are enough of them:
+// reading images, waiting for the device and other phases take another time.
 class SearchProgressReporter {
  public:
   static constexpr absl::Duration kInterval = absl::Milliseconds(250);
@@ -34,11 +36,13 @@ class SearchProgressReporter {
 
   const Clock* clock_;
   StreamSink<v1::FindAttributesResponse>* sink_;
-  const absl::Time start_;
   absl::Time last_told_ = absl::InfinitePast();
   int64_t expected_total_;
   int64_t done_before_ = 0;
   int64_t phase_done_ = 0;
+  // When the running phase had done its first steps, and how many.
+  absl::Time first_steps_at_;
+  int64_t first_steps_ = 0;
 };
 
 }  // namespace stylex

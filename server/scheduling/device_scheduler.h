@@ -117,12 +117,17 @@ class DeviceScheduler {
   // Rethrows the pass's exception.
   static absl::Status Outcome(const Waiter& waiter);
 
+  class Holding;
   // Takes the device for one item of `pass` if nobody holds it or waits for it.
   bool HoldAtOnce(const BatchedPass& pass);
   absl::Status ComputeAtOnce(BatchedPass* pass, void* item, const std::function<bool()>& wanted);
   void Engine();
-  void Observe(const BatchQueue::Batch& batch, absl::Time started) const;
-  void RunBatch(std::span<BatchTicket* const> tickets);
+  // Waits for a batch and computes it; false if the engine must end.
+  bool Serve();
+  // Never throws: what cannot be counted for want of memory is not counted.
+  void Observe(const BatchQueue::Batch& batch, absl::Time started) const noexcept;
+  void ObserveTurn(absl::Duration waited) const noexcept;
+  static void RunBatch(std::span<BatchTicket* const> tickets) noexcept;
   void Finish(const BatchQueue::Batch& batch, absl::Time started)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool InteractiveIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -21,6 +21,7 @@ struct TinyCheckpoint {
   bool built_in_classifier = false;  // a random MobileNetV2 instead of the brightness one
   bool with_encoder = true;          // false: a plain StyleGAN2
   bool stalls = false;               // its classifier hangs on very dark images
+  bool compares = false;             // its classifier compares the images of a batch
 };
 
 // Writes ROOT/NAME/VERSION with the labels "dark", "medium", "bright"; returns its path. Fails the
