@@ -16,6 +16,15 @@ constexpr std::chrono::milliseconds kLookUp(20);
 
 thread_local DeviceScheduler::Usage usage_of_this_thread;
 
+// Searches of one level alternate.
+int LevelOf(absl::Duration used) {
+  int level = 0;
+  for (const absl::Duration limit : {absl::Milliseconds(500), absl::Seconds(2), absl::Seconds(8)}) {
+    level += used >= limit ? 1 : 0;
+  }
+  return level;
+}
+
 }  // namespace
 
 // A ticket and the thread that waits for it.
@@ -254,6 +263,16 @@ void DeviceScheduler::Release() {
   }
 }
 
+const DeviceScheduler::Turn* DeviceScheduler::NextTurn() const {
+  constexpr int64_t kOldestEach = 8;
+  if (turns_given_ % kOldestEach == 0) {
+    return turns_.front();
+  }
+  return *std::min_element(turns_.begin(), turns_.end(), [](const Turn* a, const Turn* b) {
+    return LevelOf(a->used_) < LevelOf(b->used_);
+  });
+}
+
 DeviceScheduler::Turn::Turn(DeviceScheduler* scheduler, std::function<bool()> wanted)
     : scheduler_(scheduler), wanted_(std::move(wanted)) {
   const absl::Time start = scheduler_->clock_->Now();
@@ -277,8 +296,8 @@ bool DeviceScheduler::Turn::Await() {
       turns.erase(std::find(turns.begin(), turns.end(), this));
     };
     wanted = wanted_();
-    while (wanted &&
-           (scheduler_->held_ || turns.front() != this || scheduler_->InteractiveIsNext())) {
+    while (wanted && (scheduler_->held_ || scheduler_->NextTurn() != this ||
+                      scheduler_->InteractiveIsNext())) {
       scheduler_->turns_wake_.WaitFor(&scheduler_->mutex_, kLookUp);
       wanted = wanted_();
     }
@@ -291,6 +310,7 @@ bool DeviceScheduler::Turn::Await() {
     return false;
   }
   scheduler_->Hold();
+  ++scheduler_->turns_given_;
   scheduler_->interactive_run_ = 0;
   return true;
 }
@@ -307,7 +327,9 @@ bool DeviceScheduler::Turn::Yield() {
     scheduler_->heard_of_ = scheduler_->clock_->Now();
     return wanted_();
   }
-  usage_of_this_thread.computed += scheduler_->clock_->Now() - since_;
+  const absl::Duration held = scheduler_->clock_->Now() - since_;
+  usage_of_this_thread.computed += held;
+  used_ += held;
   scheduler_->Release();
   active_ = false;  // also if waiting throws
   active_ = Await();

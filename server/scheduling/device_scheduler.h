@@ -6,7 +6,10 @@
 //    the requesting thread computes its item itself, which saves two thread wake-ups.
 //  - bulk: long searches that compute in chunks (Turn). A search computes on its own thread while
 //    it has its turn, and lets others go first between two chunks (Turn::Yield). So a search delays
-//    an interactive pass by at most one chunk; several searches alternate.
+//    an interactive pass by at most one chunk. Searches that have used the device for little time
+//    go before those that have used it for long, so that the explanation of one image does not wait
+//    for searches over many; each eighth chunk is of the one that waits the longest. Searches that
+//    have used about as much alternate.
 // Interactive batches have priority over chunks; after `max_interactive_run` batches in a row one
 // waiting chunk runs, so that searches slow down under load but do not starve. Nothing else should
 // compute meanwhile: the holder of the device uses all cores.
@@ -90,6 +93,8 @@ class DeviceScheduler {
     void End();
 
    private:
+    friend class DeviceScheduler;
+
     // Waits in the queue; if cancelled, leaves the queue and returns false.
     bool Await() ABSL_EXCLUSIVE_LOCKS_REQUIRED(scheduler_->mutex_);
 
@@ -97,6 +102,8 @@ class DeviceScheduler {
     const std::function<bool()> wanted_;
     bool active_ = false;
     absl::Time since_;  // when it obtained the device
+    // Time that it held the device before; guarded by the scheduler's mutex while it waits.
+    absl::Duration used_;
   };
 
   // Time that the calling thread spent waiting for the device and holding it, since the last call.
@@ -131,6 +138,8 @@ class DeviceScheduler {
   void Finish(const BatchQueue::Batch& batch, absl::Time started)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool InteractiveIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the waiting searches, of which there is one or more.
+  const Turn* NextTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WaitForBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -142,7 +151,8 @@ class DeviceScheduler {
   CondVar engine_wake_;
   CondVar turns_wake_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);
-  std::deque<const Turn*> turns_ ABSL_GUARDED_BY(mutex_);  // waiting searches, next one first
+  std::deque<const Turn*> turns_ ABSL_GUARDED_BY(mutex_);  // waiting searches, longest wait first
+  int64_t turns_given_ ABSL_GUARDED_BY(mutex_) = 0;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time heard_of_ ABSL_GUARDED_BY(mutex_);
   int interactive_run_ ABSL_GUARDED_BY(mutex_) = 0;  // batches since the last chunk

@@ -10,6 +10,8 @@
 #include <new>
 #include <stdexcept>
 
+#include "tests/server/scheduling/fake_clock.h"
+
 namespace stylex {
 namespace {
 
@@ -187,6 +189,36 @@ TEST(DeviceSchedulerTest, SearchesAlternate) {
   search(&first, "a");
   other.join();
   EXPECT_THAT(record.events(), ElementsAre("a", "b", "a", "b", "a", "b"));
+}
+
+TEST(DeviceSchedulerTest, AShortSearchGoesBeforeLongOnes) {
+  FakeClock clock;
+  Record record;
+  DeviceScheduler scheduler({}, &clock);
+  DeviceScheduler::Turn first(&scheduler, Always);
+  clock.Advance(absl::Seconds(10));
+  std::promise<void> second_computes;
+  std::thread other([&] {
+    DeviceScheduler::Turn second(&scheduler, Always);
+    clock.Advance(absl::Seconds(10));
+    record.Add("second");
+    second_computes.set_value();
+    AwaitBulk(scheduler, 2);  // the first one, and then the short one
+    second.Yield();
+  });
+  std::thread brief([&] {
+    second_computes.get_future().wait();
+    AwaitBulk(scheduler, 1);
+    DeviceScheduler::Turn third(&scheduler, Always);
+    record.Add("short");
+  });
+  AwaitBulk(scheduler, 1);
+  first.Yield();
+  record.Add("first");
+  first.End();
+  other.join();
+  brief.join();
+  EXPECT_THAT(record.events(), ElementsAre("second", "short", "first"));
 }
 
 TEST(DeviceSchedulerTest, UnderSteadyInteractiveLoadASearchStillGetsItsChunk) {
