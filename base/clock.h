@@ -10,10 +10,11 @@ namespace stylex {
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Monotonic enough for deadlines; not meant for dates shown to people.
+  // Monotonic: for durations and deadlines, not for dates shown to people.
   virtual absl::Time Now() const = 0;
 
-  // The machine's clock; lives for the whole process.
+  // The machine's monotonic clock; a step of the date does not move it. Lives for the whole
+  // process.
   static const Clock& Real();
 };
 

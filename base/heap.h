@@ -10,6 +10,14 @@ namespace stylex {
 // main; does nothing with C libraries other than glibc.
 void KeepFreedMemory();
 
+// For a server with many threads, after KeepFreedMemory: all threads share one arena, because of
+// others glibc cannot return the freed end; and blocks of tens of MB, such as decoded photographs,
+// are mapped and returned at once.
+void ShareOneArena();
+
+// Returns freed memory to the system; takes milliseconds.
+void ReturnFreedMemory();
+
 }  // namespace stylex
 
 #endif  // STYLEX_BASE_HEAP_H_

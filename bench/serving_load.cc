@@ -1,13 +1,13 @@
 // Closed-loop load on a stylex-server; prints one JSON object to stdout.
 //
 //   serving_load --server HOST:PORT --method METHOD --image FILE [FILE ...] [--model NAME]
-//                [--clients N] [--seconds S] [--search]
+//                [--clients N] [--seconds S] [--searches N]
 //
 // METHOD is Classify, Encode, Reconstruct, Counterfactual (the service's defaults: a local
 // explanation towards the runner-up), Traverse (a walk of 16 frames to attribute 0's extreme; times
-// are per frame) or Cancel. Several images are used in turn. --search keeps an exhaustive
+// are per frame) or Cancel. Several images are used in turn. --searches keeps so many exhaustive
 // FindAttributes running during the measurement. Cancel measures, with one client, the time from
-// the cancellation of a search to the first frame of the next call; it needs a server with
+// the cancellation of a search to the first step of the next one; it needs a server with
 // --search-workers 1, where this is the time until the device is free.
 #include <grpcpp/grpcpp.h>
 
@@ -34,7 +34,7 @@ struct Flags {
   std::vector<std::string> images;
   int clients = 1;
   double seconds = 10;
-  bool search = false;
+  int searches = 0;
 };
 
 using Stub = v1::ExplanationService::Stub;
@@ -137,25 +137,16 @@ class RunningSearch {
   std::unique_ptr<grpc::ClientReader<v1::FindAttributesResponse>> reader_;
 };
 
-// Milliseconds from a cancellation to the next search's first frame.
+// Milliseconds from a cancellation to the next search's first step.
 double CancelOnce(Stub* stub, const Flags& flags, int target) {
   RunningSearch search(stub, flags, target);
   search.Cancel();
   const absl::Time start = absl::Now();
   search.Finish();
-  v1::TraverseRequest request;
-  request.set_model(flags.model);
-  *request.mutable_image() = ReadImage(flags.images.front());
-  request.mutable_attribute()->set_index(0);
-  request.set_steps(2);
-  grpc::ClientContext context;
-  const auto frames = stub->Traverse(&context, request);
-  v1::TraverseResponse frame;
-  frames->Read(&frame);
+  RunningSearch next(stub, flags, target);
   const double ms = absl::ToDoubleMilliseconds(absl::Now() - start);
-  while (frames->Read(&frame)) {
-  }
-  frames->Finish();
+  next.Cancel();
+  next.Finish();
   return ms;
 }
 
@@ -197,9 +188,9 @@ void MeasureCancelling(const Flags& flags) {
 
 void MeasureCalls(const Flags& flags) {
   std::atomic<bool> done = false;
-  std::thread searcher;
-  if (flags.search) {
-    searcher = std::thread([&] {
+  std::vector<std::thread> searchers;
+  for (int i = 0; i < flags.searches; ++i) {
+    searchers.emplace_back([&] {
       const auto stub = NewStub(flags);
       const int target = OtherClass(stub.get(), flags);
       while (!done) {
@@ -211,6 +202,8 @@ void MeasureCalls(const Flags& flags) {
         search.Finish();
       }
     });
+  }
+  if (flags.searches > 0) {
     absl::SleepFor(absl::Seconds(2));
   }
   std::mutex mutex;
@@ -249,7 +242,7 @@ void MeasureCalls(const Flags& flags) {
   run(absl::Seconds(flags.seconds), /*count=*/true);
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   done = true;
-  if (searcher.joinable()) {
+  for (std::thread& searcher : searchers) {
     searcher.join();
   }
   Print(milliseconds, errors, seconds);
@@ -270,7 +263,7 @@ int main(int argc, char** argv) {
   app.add_option("--model", flags.model);
   app.add_option("--clients", flags.clients)->check(CLI::Range(1, 1024));
   app.add_option("--seconds", flags.seconds)->check(CLI::Range(0.1, 3600.0));
-  app.add_flag("--search", flags.search);
+  app.add_option("--searches", flags.searches)->check(CLI::Range(0, 64));
   CLI11_PARSE(app, argc, argv);
   if (flags.method == "Cancel") {
     stylex::MeasureCancelling(flags);

@@ -2,11 +2,20 @@
 
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/wrappers.pb.h>
+#include <grpcpp/support/client_interceptor.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/file.h"
+#include "base/status_macros.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -25,14 +34,91 @@ constexpr char kServiceConfig[] = R"({
       "retryableStatusCodes": ["UNAVAILABLE"]}}],
   "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}})";
 
+constexpr int64_t kMaxPemBytes = 1 << 20;
+
+absl::StatusOr<std::string> ReadPem(const std::string& path) {
+  STYLEX_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxPemBytes));
+  if (!absl::StrContains(text, "-----BEGIN")) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is no file in PEM format"));
+  }
+  return text;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsOf(
+    const ConnectionOptions& options) {
+  if (options.tls_ca.empty() && options.tls_certificate.empty()) {
+    return grpc::InsecureChannelCredentials();
+  }
+  grpc::SslCredentialsOptions tls;
+  if (!options.tls_ca.empty()) {  // else the system's
+    STYLEX_ASSIGN_OR_RETURN(tls.pem_root_certs, ReadPem(options.tls_ca));
+  }
+  if (!options.tls_certificate.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadPem(options.tls_certificate));
+    STYLEX_ASSIGN_OR_RETURN(tls.pem_private_key, ReadPem(options.tls_key));
+  }
+  return grpc::SslCredentials(tls);
+}
+
+// The first line that is no comment, as in the server's file.
+absl::StatusOr<std::string> ReadToken(const std::string& path) {
+  STYLEX_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxPemBytes));
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    const absl::string_view token = absl::StripAsciiWhitespace(line);
+    const bool printable = std::all_of(token.begin(), token.end(), [](char c) {
+      return absl::ascii_isprint(static_cast<unsigned char>(c));
+    });
+    if (!token.empty() && token.front() != '#' && printable) {
+      return std::string(token);
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat(path, ": holds no token"));
+}
+
+// Adds the token to each call. (gRPC's own call credentials refuse to work without TLS, where a
+// proxy beside the client or the server may provide it.)
+class TokenInterceptor : public grpc::experimental::Interceptor {
+ public:
+  explicit TokenInterceptor(const std::string& token) : token_(token) {}
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(
+            grpc::experimental::InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      methods->GetSendInitialMetadata()->emplace("authorization", "Bearer " + token_);
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::string token_;
+};
+
+class TokenAdder : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit TokenAdder(std::string token) : token_(std::move(token)) {}
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo*) override {
+    return new TokenInterceptor(token_);
+  }
+
+ private:
+  const std::string token_;
+};
+
 }  // namespace
 
-std::unique_ptr<v1::ExplanationService::Stub> Connect(const ConnectionOptions& options) {
+absl::StatusOr<std::unique_ptr<v1::ExplanationService::Stub>> Connect(
+    const ConnectionOptions& options) {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  return v1::ExplanationService::NewStub(
-      grpc::CreateCustomChannel(options.server, grpc::InsecureChannelCredentials(), arguments));
+  STYLEX_ASSIGN_OR_RETURN(const auto credentials, CredentialsOf(options));
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> adders;
+  if (!options.token_file.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(std::string token, ReadToken(options.token_file));
+    adders.push_back(std::make_unique<TokenAdder>(std::move(token)));
+  }
+  return v1::ExplanationService::NewStub(grpc::experimental::CreateCustomChannelWithInterceptors(
+      options.server, credentials, arguments, std::move(adders)));
 }
 
 void SetDeadline(const ConnectionOptions& options, double default_seconds,

@@ -8,19 +8,25 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "stylex/v1/explanation.grpc.pb.h"
 
 namespace stylex {
 
 struct ConnectionOptions {
   std::string server = "localhost:50051";
-  std::string model;           // NAME or NAME/VERSION; empty: the server's only one
-  double timeout_seconds = 0;  // per call; 0: 60, searches 600
-  bool json = false;           // prints only answers on stdout, as JSON Lines
+  std::string model;                     // NAME or NAME/VERSION; empty: the server's only one
+  double timeout_seconds = 0;            // per call; 0: 60, searches 600
+  std::string tls_ca;                    // PEM; with it, or a certificate of its own, TLS is used
+  std::string tls_certificate, tls_key;  // PEM, of the client, for mutual TLS
+  std::string token_file;                // its first line is the bearer token
+  bool json = false;                     // prints only answers on stdout, as JSON Lines
 };
 
 // A channel with the service config that the docs recommend: round robin, retries of UNAVAILABLE.
-std::unique_ptr<v1::ExplanationService::Stub> Connect(const ConnectionOptions& options);
+// With a token each of its calls carries it. An error names a file that cannot be read or used.
+absl::StatusOr<std::unique_ptr<v1::ExplanationService::Stub>> Connect(
+    const ConnectionOptions& options);
 
 // Sets a call's deadline.
 void SetDeadline(const ConnectionOptions& options, double default_seconds,

@@ -91,6 +91,30 @@ void AddExplain(CLI::App* app, const ConnectionOptions& connection, ExplainOptio
   });
 }
 
+void AddConnection(CLI::App* app, ConnectionOptions* connection) {
+  app->add_option("--server", connection->server, "HOST:PORT")
+      ->envname("STYLEX_SERVER")
+      ->capture_default_str();
+  app->add_option("--model", connection->model, "NAME or NAME/VERSION")->envname("STYLEX_MODEL");
+  app->add_option("--timeout", connection->timeout_seconds, "seconds a call may take")
+      ->check(CLI::NonNegativeNumber);
+  app->add_option("--tls-ca", connection->tls_ca,
+                  "certificate (PEM) that signed the server's: turns TLS on")
+      ->envname("STYLEX_TLS_CA");
+  CLI::Option* certificate =
+      app->add_option("--tls-cert", connection->tls_certificate,
+                      "certificate chain (PEM) of this client, for servers that want one")
+          ->envname("STYLEX_TLS_CERT");
+  CLI::Option* key = app->add_option("--tls-key", connection->tls_key, "its private key (PEM)")
+                         ->envname("STYLEX_TLS_KEY")
+                         ->needs(certificate);
+  certificate->needs(key);
+  app->add_option("--token-file", connection->token_file,
+                  "file whose first line is the bearer token for the server")
+      ->envname("STYLEX_TOKEN_FILE");
+  app->add_flag("--json", connection->json, "answers as JSON on stdout, one a line");
+}
+
 }  // namespace
 
 int ClientMain(int argc, char** argv) {
@@ -102,13 +126,7 @@ int ClientMain(int argc, char** argv) {
     return std::string("stylex: ") + error.what() + " (see stylex --help)\n";
   });
   ConnectionOptions connection;
-  app.add_option("--server", connection.server, "HOST:PORT")
-      ->envname("STYLEX_SERVER")
-      ->capture_default_str();
-  app.add_option("--model", connection.model, "NAME or NAME/VERSION")->envname("STYLEX_MODEL");
-  app.add_option("--timeout", connection.timeout_seconds, "seconds a call may take")
-      ->check(CLI::NonNegativeNumber);
-  app.add_flag("--json", connection.json, "answers as JSON on stdout, one a line");
+  AddConnection(&app, &connection);
   Runner run;
   ExplainOptions explain;
   std::string encode_output;

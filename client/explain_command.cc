@@ -135,7 +135,7 @@ absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOp
     files.resize(std::min(files.size(), static_cast<size_t>(options.limit)));
   }
   STYLEX_RETURN_IF_ERROR(MakeFolder(options.output));
-  const auto stub = Connect(connection);
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   const v1::CounterfactualRequest request = MakeRequest(connection, options);
   std::vector<Explanation> explanations;
   std::set<std::string> seen;

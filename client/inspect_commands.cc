@@ -124,7 +124,7 @@ absl::StatusOr<v1::StyleEdit> ParseEdit(const std::string& text) {
 }
 
 absl::Status ModelsCommand(const ConnectionOptions& connection) {
-  const auto stub = Connect(connection);
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   v1::ListModelsRequest request;
   v1::ListModelsResponse all;
   do {
@@ -150,7 +150,7 @@ absl::Status ModelsCommand(const ConnectionOptions& connection) {
 absl::Status ClassifyCommand(const ConnectionOptions& connection,
                              const std::vector<std::string>& paths) {
   STYLEX_ASSIGN_OR_RETURN(const std::vector<std::string> files, ListImages(paths));
-  const auto stub = Connect(connection);
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   std::vector<std::string> labels;
   if (!connection.json) {
     STYLEX_ASSIGN_OR_RETURN(labels, Labels(connection, stub.get()));
@@ -183,7 +183,7 @@ absl::Status EncodeCommand(const ConnectionOptions& connection, const std::strin
   v1::EncodeRequest request;
   request.set_model(connection.model);
   STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(path));
-  const auto stub = Connect(connection);
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   v1::EncodeResponse response;
   STYLEX_RETURN_IF_ERROR(
       Call(connection, stub.get(), &v1::ExplanationService::Stub::Encode, request, &response));

@@ -31,7 +31,7 @@ absl::Status ReconstructCommand(const ConnectionOptions& connection,
   for (const std::string& text : options.edits) {
     STYLEX_ASSIGN_OR_RETURN(*request.add_edits(), ParseEdit(text));
   }
-  const auto stub = Connect(connection);
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   v1::ReconstructResponse response;
   STYLEX_RETURN_IF_ERROR(
       Call(connection, stub.get(), &v1::ExplanationService::Stub::Reconstruct, request, &response));
@@ -58,7 +58,7 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
   request.set_steps(options.steps);
   request.set_shift_from(options.from);
   request.set_shift_to(options.to);
-  const auto stub = Connect(connection);
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   grpc::ClientContext context;
   SetDeadline(connection, 60, &context);
   const auto reader = stub->Traverse(&context, request);

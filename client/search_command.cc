@@ -95,7 +95,7 @@ absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOpti
   grpc::ClientContext context;
   SetDeadline(connection, 600, &context);
   const CancelOnInterrupt cancel_on_interrupt(&context);
-  const auto stub = Connect(connection);
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   const auto reader = stub->FindAttributes(&context, request);
   const bool terminal = isatty(STDERR_FILENO) == 1;
   v1::FindAttributesResponse response;

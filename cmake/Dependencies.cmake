@@ -11,6 +11,7 @@ find_package(JPEG REQUIRED)
 if(STYLEX_SERVING)
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(Spdlog REQUIRED IMPORTED_TARGET spdlog)
+  pkg_check_modules(Httplib REQUIRED IMPORTED_TARGET cpp-httplib)
   find_package(gRPC CONFIG REQUIRED)
   find_package(prometheus-cpp CONFIG REQUIRED)
   # pkg-config's -pthread defines _REENTRANT, which the precompiled header is built without; glibc

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "image/format_names.h"
 #include "image/jpeg.h"
 #include "image/png.h"
 
@@ -33,9 +34,11 @@ absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& li
     case ImageFormat::kPng:
       return DecodePng(data, limits);
     case ImageFormat::kGif:
-      return absl::InvalidArgumentError("a GIF file; expected a JPEG or PNG file");
     case ImageFormat::kUnknown:
       break;
+  }
+  if (const std::string other = DescribeOtherFormat(data); !other.empty()) {
+    return absl::InvalidArgumentError(other);
   }
   return absl::InvalidArgumentError(
       absl::StrCat("neither a JPEG nor a PNG file (", data.size(), " bytes, unknown first bytes)"));

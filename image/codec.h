@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,12 +19,23 @@
 
 namespace stylex {
 
+// Memory that several threads share.
+class MemoryReserve {
+ public:
+  virtual ~MemoryReserve() = default;
+  // Waits for `bytes` and holds them until the result is destroyed. An error (RESOURCE_EXHAUSTED:
+  // more than there is; CANCELLED) means that they must not be used.
+  virtual absl::StatusOr<std::shared_ptr<const void>> Reserve(int64_t bytes) = 0;
+};
+
 struct DecodeLimits {
   // Limit of width x height, from the header. RESOURCE_EXHAUSTED beyond it.
   int64_t max_pixels = 4096 * 4096;
   // Progressive JPEGs with more scans are refused (a few kB could otherwise take minutes to
   // decode).
   int max_jpeg_scans = 64;
+  // For callers who share memory; DecodeImage itself does not ask it.
+  MemoryReserve* memory = nullptr;
 };
 
 enum class ImageFormat { kUnknown, kJpeg, kPng, kGif };

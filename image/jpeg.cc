@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "image/decoding_memory.h"
 #include "image/orientation.h"
 
 namespace stylex {
@@ -208,11 +209,28 @@ bool Encode(const Bitmap& bitmap, int quality, Writer* writer) {
 
 }  // namespace
 
-absl::StatusOr<Bitmap> DecodeJpeg(std::string_view data, const DecodeLimits& limits) {
-  Reader reader(data, limits);
-  if (Decode(&reader)) {
-    return ApplyOrientation(std::move(reader.bitmap), ExifOrientation(data));
+namespace {
+
+// Reads the header alone, up to the first scan.
+bool ReadHeader(Reader* reader) {
+  jpeg_decompress_struct* info = &reader->info;
+  PrepareErrors(&reader->error);
+  info->err = &reader->error.manager;
+  if (setjmp(reader->error.jump) != 0) {
+    return false;
   }
+  jpeg_create_decompress(info);
+  jpeg_mem_src(info, reinterpret_cast<const unsigned char*>(reader->data.data()),
+               reader->data.size());
+  jpeg_read_header(info, TRUE);
+  reader->too_large =
+      static_cast<int64_t>(info->image_width) * info->image_height > reader->limits.max_pixels;
+  return !reader->too_large;
+}
+
+// Of a file that could not be read.
+absl::Status ErrorOf(const Reader& reader) {
+  const DecodeLimits& limits = reader.limits;
   // libjpeg itself refuses a side over JPEG_MAX_DIMENSION.
   if (reader.too_large || reader.error.manager.msg_code == JERR_IMAGE_TOO_BIG) {
     return absl::ResourceExhaustedError(
@@ -224,6 +242,38 @@ absl::StatusOr<Bitmap> DecodeJpeg(std::string_view data, const DecodeLimits& lim
     return absl::ResourceExhaustedError(absl::StrCat("JPEG image of ", reader.error.message));
   }
   return absl::InvalidArgumentError(absl::StrCat("broken JPEG image: ", reader.error.message));
+}
+
+}  // namespace
+
+absl::StatusOr<Bitmap> DecodeJpeg(std::string_view data, const DecodeLimits& limits) {
+  Reader reader(data, limits);
+  if (!Decode(&reader)) {
+    return ErrorOf(reader);
+  }
+  return ApplyOrientation(std::move(reader.bitmap), ExifOrientation(data));
+}
+
+absl::StatusOr<ImageHeader> ReadJpegHeader(std::string_view data, const DecodeLimits& limits) {
+  Reader reader(data, limits);
+  if (!ReadHeader(&reader)) {
+    return ErrorOf(reader);
+  }
+  const jpeg_decompress_struct& info = reader.info;
+  ImageHeader header = {.width = info.image_width,
+                        .height = info.image_height,
+                        .channels = info.jpeg_color_space == JCS_GRAYSCALE ? 1 : 3,
+                        .turned = ExifOrientation(data) != 1};
+  // The coefficients of several scans are collected, two bytes each, in blocks of 8x8.
+  if (info.progressive_mode || info.comps_in_scan < info.num_components) {
+    for (int i = 0; i < info.num_components; ++i) {
+      const jpeg_component_info& component = info.comp_info[i];
+      constexpr int64_t kBlock = DCTSIZE2 * sizeof(JCOEF);
+      header.working += static_cast<int64_t>(component.width_in_blocks + component.h_samp_factor) *
+                        (component.height_in_blocks + component.v_samp_factor) * kBlock;
+    }
+  }
+  return header;
 }
 
 absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality) {

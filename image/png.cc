@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "image/decoding_memory.h"
 #include "image/orientation.h"
 
 namespace stylex {
@@ -193,6 +194,27 @@ absl::StatusOr<Bitmap> DecodePng(std::string_view data, const DecodeLimits& limi
         "PNG image of ", reader.error, "; the limit is ", limits.max_pixels, " pixels"));
   }
   return absl::InvalidArgumentError(absl::StrCat("broken PNG image: ", reader.error));
+}
+
+absl::StatusOr<ImageHeader> ReadPngHeader(std::string_view data, const DecodeLimits& limits) {
+  // The signature, and IHDR: length, type, width, height, depth, colour type, ...
+  constexpr size_t kWidth = 16, kHeight = 20, kColor = 25, kEnd = 33;
+  if (data.size() < kEnd || data.substr(12, 4) != "IHDR") {
+    return absl::InvalidArgumentError("broken PNG image: it does not begin with IHDR");
+  }
+  const auto* const bytes = reinterpret_cast<png_const_bytep>(data.data());
+  const int64_t width = png_get_uint_32(bytes + kWidth);
+  const int64_t height = png_get_uint_32(bytes + kHeight);
+  if (width > 0 && height > limits.max_pixels / width) {
+    return absl::ResourceExhaustedError(absl::StrCat("PNG image of ", width, "x", height,
+                                                     " pixels; the limit is ", limits.max_pixels,
+                                                     " pixels"));
+  }
+  return ImageHeader{.width = width,
+                     .height = height,
+                     .channels = (bytes[kColor] & PNG_COLOR_MASK_COLOR) == 0 ? 1 : 3,
+                     // The pointers of the rows, and a row or two of up to 8 bytes a pixel.
+                     .working = height * static_cast<int64_t>(sizeof(png_bytep)) + 3 * 8 * width};
 }
 
 absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngText> text) {

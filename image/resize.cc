@@ -150,8 +150,18 @@ Bitmap ConvertChannels(const Bitmap& bitmap, int channels) {
 
 Bitmap PrepareImage(const Bitmap& bitmap, const Preparation& preparation) {
   const int resolution = preparation.resolution;
-  const Bitmap converted = ConvertChannels(preparation.stretch ? bitmap : CropCenterSquare(bitmap),
-                                           preparation.channels);
+  // Copies only what changes: a photograph can take a large part of the memory.
+  Bitmap square, other;
+  const Bitmap* source = &bitmap;
+  if (!preparation.stretch && bitmap.width != bitmap.height) {
+    square = CropCenterSquare(bitmap);
+    source = &square;
+  }
+  if (source->channels != preparation.channels) {
+    other = ConvertChannels(*source, preparation.channels);
+    source = &other;
+  }
+  const Bitmap& converted = *source;
   if (converted.width != preparation.padded_from || converted.height != preparation.padded_from) {
     return ResizeBicubic(converted, resolution, resolution);
   }

@@ -67,20 +67,25 @@ void DropWithoutEffect(v1::AttributeIndex* index) {
   }
 }
 
-absl::StatusOr<Checkpoint> LoadOnce(const std::string& version_directory) {
-  STYLEX_ASSIGN_OR_RETURN(const v1::ModelConfig config, ReadVersion(version_directory));
+}  // namespace
+
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) {
+  STYLEX_ASSIGN_OR_RETURN(VersionFiles version, ReadVersionFiles(version_directory));
+  const v1::ModelConfig& config = version.config;
   const std::filesystem::path folder = version_directory;
   const std::string weights = (folder / kWeightsFile).string();
-  STYLEX_ASSIGN_OR_RETURN(const SafeTensors stored, ReadSafeTensors(weights));
+  STYLEX_ASSIGN_OR_RETURN(const SafeTensors stored,
+                          ParseSafeTensors(version.files[kWeightsFile], weights));
+  version.files.erase(kWeightsFile);
   Networks networks = Networks::Make(config);
   std::map<std::string, torch::Tensor> tensors = networks.NamedTensors();
   std::shared_ptr<Classifier> classifier;
   if (config.classifier().architecture() == "torchscript") {
     STYLEX_ASSIGN_OR_RETURN(
-        classifier,
-        LoadTorchScriptClassifier((folder / kClassifierFile).string(), config.image_channels(),
-                                  config.resolution(), config.labels_size(),
-                                  config.classifier().temperature()));
+        classifier, LoadTorchScriptClassifier(
+                        (folder / kClassifierFile).string(), config.image_channels(),
+                        config.resolution(), config.labels_size(),
+                        config.classifier().temperature(), &version.files[kClassifierFile]));
     STYLEX_RETURN_IF_ERROR(CopyTensors(stored, weights, "this model", tensors));
   } else {
     MobileNetV2 network(config.image_channels(), config.labels_size(),
@@ -92,28 +97,13 @@ absl::StatusOr<Checkpoint> LoadOnce(const std::string& version_directory) {
   networks.SetTrainable(false);
   Checkpoint checkpoint{Stylex(config, networks, std::move(classifier)), std::nullopt};
   const std::string attributes = (folder / kAttributesFile).string();
-  if (std::filesystem::exists(attributes)) {
+  if (const auto json = version.files.find(kAttributesFile); json != version.files.end()) {
     checkpoint.attributes.emplace();
-    STYLEX_RETURN_IF_ERROR(ReadJsonMessage(attributes, &*checkpoint.attributes));
+    STYLEX_RETURN_IF_ERROR(FromJson(json->second, attributes, &*checkpoint.attributes));
     STYLEX_RETURN_IF_ERROR(CheckAttributes(*checkpoint.attributes, checkpoint.model, attributes));
     DropWithoutEffect(&*checkpoint.attributes);
   }
   return checkpoint;
-}
-
-}  // namespace
-
-absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) {
-  const std::string model_file = (std::filesystem::path(version_directory) / kModelFile).string();
-  while (true) {
-    const absl::StatusOr<std::string> before = ReadFile(model_file, kMaxJsonBytes);
-    absl::StatusOr<Checkpoint> checkpoint = LoadOnce(version_directory);
-    const absl::StatusOr<std::string> after = ReadFile(model_file, kMaxJsonBytes);
-    // If UpdateVersion ran in between, the files may belong to two versions.
-    if (!before.ok() || !after.ok() || *before == *after) {
-      return checkpoint;
-    }
-  }
 }
 
 absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,

@@ -79,14 +79,15 @@ std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network,
   return std::make_unique<MobileNetClassifier>(network, temperature);
 }
 
-absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(const std::string& path,
-                                                                      int64_t image_channels,
-                                                                      int64_t resolution,
-                                                                      int64_t num_classes,
-                                                                      double temperature) {
+absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(
+    const std::string& path, int64_t image_channels, int64_t resolution, int64_t num_classes,
+    double temperature, const std::string* content) {
   try {
+    std::istringstream stream(content == nullptr ? std::string() : *content);
     auto classifier = std::make_unique<TorchScriptClassifier>(
-        torch::jit::load(path, torch::Device(torch::kCPU)), temperature);
+        content == nullptr ? torch::jit::load(path, torch::Device(torch::kCPU))
+                           : torch::jit::load(stream, torch::Device(torch::kCPU)),
+        temperature);
     torch::NoGradGuard no_grad;
     const torch::Tensor logits =
         classifier->Logits(torch::zeros({1, image_channels, resolution, resolution}));

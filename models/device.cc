@@ -4,13 +4,11 @@
 #include <torch/cuda.h>
 #include <torch/utils.h>
 
-#include <algorithm>
-#include <thread>
-
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/cores.h"
 
 namespace stylex {
 namespace {
@@ -54,8 +52,7 @@ absl::StatusOr<torch::Device> ParseDevice(const std::string& device) {
 absl::StatusOr<torch::Device> ChooseDevice(const std::string& device, int threads) {
   // LibTorch's default is the number of physical cores, which it underestimates on some virtual
   // machines.
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  torch::set_num_threads(threads > 0 ? threads : std::max(1, cores));
+  torch::set_num_threads(threads > 0 ? threads : AvailableCores());
   return ParseDevice(device);
 }
 

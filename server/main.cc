@@ -52,7 +52,7 @@ int Run(const ServerOptions& options) {
   const Server::Ending ending = (*server)->Drain(absl::Seconds(delay_s));
   if (ending == Server::Ending::kStuck) {
     spdlog::critical("a computation cannot be stopped; end by force");
-    spdlog::shutdown();
+    FlushLog(absl::Seconds(1));
     std::_Exit(1);
   }
   spdlog::info(ending == Server::Ending::kFinished ? "all calls finished; end"
@@ -65,10 +65,13 @@ int Run(const ServerOptions& options) {
 
 int main(int argc, char** argv) {
   stylex::KeepFreedMemory();
+  stylex::ShareOneArena();
   const stylex::ParsedOptions parsed = stylex::ParseOptions(argc, argv);
   if (parsed.exit) {
     return parsed.exit_code;
   }
   stylex::SetUpLog(parsed.options.log_level, parsed.options.log_format == "json");
-  return stylex::Run(parsed.options);
+  const int code = stylex::Run(parsed.options);
+  stylex::FlushLog(absl::Seconds(1));
+  return code;
 }

@@ -1,9 +1,5 @@
 #include "server/options.h"
 
-#include <algorithm>
-#include <fstream>
-#include <thread>
-
 #include "CLI/CLI.hpp"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -35,14 +31,18 @@ void AddScheduling(CLI::App* app, ServerOptions* options) {
       "Classify, Encode and Reconstruct calls in work at a time: decoding images, waiting for the "
       "device, encoding images")
       ->check(CLI::Range(1, 1024));
+  Add(app, "explanation-workers", &options->explanation_workers,
+      "Counterfactual and Traverse calls in work at a time; they take turns on the device")
+      ->check(CLI::Range(1, 256));
   Add(app, "search-workers", &options->search_workers,
-      "FindAttributes, Counterfactual and Traverse calls in work at a time; they take turns on the "
-      "device")
+      "FindAttributes calls in work at a time; they take turns on the device")
       ->check(CLI::Range(1, 256));
   Add(app, "max-queue", &options->max_queue, "Classify, Encode and Reconstruct calls that may wait")
       ->check(CLI::Range(1, 100000));
-  Add(app, "max-search-queue", &options->max_search_queue,
-      "FindAttributes, Counterfactual and Traverse calls that may wait")
+  Add(app, "max-explanation-queue", &options->max_explanation_queue,
+      "Counterfactual and Traverse calls that may wait")
+      ->check(CLI::Range(1, 100000));
+  Add(app, "max-search-queue", &options->max_search_queue, "FindAttributes calls that may wait")
       ->check(CLI::Range(1, 100000));
   Add(app, "max-batch", &options->max_batch,
       "Images of several calls that are computed together; 0: 8 on a CPU, 32 on a GPU")
@@ -87,7 +87,9 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
   Add(app, "models", &options->models, "Folder with NAME/VERSION/model.json ...")
       ->required()
       ->check(CLI::ExistingDirectory);
-  Add(app, "host", &options->host, "Address to listen on");
+  Add(app, "host", &options->host,
+      "Address to listen on: 0.0.0.0, ::1, [::1], a name, or unix:PATH for a socket in the file "
+      "system");
   Add(app, "port", &options->port, "Port; 0: any free one, which is printed")
       ->check(CLI::Range(0, 65535));
   Add(app, "device", &options->device, "auto, cpu, cuda or cuda:N");
@@ -97,6 +99,11 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
   AddScheduling(app, options);
   Add(app, "max-message-mib", &options->max_message_mib, "Greatest request in MiB")
       ->check(CLI::Range(1, 1024));
+  Add(app, "memory-budget-mib", &options->memory_budget_mib,
+      "MiB for requests that are held, half of it, and for decoding images, the other half; 0: "
+      "half "
+      "of the container's or the machine's memory")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
   Add(app, "max-pixels", &options->max_pixels, "Greatest image in pixels")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
   Add(app, "default-deadline", &options->default_deadline_s,
@@ -130,14 +137,6 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
       ->envname(EnvironmentName("reflection"));
 }
 
-// The CPU quota of the control group (version 2) in cores; 0 if there is none.
-double QuotaCores() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  double quota_us = 0;
-  double period_us = 0;
-  return file >> quota_us >> period_us && period_us > 0 ? quota_us / period_us : 0;
-}
-
 }  // namespace
 
 ParsedOptions ParseOptions(int argc, const char* const* argv) {
@@ -147,6 +146,12 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   AddOptions(&app, &parsed.options);
   try {
     app.parse(argc, argv);
+    const ServerOptions& options = parsed.options;
+    if (IsUnixSocket(options) && (options.metrics_port >= 0 || options.health_port >= 0)) {
+      throw CLI::ValidationError(
+          "--host",
+          "with unix:PATH there are no ports: leave out --metrics-port and --health-port");
+    }
   } catch (const CLI::ParseError& error) {
     parsed.exit = true;
     parsed.exit_code = app.exit(error);
@@ -154,10 +159,6 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   return parsed;
 }
 
-int AvailableCores() {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const double quota = QuotaCores();
-  return quota > 0 ? std::clamp(static_cast<int>(quota), 1, cores) : cores;
-}
+bool IsUnixSocket(const ServerOptions& options) { return options.host.starts_with("unix:"); }
 
 }  // namespace stylex

@@ -10,19 +10,24 @@
 namespace stylex {
 
 struct ServerOptions {
-  std::string models;  // folder NAME/VERSION/...
-  std::string host = "0.0.0.0";
-  int port = 50051;  // 0: any free one
+  std::string models;            // folder NAME/VERSION/...
+  std::string host = "0.0.0.0";  // a name, an address, or "unix:PATH", which has no ports
+  int port = 50051;              // 0: any free one
   std::string device = "auto";
-  int threads = 0;         // threads per network pass; 0: the available cores
-  int workers = 32;        // interactive calls decoded, computed or encoded at a time
-  int search_workers = 4;  // the same for searches, which take turns on the device
-  int max_queue = 256;     // interactive calls that may wait for a worker
+  int threads = 0;              // threads per network pass; 0: the available cores
+  int workers = 32;             // interactive calls decoded, computed or encoded at a time
+  int explanation_workers = 4;  // the same for explanations of one image, by turns on the device
+  int search_workers = 4;       // the same for searches over many images
+  int max_queue = 256;          // interactive calls that may wait for a worker
+  int max_explanation_queue = 64;
   int max_search_queue = 16;
   int max_batch = 0;  // requests per batch; 0: 8 on a CPU, 32 on a GPU
   double max_batch_delay_ms = 0;
   double reload_interval_s = 5;  // between checks of the folder of models; 0: once
   int max_message_mib = 16;
+  // What requests may take while they wait and while images are decoded; 0: half of the memory
+  // that the process may use.
+  int64_t memory_budget_mib = 0;
   int64_t max_pixels = 4096 * 4096;
   double default_deadline_s = 60;          // unary calls without a deadline
   double default_stream_deadline_s = 600;  // streams without a deadline
@@ -54,8 +59,8 @@ struct ParsedOptions {
 // line takes precedence. Combinations of options are validated too.
 ParsedOptions ParseOptions(int argc, const char* const* argv);
 
-// Cores that this process may use: the scheduler's mask and the container's quota, at least 1.
-int AvailableCores();
+// Whether the server listens on a socket of the file system instead of a port.
+bool IsUnixSocket(const ServerOptions& options);
 
 }  // namespace stylex
 

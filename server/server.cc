@@ -3,12 +3,12 @@
 #include <ATen/Parallel.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
-#include <malloc.h>
 #include <omp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,6 +16,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/cores.h"
+#include "base/heap.h"
+#include "base/memory_limit.h"
 #include "base/status_macros.h"
 #include "models/device.h"
 #include "server/repository/model_loading.h"
@@ -45,14 +48,23 @@ class WithoutReflection : public grpc::ServerBuilderOption {
   }
 };
 
+// Bytes for what requests bring and take: by default half of the memory that the process may use,
+// the other half being for models and computations.
+int64_t MemoryBudgetOf(const ServerOptions& options) {
+  return options.memory_budget_mib > 0 ? options.memory_budget_mib << 20 : AvailableMemory() / 2;
+}
+
 void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
-  const int message_bytes = options.max_message_mib << 20;
+  RefuseCompression(builder);
+  const int64_t message_bytes = int64_t{options.max_message_mib} << 20;
   // gRPC's error for large messages has no details, so up to twice the limit the server itself
-  // refuses them.
-  builder->SetMaxReceiveMessageSize(2 * message_bytes);
-  builder->SetMaxSendMessageSize(message_bytes);
-  builder->SetResourceQuota(
-      grpc::ResourceQuota("stylex").Resize(std::max(kBufferBytes, 4 * message_bytes)));
+  // refuses them. gRPC counts in int.
+  constexpr int64_t kMost = std::numeric_limits<int>::max();
+  builder->SetMaxReceiveMessageSize(static_cast<int>(std::min(2 * message_bytes, kMost)));
+  builder->SetMaxSendMessageSize(static_cast<int>(std::min(message_bytes, kMost)));
+  const int64_t buffers = std::max(
+      {std::min<int64_t>(kBufferBytes, MemoryBudgetOf(options) / 4), int64_t{4} * message_bytes});
+  builder->SetResourceQuota(grpc::ResourceQuota("stylex").Resize(static_cast<size_t>(buffers)));
   // Otherwise two servers on one port would silently share its connections.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
@@ -96,6 +108,8 @@ void ComputeOnOneThread() {
 Server::Server(const ServerOptions& options, Parts parts)
     : options_(options),
       parts_(std::move(parts)),
+      request_memory_(MemoryBudgetOf(options) / 2),
+      decoding_memory_(MemoryBudgetOf(options) / 2),
       health_(v1::ExplanationService::service_full_name()),
       device_(SchedulerOptions(options, parts_.device), &Clock::Real(), &metrics_),
       watchdog_({.limit = absl::Seconds(options.stall_limit_s),
@@ -106,6 +120,7 @@ Server::Server(const ServerOptions& options, Parts parts)
                                         absl::ToDoubleSeconds(silence));
                        health_.SetLifecycle(Lifecycle::kBroken);
                      }}),
+      idle_memory_({.idle = [this] { return request_memory_.used() == 0; }}),
       models_(RepositoryCallbacks(parts_.device), options.reload_interval_s > 0
                                                       ? absl::Seconds(options.reload_interval_s)
                                                       : absl::InfiniteDuration()),
@@ -113,33 +128,35 @@ Server::Server(const ServerOptions& options, Parts parts)
                          .max_queue = static_cast<size_t>(options.max_queue),
                          .on_start = ComputeOnOneThread,
                          .stay_awake = kStayAwake}),
+      explanation_pool_({.workers = options.explanation_workers,
+                         .max_queue = static_cast<size_t>(options.max_explanation_queue)}),
       bulk_pool_({.workers = options.search_workers,
                   .max_queue = static_cast<size_t>(options.max_search_queue)}),
-      runner_(RunnerOptions(), {.interactive = &interactive_pool_, .bulk = &bulk_pool_},
+      runner_(RunnerOptions(),
+              {.interactive = &interactive_pool_,
+               .explanation = &explanation_pool_,
+               .bulk = &bulk_pool_},
               &Clock::Real()),
       service_({.models = &models_,
                 .device = &device_,
-                .decode_limits = {.max_pixels = options.max_pixels},
+                .decode_limits = {.max_pixels = options.max_pixels, .memory = &decoding_memory_},
                 .clock = &Clock::Real()},
                &runner_) {}
 
 CallRunner::Options Server::RunnerOptions() {
-  CallRunner::Options runner = {
-      .unary_deadline = absl::Seconds(options_.default_deadline_s),
-      .stream_deadline = absl::Seconds(options_.default_stream_deadline_s),
-      .max_message_bytes = static_cast<size_t>(options_.max_message_mib) << 20,
-      .tokens = parts_.tokens.get(),
-      .observers = {&request_log_, &metrics_},
-      .on_exception = [this](const std::string& what) {
-        if (IsPersistentDeviceError(what)) {
-          spdlog::critical("the device is lost: {}", what);
-          health_.SetLifecycle(Lifecycle::kBroken);
-        }
-      }};
-  if (parts_.audit_log != nullptr) {
-    runner.observers.push_back(parts_.audit_log.get());
-  }
-  return runner;
+  return {.unary_deadline = absl::Seconds(options_.default_deadline_s),
+          .stream_deadline = absl::Seconds(options_.default_stream_deadline_s),
+          .max_message_bytes = static_cast<size_t>(options_.max_message_mib) << 20,
+          .tokens = parts_.tokens.get(),
+          .observers = {&request_log_, &metrics_},
+          .auditor = parts_.audit_log.get(),
+          .requests = &request_memory_,
+          .on_exception = [this](const std::string& what) {
+            if (IsPersistentDeviceError(what)) {
+              spdlog::critical("the device is lost: {}", what);
+              health_.SetLifecycle(Lifecycle::kBroken);
+            }
+          }};
 }
 
 Server::~Server() {
@@ -157,14 +174,18 @@ Server::~Server() {
 }
 
 ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& device) {
-  return {.list = [root = options_.models] { return ListServedVersions(root); },
+  return {.list =
+              [root = options_.models, strays = std::make_shared<StrayFolders>()] {
+                strays->Warn(root);
+                return ListServedVersions(root);
+              },
           .load =
               [this, device](const VersionPath& version) {
-                const absl::Time start = absl::Now();
+                const absl::Time start = Clock::Real().Now();
                 absl::StatusOr<LoadedVersion> loaded = LoadServedModel(
                     version, device,
                     {.device = &device_, .max_batch = static_cast<int64_t>(device_.max_batch())});
-                metrics_.OnLoaded(version.id(), absl::Now() - start);
+                metrics_.OnLoaded(version.id(), Clock::Real().Now() - start);
                 return loaded;
               },
           .on_name = [this](const std::string& name, bool ready) { health_.SetModel(name, ready); },
@@ -179,7 +200,7 @@ ModelRepository::Callbacks Server::RepositoryCallbacks(const torch::Device& devi
                 spdlog::info("loading is through: {} model versions", models.size());
               },
           // Returns LibTorch's memory to the system, not only to the allocator.
-          .on_unloaded = [] { malloc_trim(0); }};
+          .on_unloaded = [] { ReturnFreedMemory(); }};
 }
 
 absl::StatusOr<Server::Parts> Server::MakeParts(const ServerOptions& options) {
@@ -188,7 +209,7 @@ absl::StatusOr<Server::Parts> Server::MakeParts(const ServerOptions& options) {
   spdlog::info("computing on {}{}", device.str(), fell_back ? ": " + WhyNoGpu() : "");
   Parts parts = {.device = device, .credentials = nullptr, .tokens = nullptr, .audit_log = nullptr};
   const TlsFiles tls = {options.tls_certificate, options.tls_key, options.tls_client_ca};
-  STYLEX_ASSIGN_OR_RETURN(parts.credentials, MakeServerCredentials(tls));
+  STYLEX_ASSIGN_OR_RETURN(parts.credentials, MakeServerCredentials(tls, &Clock::Real()));
   if (!options.token_file.empty()) {
     STYLEX_ASSIGN_OR_RETURN(parts.tokens, AccessTokens::Open(options.token_file, &Clock::Real()));
     if (!tls.enabled()) {
@@ -213,9 +234,23 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 }
 
 std::string Server::AddressOf(int port) const {
+  if (IsUnixSocket(options_)) {
+    return options_.host;
+  }
   const bool is_ipv6 = absl::StrContains(options_.host, ':') && options_.host.front() != '[';
   return is_ipv6 ? absl::StrCat("[", options_.host, "]:", port)
                  : absl::StrCat(options_.host, ":", port);
+}
+
+void Server::AddServices(grpc::ServerBuilder* builder) {
+  builder->RegisterService(&service_);
+  builder->RegisterService(&health_);
+  builder->RegisterCallbackGenericService(&unknown_methods_);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(
+      std::make_unique<RefusedCalls>(std::vector<CallObserver*>{&request_log_, &metrics_},
+                                     parts_.audit_log.get(), &Clock::Real()));
+  builder->experimental().SetInterceptorCreators(std::move(interceptors));
 }
 
 absl::Status Server::Listen() {
@@ -228,12 +263,11 @@ absl::Status Server::Listen() {
     builder.SetOption(std::make_unique<WithoutReflection>());
   }
   builder.AddListeningPort(address(), parts_.credentials, &port_);
-  builder.RegisterService(&service_);
-  builder.RegisterService(&health_);
+  AddServices(&builder);
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port_ == 0) {
     return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", options_.host, ":", options_.port,
+        absl::StrCat("cannot listen on ", AddressOf(options_.port),
                      ": is the port taken by another program, or the address not this machine's?"));
   }
   return absl::OkStatus();
@@ -241,12 +275,14 @@ absl::Status Server::Listen() {
 
 // Probes of container platforms do not use TLS.
 absl::Status Server::ListenForHealth() {
-  const bool wanted = options_.health_port >= 0 || !options_.tls_certificate.empty();
+  const bool wanted =
+      options_.health_port >= 0 || (!options_.tls_certificate.empty() && !IsUnixSocket(options_));
   if (!wanted) {
     return absl::OkStatus();
   }
   const int port = options_.health_port >= 0 ? options_.health_port : kTlsHealthPort;
   grpc::ServerBuilder builder;
+  RefuseCompression(&builder);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetOption(std::make_unique<WithoutReflection>());
   builder.AddListeningPort(AddressOf(port), grpc::InsecureServerCredentials(), &health_port_);
@@ -262,13 +298,17 @@ absl::Status Server::ListenForHealth() {
 ServerState Server::State() const {
   ServerState state = {.lifecycle = static_cast<int>(health_.lifecycle()),
                        .interactive_queue = interactive_pool_.waiting(),
+                       .explanation_queue = explanation_pool_.waiting(),
                        .search_queue = bulk_pool_.waiting()};
   for (const v1::ModelSummary& model : models_.List()) {
     const bool ready = model.state() == v1::MODEL_STATE_READY;
     const bool failed = model.state() == v1::MODEL_STATE_FAILED;
-    state.models.push_back(
-        {model.name(), model.version(), ready ? "ready" : (failed ? "failed" : "loading")});
+    state.models.push_back({.name = model.name(),
+                            .version = model.version(),
+                            .state = ready ? "ready" : (failed ? "failed" : "loading"),
+                            .outdated = ready && !model.error().empty()});
   }
+  state.log_lines_dropped = LogLinesDropped();
   return state;
 }
 
@@ -284,14 +324,20 @@ Server::Ending Server::Drain(absl::Duration delay) {
   health_.SetLifecycle(Lifecycle::kDraining);
   absl::SleepFor(delay);
   runner_.Refuse();
-  const absl::Time deadline = absl::Now() + absl::Seconds(options_.drain_timeout_s);
-  const bool bulk_finished = bulk_pool_.Drain(deadline - absl::Now());
+  const Clock& clock = Clock::Real();
+  const absl::Time deadline = clock.Now() + absl::Seconds(options_.drain_timeout_s);
+  const auto drain = [this, &clock](absl::Time until) {
+    bool finished = true;
+    for (WorkerPool* pool : {&bulk_pool_, &explanation_pool_, &interactive_pool_}) {
+      finished = pool->Drain(until - clock.Now()) && finished;
+    }
+    return finished;
+  };
   Ending ending = Ending::kFinished;
-  if (!interactive_pool_.Drain(deadline - absl::Now()) || !bulk_finished) {
+  if (!drain(deadline)) {
     spdlog::warn("calls still ran after {} s and are stopped", options_.drain_timeout_s);
     runner_.AbandonAll();
-    const bool stopped = bulk_pool_.Drain(kStopTime) && interactive_pool_.Drain(kStopTime);
-    if (!stopped) {
+    if (!drain(clock.Now() + kStopTime)) {
       return Ending::kStuck;  // gRPC's shutdown would wait for the call
     }
     ending = Ending::kStopped;

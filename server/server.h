@@ -16,7 +16,11 @@
 #include "server/options.h"
 #include "server/repository/model_repository.h"
 #include "server/rpc/call_runner.h"
+#include "server/rpc/decoding_memory.h"
+#include "server/rpc/refused_calls.h"
 #include "server/scheduling/device_scheduler.h"
+#include "server/scheduling/idle_memory.h"
+#include "server/scheduling/memory_budget.h"
 #include "server/scheduling/stall_watchdog.h"
 #include "server/scheduling/worker_pool.h"
 #include "server/service.h"
@@ -70,21 +74,27 @@ class Server {
   absl::Status ServeMetrics();
   ServerState State() const;
   CallRunner::Options RunnerOptions();
+  void AddServices(grpc::ServerBuilder* builder);
   std::string AddressOf(int port) const;
   ModelRepository::Callbacks RepositoryCallbacks(const torch::Device& device);
 
   const ServerOptions options_;
   const Parts parts_;
+  MemoryBudget request_memory_;
+  DecodingMemory decoding_memory_;
   RequestLog request_log_;
   Metrics metrics_;
   HealthService health_;
   DeviceScheduler device_;
   StallWatchdog watchdog_;
+  IdleMemory idle_memory_;
   ModelRepository models_;
   WorkerPool interactive_pool_;
+  WorkerPool explanation_pool_;
   WorkerPool bulk_pool_;
   CallRunner runner_;
   ExplanationServiceImpl service_;
+  UnknownMethods unknown_methods_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<grpc::Server> health_server_;
   int port_ = 0;

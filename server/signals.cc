@@ -12,6 +12,11 @@ sigset_t StopSignals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  struct sigaction hang_up = {};
+  sigaction(SIGHUP, nullptr, &hang_up);
+  if (hang_up.sa_handler != SIG_IGN) {
+    sigaddset(&set, SIGHUP);
+  }
   return set;
 }
 
@@ -33,9 +38,12 @@ int WaitForStopSignal() {
 void ExitOnNextStopSignal() {
   struct sigaction action = {};
   action.sa_handler = [](int number) { _exit(128 + number); };
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGINT, &action, nullptr);
   const sigset_t set = StopSignals();
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    if (sigismember(&set, number) == 1) {
+      sigaction(number, &action, nullptr);
+    }
+  }
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 

@@ -146,7 +146,8 @@ absl::StatusOr<fs::path> Publish(const fs::path& temporary, int64_t version, boo
   }
 }
 
-absl::Status CheckFile(const fs::path& folder, const v1::FileHash& hash) {
+// The bytes of a file, as far as it has the size and the hash that are listed.
+absl::StatusOr<std::string> ReadChecked(const fs::path& folder, const v1::FileHash& hash) {
   const fs::path path = folder / hash.name();
   if (!IsFileName(hash.name()) || !IsHashed(hash.name())) {
     return absl::InvalidArgumentError(absl::StrCat((folder / kModelFile).string(),
@@ -163,22 +164,28 @@ absl::Status CheckFile(const fs::path& folder, const v1::FileHash& hash) {
     return absl::DataLossError(
         absl::StrCat(path.string(), ": has ", size, " bytes, ", kModelFile, " says ", hash.size()));
   }
-  STYLEX_ASSIGN_OR_RETURN(const std::string actual, Sha256OfFile(path.string()));
+  STYLEX_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path.string(), kMaxFileBytes));
+  const std::string actual = Sha256(bytes);
   if (actual != hash.sha256()) {
     return absl::DataLossError(absl::StrCat(path.string(), ": SHA-256 is ", actual, ", ",
                                             kModelFile, " says ", hash.sha256()));
   }
-  return absl::OkStatus();
+  return bytes;
 }
 
-absl::StatusOr<v1::ModelConfig> Verify(const fs::path& folder, const std::string& json) {
+// `keep`: whether the result has the files' bytes.
+absl::StatusOr<VersionFiles> Verify(const fs::path& folder, const std::string& json, bool keep) {
   const std::string model_file = (folder / kModelFile).string();
-  v1::ModelConfig config;
+  VersionFiles version;
+  v1::ModelConfig& config = version.config;
   STYLEX_RETURN_IF_ERROR(FromJson(json, model_file, &config));
   STYLEX_RETURN_IF_ERROR(ValidateModelConfig(config, model_file));
   std::set<std::string> listed;
   for (const v1::FileHash& hash : config.files()) {
-    STYLEX_RETURN_IF_ERROR(CheckFile(folder, hash));
+    STYLEX_ASSIGN_OR_RETURN(std::string bytes, ReadChecked(folder, hash));
+    if (keep) {
+      version.files[hash.name()] = std::move(bytes);
+    }
     listed.insert(hash.name());
   }
   for (const std::string name : {kWeightsFile, kClassifierFile, kAttributesFile}) {
@@ -188,7 +195,21 @@ absl::StatusOr<v1::ModelConfig> Verify(const fs::path& folder, const std::string
           absl::StrCat((folder / name).string(), ": ", kModelFile, " carries no hash of it"));
     }
   }
-  return config;
+  return version;
+}
+
+absl::StatusOr<VersionFiles> ReadAndVerify(const std::string& version_directory, bool keep) {
+  const fs::path folder = version_directory;
+  const std::string model_file = (folder / kModelFile).string();
+  STYLEX_ASSIGN_OR_RETURN(std::string json, ReadFile(model_file, kMaxJsonBytes));
+  while (true) {
+    absl::StatusOr<VersionFiles> version = Verify(folder, json, keep);
+    absl::StatusOr<std::string> now = ReadFile(model_file, kMaxJsonBytes);
+    if (!now.ok() || *now == json) {
+      return version;
+    }
+    json = *std::move(now);  // UpdateVersion came in between: what was seen may be of two versions
+  }
 }
 
 }  // namespace
@@ -300,17 +321,33 @@ absl::Status UpdateVersion(const std::string& version_directory, const v1::Model
 }
 
 absl::StatusOr<v1::ModelConfig> ReadVersion(const std::string& version_directory) {
-  const fs::path folder = version_directory;
-  const std::string model_file = (folder / kModelFile).string();
-  STYLEX_ASSIGN_OR_RETURN(std::string json, ReadFile(model_file, kMaxJsonBytes));
-  while (true) {
-    absl::StatusOr<v1::ModelConfig> config = Verify(folder, json);
-    absl::StatusOr<std::string> now = ReadFile(model_file, kMaxJsonBytes);
-    if (!now.ok() || *now == json) {
-      return config;
+  STYLEX_ASSIGN_OR_RETURN(VersionFiles version, ReadAndVerify(version_directory, /*keep=*/false));
+  return std::move(version.config);
+}
+
+absl::StatusOr<VersionFiles> ReadVersionFiles(const std::string& version_directory) {
+  return ReadAndVerify(version_directory, /*keep=*/true);
+}
+
+std::vector<std::string> FoldersThatAreNoVersions(const std::string& root) {
+  std::vector<std::string> folders;
+  std::error_code ignored;
+  fs::directory_iterator model(root, ignored);
+  for (; model != fs::directory_iterator(); model.increment(ignored)) {
+    if (model->path().filename().string().starts_with(".") || !model->is_directory(ignored)) {
+      continue;
     }
-    json = *std::move(now);  // UpdateVersion came in between: what was seen may be of two versions
+    fs::directory_iterator entry(model->path(), ignored);
+    for (; entry != fs::directory_iterator(); entry.increment(ignored)) {
+      const std::string name = entry->path().filename().string();
+      int64_t version = 0;
+      if (!name.starts_with(".") && !ParseVersion(name, &version) && entry->is_directory(ignored)) {
+        folders.push_back(entry->path().string());
+      }
+    }
   }
+  std::sort(folders.begin(), folders.end());
+  return folders;
 }
 
 }  // namespace stylex

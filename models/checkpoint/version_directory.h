@@ -50,6 +50,18 @@ absl::StatusOr<std::string> WriteVersion(v1::ModelConfig config,
 absl::Status UpdateVersion(const std::string& version_directory, const v1::ModelConfig& config,
                            const std::map<std::string, std::string>& changed);
 
+// A version's config, and its files: name -> bytes, of all that have a hash.
+struct VersionFiles {
+  v1::ModelConfig config;
+  std::map<std::string, std::string> files;
+};
+
+// As ReadVersion, with the bytes that were hashed, so that what is used is what was checked.
+absl::StatusOr<VersionFiles> ReadVersionFiles(const std::string& version_directory);
+
+// Folders ROOT/NAME/X whose X is no version ("01", "v2"), except hidden ones.
+std::vector<std::string> FoldersThatAreNoVersions(const std::string& root);
+
 // Reads model.json and checks the config, that every file it lists exists with the right size and
 // hash, and that no checkpoint file is unlisted. DATA_LOSS names the file and both hashes. May run
 // concurrently with UpdateVersion: it sees one version or the other, never a mixture.

@@ -144,6 +144,8 @@ absl::StatusOr<std::vector<torch::Tensor>> Search::ReadImages(
         DecodePicture(request_.images(i), served_, context_.decode_limits);
     if (image.ok()) {
       images.push_back(*image);
+    } else if (absl::IsCancelled(image.status())) {
+      return image.status();
     } else if (absl::IsResourceExhausted(image.status())) {
       return TooLargeError({field, std::string(image.status().message())});
     } else {

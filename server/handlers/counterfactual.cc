@@ -220,7 +220,7 @@ UnaryWork<v1::CounterfactualResponse> Counterfactual(const HandlerContext& conte
                                                   v1::CounterfactualResponse* response) {
     return Answer(*model, request, options, context, cancellation, response);
   };
-  return Work<v1::CounterfactualResponse>{.run = std::move(run), .effort = Effort::kBulk};
+  return Work<v1::CounterfactualResponse>{.run = std::move(run), .effort = Effort::kExplanation};
 }
 
 }  // namespace stylex

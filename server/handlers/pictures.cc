@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/status_macros.h"
 #include "explain/metrics.h"
 #include "explain/reconstruction_errors.h"
+#include "image/decoding_memory.h"
 #include "image/resize.h"
 #include "models/checkpoint/model_config.h"
 #include "models/pixels.h"
@@ -32,14 +34,20 @@ int QualityOf(const v1::OutputFormat& format) {
 
 absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
                                             const DecodeLimits& limits) {
+  const Preparation preparation = PreparationFor(model.model().config());
+  std::shared_ptr<const void> memory;  // until the bitmap is gone
+  if (limits.memory != nullptr) {
+    STYLEX_ASSIGN_OR_RETURN(const int64_t bytes, DecodingBytes(image.data(), preparation, limits));
+    STYLEX_ASSIGN_OR_RETURN(memory, limits.memory->Reserve(bytes));
+  }
   STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeImage(image.data(), limits));
-  return BitmapToTensor(PrepareImage(bitmap, PreparationFor(model.model().config())));
+  return BitmapToTensor(PrepareImage(bitmap, preparation));
 }
 
 absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,
                                           const ServedModel& model, const DecodeLimits& limits) {
   absl::StatusOr<torch::Tensor> picture = DecodePicture(image, model, limits);
-  if (!picture.ok()) {
+  if (!picture.ok() && !absl::IsCancelled(picture.status())) {
     const Fault fault = {absl::StrCat(field, ".data"), std::string(picture.status().message())};
     return absl::IsResourceExhausted(picture.status()) ? TooLargeError(fault)
                                                        : InvalidRequestError({&fault, 1});

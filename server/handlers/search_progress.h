@@ -12,7 +12,8 @@
 namespace stylex {
 
 // For one call, used only by its worker. The total grows if the search is longer than expected.
-// Reports at once, then every kInterval.
+// Reports at once, then every kInterval. The time left is estimated from the search's own steps,
+// once there are enough of them: reading images and waiting for the device take another time.
 class SearchProgressReporter {
  public:
   static constexpr absl::Duration kInterval = absl::Milliseconds(250);
@@ -31,10 +32,12 @@ class SearchProgressReporter {
 
   const Clock* clock_;
   StreamSink<v1::FindAttributesResponse>* sink_;
-  const absl::Time start_;
   absl::Time last_told_ = absl::InfinitePast();
   int64_t expected_total_;
   int64_t done_ = 0;
+  // When the search had done its first steps, and how many.
+  absl::Time first_steps_at_;
+  int64_t first_steps_ = 0;
 };
 
 }  // namespace stylex

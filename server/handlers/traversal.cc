@@ -130,7 +130,8 @@ StreamWork<v1::TraverseResponse> Traverse(const HandlerContext& context,
                                                StreamSink<v1::TraverseResponse>* sink) {
     return Draw(*model, request, plan, context, cancellation, sink);
   };
-  return Work<StreamSink<v1::TraverseResponse>>{.run = std::move(run), .effort = Effort::kBulk};
+  return Work<StreamSink<v1::TraverseResponse>>{.run = std::move(run),
+                                                .effort = Effort::kExplanation};
 }
 
 }  // namespace stylex

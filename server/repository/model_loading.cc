@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/model_config.h"
@@ -24,15 +25,60 @@ namespace {
 // How much a number may change with the batch size, relative to the greatest of its kind.
 constexpr double kBatchTolerance = 1e-2;
 
-absl::Status CheckSame(const torch::Tensor& batch, const torch::Tensor& single, const char* what) {
-  if (!batch.isfinite().all().item<bool>()) {
+// What the networks make of images of the trial.
+struct Answers {
+  torch::Tensor logits, w, drawn;
+};
+
+Answers AnswersTo(const Stylex& model, const torch::Tensor& images) {
+  Answers answers;
+  answers.logits = model.Logits(images);
+  answers.w = model.Encode(images, answers.logits);
+  answers.drawn = model.LogitsOfStyles(model.Styles(answers.w));
+  return answers;
+}
+
+// A few images that differ: with equal ones a classifier that computes statistics of the batch
+// would pass.
+constexpr int64_t kDifferentImages = 4;
+
+// Images `first`, `first` + 1, ... of the trial, [batch, C, R, R] in [-1, 1]: waves of different
+// directions and brightness, the same each time.
+torch::Tensor TrialImages(const v1::ModelConfig& config, int64_t first, int64_t batch) {
+  const int64_t side = config.resolution();
+  const torch::Tensor line = torch::linspace(0, 6.28, side);
+  std::vector<torch::Tensor> images;
+  for (int64_t i = first; i < first + batch; ++i) {
+    const double kind = static_cast<double>(i % kDifferentImages);
+    const torch::Tensor waves =
+        torch::sin(line.view({1, side}) * (1 + kind) + line.view({side, 1}) * (3 - kind));
+    images.push_back((0.4 * waves + 0.2 * kind - 0.3).expand({config.image_channels(), -1, -1}));
+  }
+  return torch::stack(images);
+}
+
+// Every size up to 8; beyond, where trying each would take minutes, powers of two and the largest.
+std::vector<int64_t> BatchSizes(int64_t largest) {
+  constexpr int64_t kEach = 8;
+  std::vector<int64_t> sizes;
+  for (int64_t size = 1; size < largest; size += size < kEach ? 1 : size) {
+    sizes.push_back(size);
+  }
+  sizes.push_back(largest);
+  return sizes;
+}
+
+// `of_batch` and `single` are one image's.
+absl::Status CheckSame(const torch::Tensor& of_batch, const torch::Tensor& single, int64_t batch,
+                       const char* what) {
+  if (!of_batch.isfinite().all().item<bool>()) {
     return absl::DataLossError(absl::StrCat("the networks give ", what, " that are not finite"));
   }
   const double scale = std::max(1.0, single.abs().max().item<double>());
-  const double error = (batch - single).abs().max().item<double>();
+  const double error = (of_batch - single).abs().max().item<double>();
   if (error > kBatchTolerance * scale) {
     return absl::DataLossError(absl::StrCat("the networks' ", what,
-                                            " depend on what else is in a batch of ", batch.size(0),
+                                            " depend on what else is in a batch of ", batch,
                                             ": they differ by ", error));
   }
   return absl::OkStatus();
@@ -46,25 +92,26 @@ absl::Status WarmUp(const ServedModel& served, const WarmUpOptions& options) {
   const torch::NoGradGuard no_grad;
   const Stylex& model = served.model();
   const v1::ModelConfig& config = model.config();
-  const torch::Tensor image =
-      torch::zeros({1, config.image_channels(), config.resolution(), config.resolution()},
-                   torch::TensorOptions(model.device()));
   DeviceScheduler::Turn turn(options.device, [] { return true; });
-  torch::Tensor single_w, single_logits;
-  for (int64_t batch = 1; batch <= options.max_batch; ++batch) {
-    const torch::Tensor images = image.expand({batch, -1, -1, -1}).contiguous();
-    const torch::Tensor w = model.Encode(images, model.Logits(images));
-    const torch::Tensor logits = model.LogitsOfStyles(model.Styles(w));
-    if (batch == 1) {
-      single_w = w;
-      single_logits = logits;
+  std::vector<Answers> alone;
+  for (int64_t i = 0; i < kDifferentImages; ++i) {
+    alone.push_back(AnswersTo(model, TrialImages(config, i, 1).to(model.device())));
+    turn.Yield();
+  }
+  for (const int64_t batch : BatchSizes(options.max_batch)) {
+    const Answers together = AnswersTo(model, TrialImages(config, 0, batch).to(model.device()));
+    for (int64_t i = 0; i < batch; ++i) {
+      const Answers& single = alone[static_cast<size_t>(i % kDifferentImages)];
+      STYLEX_RETURN_IF_ERROR(CheckSame(together.w.narrow(0, i, 1), single.w, batch, "latents"));
+      STYLEX_RETURN_IF_ERROR(
+          CheckSame(together.logits.narrow(0, i, 1), single.logits, batch, "logits"));
+      STYLEX_RETURN_IF_ERROR(
+          CheckSame(together.drawn.narrow(0, i, 1), single.drawn, batch, "logits of drawn images"));
     }
-    STYLEX_RETURN_IF_ERROR(CheckSame(w, single_w, "latents"));
-    STYLEX_RETURN_IF_ERROR(CheckSame(logits, single_logits, "logits"));
     turn.Yield();
   }
   if (const int64_t largest = served.explanation_batch(); largest > options.max_batch) {
-    model.LogitsOfStyles(model.Styles(single_w).Expand(largest));
+    model.LogitsOfStyles(model.Styles(alone[0].w).Expand(largest));
   }
   return absl::OkStatus();
 }
@@ -88,12 +135,23 @@ absl::StatusOr<LoadedVersion> LoadAndWarmUp(const VersionPath& version, const to
   return loaded;
 }
 
-// A version is exchanged by renaming a folder, and patched by writing files.
+// Changes whenever a file of the version does: whether a folder is renamed into place, files are
+// copied one by one, or one is overwritten.
 std::string SignatureOf(const std::string& path) {
-  struct stat info = {};
-  return stat(path.c_str(), &info) == 0
-             ? absl::StrCat(info.st_ino, ".", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec)
-             : "";
+  std::vector<std::string> files;
+  std::error_code ignored;
+  std::filesystem::directory_iterator entry(path, ignored);
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+    struct stat info = {};
+    // The model card may be edited.
+    if (entry->path().filename() != kCardFile && stat(entry->path().c_str(), &info) == 0) {
+      files.push_back(absl::StrCat(entry->path().filename().string(), ":", info.st_ino, ":",
+                                   info.st_size, ":", info.st_mtim.tv_sec, ".",
+                                   info.st_mtim.tv_nsec));
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return absl::StrJoin(files, ";");
 }
 
 }  // namespace
@@ -105,6 +163,17 @@ absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
     return LoadAndWarmUp(version, device, warm_up);
   } catch (const std::exception& exception) {
     return absl::InternalError(exception.what());
+  }
+}
+
+void StrayFolders::Warn(const std::string& root) {
+  for (const std::string& folder : FoldersThatAreNoVersions(root)) {
+    if (warned_.insert(folder).second) {
+      spdlog::warn(
+          "{} is not served: its name is no version; expected a whole number such as 1, without "
+          "leading zeros",
+          folder);
+    }
   }
 }
 

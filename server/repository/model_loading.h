@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,21 @@ struct WarmUpOptions {
   int64_t max_batch = 1;  // largest batch that calls may share
 };
 
-// Loads a version, moves it to the device, and warms it up with batches of every size that calls
-// may share: results must be finite and must not depend on the batch. LibTorch's exceptions become
-// INTERNAL with their text.
+// Loads a version, moves it to the device, and warms it up with batches of the sizes that calls
+// may share (from 8 on only powers of two and the largest): results for different images must be
+// finite and must not depend on the batch. LibTorch's exceptions become INTERNAL with their text.
 absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
                                               const torch::Device& device,
                                               const WarmUpOptions& warm_up);
+
+// Logs a warning, once for each, of folders under `root` whose names are no versions.
+class StrayFolders {
+ public:
+  void Warn(const std::string& root);
+
+ private:
+  std::set<std::string> warned_;
+};
 
 // Every NAME/VERSION under `root`; see models/checkpoint/version_directory.h.
 absl::StatusOr<std::vector<VersionPath>> ListServedVersions(const std::string& root);

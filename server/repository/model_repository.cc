@@ -8,7 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "server/rpc/errors.h"
 
@@ -16,6 +16,8 @@ namespace stylex {
 namespace {
 
 constexpr absl::Duration kLoadingRetryDelay = absl::Seconds(2);
+// The longest pause after a failure, in looks at the folder.
+constexpr int kMostLooks = 16;
 
 absl::Status LoadingError(const std::string& what) {
   return UnavailableError("LOADING", absl::StrCat(what, " is still loading; try again"),
@@ -67,9 +69,9 @@ bool ModelRepository::WaitForNextLook() {
   if (interval_ == absl::InfiniteDuration()) {
     return false;
   }
-  const absl::Time next = absl::Now() + interval_;
+  const absl::Time next = Clock::Real().Now() + interval_;
   while (!stop_) {
-    const absl::Duration left = next - absl::Now();
+    const absl::Duration left = next - Clock::Real().Now();
     if (left <= absl::ZeroDuration()) {
       return true;
     }
@@ -84,7 +86,7 @@ void ModelRepository::Refresh() {
     // Loaded models stay: a folder that is temporarily unreadable is not empty.
     spdlog::error("cannot list the models: {}", std::string(versions.status().message()));
     MutexLock lock(&mutex_);
-    listed_ = true;
+    cannot_list_ = std::string(versions.status().message());
     return;
   }
   Forget(*versions);
@@ -148,7 +150,7 @@ std::vector<VersionPath> ModelRepository::FindChanges(const std::vector<VersionP
       }
       const bool known = models_[version.name].contains(version.version);
       Entry& entry = models_[version.name][version.version];
-      if (known && entry.signature == version.signature) {
+      if (known && !IsDue(entry, version)) {
         continue;
       }
       entry.signature = version.signature;
@@ -161,6 +163,7 @@ std::vector<VersionPath> ModelRepository::FindChanges(const std::vector<VersionP
       }
     }
     listed_ = true;
+    cannot_list_.clear();
   }
   for (const std::string& name : new_names) {
     callbacks_.on_name(name, false);
@@ -172,6 +175,10 @@ std::vector<VersionPath> ModelRepository::FindChanges(const std::vector<VersionP
   return changes;
 }
 
+bool ModelRepository::IsDue(const Entry& entry, const VersionPath& version) {
+  return entry.signature != version.signature && Clock::Real().Now() >= entry.retry_at;
+}
+
 void ModelRepository::LoadOne(const VersionPath& version) {
   absl::StatusOr<LoadedVersion> loaded = callbacks_.load(version);
   std::shared_ptr<const ServedModel> old;
@@ -181,12 +188,24 @@ void ModelRepository::LoadOne(const VersionPath& version) {
     old = entry.model;
     if (loaded.ok()) {
       entry.model = loaded->model;
+      entry.failures = 0;
+      entry.retry_at = absl::InfinitePast();
+      entry.summary.clear_error();
       entry.summary.set_state(v1::MODEL_STATE_READY);
       entry.summary.set_resolution(loaded->resolution);
       entry.summary.mutable_labels()->Assign(loaded->labels.begin(), loaded->labels.end());
-    } else if (old == nullptr) {
-      entry.summary.set_state(v1::MODEL_STATE_FAILED);
-      entry.summary.set_error(std::string(loaded.status().message()));
+    } else {
+      const int looks = std::min(kMostLooks, 1 << std::min(entry.failures, 10));
+      ++entry.failures;
+      entry.retry_at = Clock::Real().Now() + interval_ * looks;
+      const std::string why(loaded.status().message());
+      if (old == nullptr) {
+        entry.summary.set_state(v1::MODEL_STATE_FAILED);
+        entry.summary.set_error(why);
+      } else {
+        entry.summary.set_error(absl::StrCat(
+            "what is in the folder now did not load, what was loaded before serves: ", why));
+      }
     }
   }
   if (!loaded.ok()) {
@@ -242,7 +261,11 @@ const ModelRepository::Entry& ModelRepository::Best(const Versions& versions) {
 
 absl::StatusOr<ModelRepository::Entry> ModelRepository::FindEntry(const std::string& model) const {
   if (!listed_) {
-    return LoadingError("the model repository");
+    return cannot_list_.empty()
+               ? LoadingError("the model repository")
+               : UnavailableError("MODELS_UNREADABLE",
+                                  absl::StrCat("the models cannot be listed: ", cannot_list_),
+                                  kLoadingRetryDelay);
   }
   std::string name = model;
   if (model.empty()) {

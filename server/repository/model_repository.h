@@ -3,7 +3,9 @@
 // All versions are listed at once (LOADING), then loaded one after the other, the newest version of
 // each name first. A version that fails stays listed with the reason; the others serve. The folder
 // is checked periodically: new versions are loaded; exchanged versions are reloaded, and the old
-// one serves until the new one has been loaded successfully; removed versions are unloaded. A
+// one serves until the new one has been loaded successfully (it is READY with an `error` if the new
+// one fails); removed versions are unloaded. A version that fails is tried again once its files
+// have changed, each time after a longer pause, in case it is being copied. A
 // handle keeps its model alive, whatever happens to the entry. Thread-safe. The loading function is
 // injected, so this class depends neither on LibTorch nor on the checkpoint format.
 #ifndef STYLEX_SERVER_REPOSITORY_MODEL_REPOSITORY_H_
@@ -77,6 +79,8 @@ class ModelRepository {
     v1::ModelSummary summary;
     std::shared_ptr<const ServedModel> model;
     std::string signature = "";
+    int failures = 0;     // in a row
+    absl::Time retry_at;  // after a failure: not before
   };
   // NOT_FOUND for unknown models.
   absl::StatusOr<Entry> Describe(const std::string& model) const;
@@ -92,6 +96,8 @@ class ModelRepository {
   void Refresh();
   // Marks new versions as LOADING and returns the versions to load, the newest of each name first.
   std::vector<VersionPath> FindChanges(const std::vector<VersionPath>& versions);
+  // Whether a version must be loaded, for the first time or again.
+  static bool IsDue(const Entry& entry, const VersionPath& version);
   // Removes entries that are no longer in the folder.
   void Forget(const std::vector<VersionPath>& versions);
   void LoadOne(const VersionPath& version);
@@ -110,6 +116,7 @@ class ModelRepository {
   CondVar stopped_;
   std::map<std::string, Versions> models_ ABSL_GUARDED_BY(mutex_);
   bool listed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string cannot_list_ ABSL_GUARDED_BY(mutex_);  // why; empty if the last look was good
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -40,6 +40,16 @@ class CallObserver {
   virtual void OnFinished(const CallRecord& record) = 0;
 };
 
+// Keeps a record of every call that must not be lost. Thread-safe.
+class CallAuditor {
+ public:
+  virtual ~CallAuditor() = default;
+  // Whether a record could be kept now; else why not.
+  virtual absl::Status Ready() = 0;
+  // Keeps the record, or says why it could not.
+  virtual absl::Status Record(const CallRecord& record) = 0;
+};
+
 }  // namespace stylex
 
 #endif  // STYLEX_SERVER_RPC_CALL_RECORD_H_

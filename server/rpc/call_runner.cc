@@ -7,27 +7,24 @@
 #include <new>
 #include <utility>
 
-#include "absl/random/random.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "server/rpc/request_id.h"
 #include "server/scheduling/device_scheduler.h"
 
 namespace stylex {
 namespace {
 
-constexpr char kRequestIdKey[] = "x-request-id";
 constexpr size_t kMaxRequestIdBytes = 128;
-
-std::string RandomRequestId() {
-  static thread_local absl::BitGen generator;
-  return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(generator), absl::kZeroPad16));
-}
 
 absl::Time Deadline(const grpc::CallbackServerContext& context, absl::Time now,
                     absl::Duration default_deadline) {
-  const absl::Time deadline = absl::FromChrono(context.deadline());
-  // gRPC represents a missing deadline as one in the far future.
-  return deadline > now + absl::Hours(24 * 365) ? now + default_deadline : deadline;
+  // gRPC tells the deadline as a date, and a missing one as one in the far future.
+  const absl::Duration left = absl::FromChrono(context.deadline()) - absl::Now();
+  return now + (left > absl::Hours(24 * 365) ? default_deadline : left);
 }
 
 // The value of the field `model`, which most requests have.
@@ -101,18 +98,40 @@ std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
   return call;
 }
 
-absl::Status CallRunner::Admit(const Call& call) const {
+absl::Status CallRunner::Admit(Call* call) const {
   if (options_.tokens != nullptr &&
-      !options_.tokens->Allows(MetadataValue(*call.context, "authorization"))) {
+      !options_.tokens->Allows(MetadataValue(*call->context, "authorization"))) {
     return UnauthenticatedError();
   }
   if (refusing_) {
     return DrainingError();
   }
-  const auto bytes = static_cast<size_t>(call.record.request_bytes);
-  return bytes > options_.max_message_bytes
-             ? MessageTooLargeError(bytes, options_.max_message_bytes)
-             : absl::OkStatus();
+  const auto bytes = static_cast<size_t>(call->record.request_bytes);
+  if (bytes > options_.max_message_bytes) {
+    return MessageTooLargeError(bytes, options_.max_message_bytes);
+  }
+  if (options_.auditor != nullptr && !options_.auditor->Ready().ok()) {
+    return AuditError();
+  }
+  if (options_.requests != nullptr) {
+    std::optional<MemoryBudget::Share> share =
+        options_.requests->TryTake(call->record.request_bytes);
+    if (!share.has_value()) {
+      return MemoryFullError();
+    }
+    call->memory = std::move(*share);
+  }
+  call->client = ClientOf(*call);
+  return absl::OkStatus();
+}
+
+std::string CallRunner::ClientOf(const Call& call) const {
+  if (options_.tokens != nullptr) {
+    return std::string(MetadataValue(*call.context, "authorization"));
+  }
+  // "ipv4:1.2.3.4:567", "ipv6:%5B::1%5D:567", "unix:PATH"
+  const std::string& peer = call.record.peer;
+  return absl::StartsWith(peer, "ip") ? peer.substr(0, peer.rfind(':')) : peer;
 }
 
 absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) const {
@@ -136,49 +155,48 @@ absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) cons
 
 void CallRunner::Start(const std::shared_ptr<Call>& call,
                        const std::function<absl::StatusOr<Effort>()>& prepare) {
-  if (const absl::Status admitted = Admit(*call); !admitted.ok()) {
-    Finish(call, admitted);
-    return;
-  }
   Effort effort = Effort::kCheap;
-  const absl::Status prepared = Guarded([&]() -> absl::Status {
-    const absl::StatusOr<Effort> result = prepare();
-    effort = result.value_or(Effort::kCheap);
-    return result.status();
+  const absl::Status status = Guarded([&]() -> absl::Status {
+    STYLEX_RETURN_IF_ERROR(Admit(call.get()));
+    STYLEX_ASSIGN_OR_RETURN(effort, prepare());
+    return effort == Effort::kCheap ? absl::OkStatus() : Queue(call, effort);
   });
-  if (!prepared.ok()) {
-    Finish(call, prepared);
+  if (!status.ok()) {
+    Finish(call, status);
   } else if (effort == Effort::kCheap) {
     Execute(call);
-  } else {
-    Queue(call, effort);
   }
 }
 
-void CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort) {
-  WorkerPool* const pool = effort == Effort::kBulk ? pools_.bulk : pools_.interactive;
+absl::Status CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort) {
+  WorkerPool* const pool = effort == Effort::kBulk          ? pools_.bulk
+                           : effort == Effort::kExplanation ? pools_.explanation
+                                                            : pools_.interactive;
   // The durations of searches vary too much for an estimate.
   const absl::Duration ahead =
-      effort == Effort::kBulk ? absl::ZeroDuration() : pool->EstimatedWait();
+      effort == Effort::kInteractive ? pool->EstimatedWait() : absl::ZeroDuration();
   if (clock_->Now() + ahead > call->cancellation.deadline()) {
-    Finish(call, DeadlineTooShortError(ahead));
-    return;
+    return DeadlineTooShortError(ahead);
   }
-  if (!pool->Submit({.run = [this, call] { Execute(call); },
-                     .wanted = [call] { return !call->cancellation.stopped(); },
-                     .drop =
-                         [this, call] {
-                           const absl::Status why = call->cancellation.status();
-                           call->record.queued = clock_->Now() - call->start;
-                           Finish(call, why.ok() ? DrainingError() : why);
-                         }})) {
-    Finish(call, refusing_ ? DrainingError() : QueueFullError());
+  Job job = {.run = [this, call] { Execute(call); },
+             .wanted = [call] { return !call->cancellation.stopped(); },
+             .drop =
+                 [this, call] {
+                   const absl::Status why = call->cancellation.status();
+                   call->record.queued = clock_->Now() - call->start;
+                   Finish(call, why.ok() ? DrainingError() : why);
+                 },
+             .client = call->client};
+  if (pool->Submit(std::move(job))) {
+    return absl::OkStatus();
   }
+  return refusing_ ? DrainingError() : QueueFullError();
 }
 
 void CallRunner::Execute(const std::shared_ptr<Call>& call) const {
   DeviceScheduler::TakeUsageOfThisThread();
   const absl::Duration waited = clock_->Now() - call->start;
+  const Cancellation::Scope scope(&call->cancellation);
   absl::Status status = Guarded(call->run);
   if (absl::IsCancelled(status)) {
     // The work only knows that it was cancelled; the call knows why.
@@ -191,23 +209,42 @@ void CallRunner::Execute(const std::shared_ptr<Call>& call) const {
   Finish(call, status);
 }
 
-void CallRunner::Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const {
+grpc::Status CallRunner::Report(Call* call, const absl::Status& status) const {
   CallRecord& record = call->record;
-  const grpc::Status told = ToGrpcStatus(status, record.request_id);
   record.status = status;
   record.reason = ReasonOfError(status);
   record.response_bytes = call->response_bytes();
   record.total = clock_->Now() - call->start;
-  for (CallObserver* observer : options_.observers) {
-    observer->OnFinished(record);
+  if (options_.auditor != nullptr && !options_.auditor->Record(record).ok()) {
+    record.status = AuditError();
+    record.reason = ReasonOfError(record.status);
   }
-  if (const std::optional<absl::Duration> delay = RetryDelay(status)) {
+  for (CallObserver* observer : options_.observers) {
+    try {
+      observer->OnFinished(record);
+    } catch (const std::exception&) {
+      // One that has no memory must cost neither the others nor the call.
+    }
+  }
+  if (const std::optional<absl::Duration> delay = RetryDelay(record.status)) {
     call->context->AddTrailingMetadata("grpc-retry-pushback-ms",
                                        absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+  }
+  return ToGrpcStatus(record.status, record.request_id);
+}
+
+void CallRunner::Finish(const std::shared_ptr<Call>& call,
+                        const absl::Status& status) const noexcept {
+  // Without a text: that needs memory.
+  grpc::Status told(grpc::StatusCode::RESOURCE_EXHAUSTED, "");
+  try {
+    told = Report(call.get(), status);
+  } catch (const std::exception&) {
   }
   const auto finish = std::exchange(call->finish, nullptr);
   call->run = nullptr;
   call->response_bytes = nullptr;
+  call->memory = {};
   finish(told);
 }
 

@@ -22,6 +22,7 @@
 #include "server/rpc/cancellation.h"
 #include "server/rpc/errors.h"
 #include "server/rpc/stream_call.h"
+#include "server/scheduling/memory_budget.h"
 #include "server/scheduling/worker_pool.h"
 
 namespace stylex {
@@ -30,7 +31,8 @@ namespace stylex {
 enum class Effort {
   kCheap,        // needs no network: runs at once on gRPC's thread
   kInteractive,  // a few passes over one image
-  kBulk,         // a search of many passes
+  kExplanation,  // many passes over one image
+  kBulk,         // a search over many images
 };
 
 // The work of one call, returned by its handler.
@@ -52,12 +54,15 @@ class CallRunner {
     size_t max_message_bytes = 16 << 20;
     AccessTokens* tokens = nullptr;  // null: no authentication
     std::vector<CallObserver*> observers = {};
+    CallAuditor* auditor = nullptr;    // without it calls need not be recorded
+    MemoryBudget* requests = nullptr;  // holds the messages of calls; null: unbounded
     // Called with the text of every exception.
     std::function<void(const std::string&)> on_exception = [](const std::string&) {};
   };
 
   struct Pools {
     WorkerPool* interactive = nullptr;
+    WorkerPool* explanation = nullptr;
     WorkerPool* bulk = nullptr;
   };
 
@@ -90,6 +95,8 @@ class CallRunner {
 
     grpc::CallbackServerContext* context;
     CallRecord record;
+    std::string client;          // whom the call is counted to
+    MemoryBudget::Share memory;  // of the request
     absl::Time start;
     Cancellation cancellation;
     std::function<absl::Status()> run;
@@ -105,16 +112,22 @@ class CallRunner {
                                  const google::protobuf::Message& request,
                                  absl::Duration default_deadline) const;
   // Whether the call is accepted: not while draining, not without a valid token, ...
-  absl::Status Admit(const Call& call) const;
+  absl::Status Admit(Call* call) const;
+  // Its token, if tokens are checked (then it is a valid one), else its address.
+  std::string ClientOf(const Call& call) const;
   // Runs `step`; an exception becomes INTERNAL with its text as the message, which only the log
   // shows.
   absl::Status Guarded(const std::function<absl::Status()>& step) const;
   // Runs or queues the call's work; finishes the call when it can go no further.
   void Start(const std::shared_ptr<Call>& call,
              const std::function<absl::StatusOr<Effort>()>& prepare);
-  void Queue(const std::shared_ptr<Call>& call, Effort effort);
+  // An error if the call is not accepted by a queue.
+  absl::Status Queue(const std::shared_ptr<Call>& call, Effort effort);
   void Execute(const std::shared_ptr<Call>& call) const;
-  void Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const;
+  // Ends the call, whatever throws meanwhile; call once.
+  void Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const noexcept;
+  // Completes the record, tells the observers, and returns what the client is told.
+  grpc::Status Report(Call* call, const absl::Status& status) const;
 
   const Options options_;
   const Pools pools_;

@@ -3,6 +3,17 @@
 #include "server/rpc/errors.h"
 
 namespace stylex {
+namespace {
+
+thread_local const Cancellation* of_this_thread = nullptr;
+
+}  // namespace
+
+const Cancellation* Cancellation::OfThisThread() { return of_this_thread; }
+
+Cancellation::Scope::Scope(const Cancellation* cancellation) { of_this_thread = cancellation; }
+
+Cancellation::Scope::~Scope() { of_this_thread = nullptr; }
 
 absl::Status Cancellation::status() const {
   // The deadline first: gRPC also cancels calls whose deadline has passed.

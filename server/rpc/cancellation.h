@@ -30,6 +30,18 @@ class Cancellation {
   // Cancelled, or past the deadline.
   bool stopped() const { return !status().ok(); }
 
+  // The cancellation of the call whose work runs on this thread; null if none does. For code that
+  // waits on behalf of a call it was not told about.
+  static const Cancellation* OfThisThread();
+  // Makes a call this thread's while the object exists.
+  class Scope {
+   public:
+    explicit Scope(const Cancellation* cancellation);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+  };
+
   // OK while the call is active; CANCELLED, DEADLINE_EXCEEDED, or UNAVAILABLE (shutting down).
   absl::Status status() const;
 

@@ -216,6 +216,27 @@ absl::Status UnauthenticatedError() {
   return status;
 }
 
+absl::Status MemoryFullError() {
+  return UnavailableError("MEMORY_FULL",
+                          "the requests that the server holds take all the memory that they may; "
+                          "try again",
+                          absl::Seconds(1));
+}
+
+absl::Status AuditError() {
+  return UnavailableError("AUDIT_LOG",
+                          "the server cannot record calls now; try again or ask another",
+                          absl::Seconds(5));
+}
+
+absl::Status MalformedRequestError() {
+  absl::Status status = absl::InvalidArgumentError(
+      "the request is no valid message: its bytes are not its method's protobuf message, a text in "
+      "it is not UTF-8, or the call ended before its message was complete");
+  AttachInfo("MALFORMED_REQUEST", {}, &status);
+  return status;
+}
+
 absl::Status MessageTooLargeError(size_t bytes, size_t limit) {
   absl::Status status = absl::ResourceExhaustedError(
       absl::StrCat("the request has ", bytes, " bytes; at most ", limit, " are allowed"));

@@ -63,6 +63,14 @@ absl::Status DeadlineTooShortError(absl::Duration estimated_wait);
 // UNAUTHENTICATED: the call has no valid token.
 absl::Status UnauthenticatedError();
 
+// INVALID_ARGUMENT: the request's bytes are no message of its method.
+absl::Status MalformedRequestError();
+
+// UNAVAILABLE: requests that are waiting or at work hold all of their part of the memory.
+absl::Status MemoryFullError();
+// UNAVAILABLE: calls are to be recorded, and cannot be.
+absl::Status AuditError();
+
 // RESOURCE_EXHAUSTED for a whole request.
 absl::Status MessageTooLargeError(size_t bytes, size_t limit);
 

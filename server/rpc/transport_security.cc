@@ -1,22 +1,32 @@
 #include "server/rpc/transport_security.h"
 
-#include <grpcpp/security/tls_certificate_provider.h>
-#include <grpcpp/security/tls_credentials_options.h>
+#include <grpc/grpc_security.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <time.h>
 
-#include <cstdio>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/file.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 
 namespace stylex {
 namespace {
 
-constexpr unsigned kRefreshSeconds = 5;
+constexpr absl::Duration kReloadInterval = absl::Seconds(1);
+constexpr absl::Duration kWarnInterval = absl::Hours(1);
+constexpr absl::Duration kSoon = absl::Hours(24 * 7);
+constexpr int64_t kMaxPemBytes = 1 << 20;
 
-struct FileCloser {
-  void operator()(FILE* file) const { fclose(file); }
+struct BioDeleter {
+  void operator()(BIO* bio) const { BIO_free(bio); }
 };
 struct CertificateDeleter {
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -25,57 +35,185 @@ struct KeyDeleter {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 };
 
-// Parses a PEM file with `read`; an error names the file.
+// Parses the PEM text of the file `path` with `read`; an error names the file.
 template <class Object, class Deleter, class Read>
-absl::StatusOr<std::unique_ptr<Object, Deleter>> Load(const std::string& path, const char* what,
-                                                      const Read& read) {
-  const std::unique_ptr<FILE, FileCloser> file(fopen(path.c_str(), "re"));
+absl::StatusOr<std::unique_ptr<Object, Deleter>> Parse(const std::string& text,
+                                                       const std::string& path, const char* what,
+                                                       const Read& read) {
+  const std::unique_ptr<BIO, BioDeleter> bio(
+      BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   std::unique_ptr<Object, Deleter> object(
-      file == nullptr ? nullptr : read(file.get(), nullptr, nullptr, nullptr));
+      bio == nullptr ? nullptr : read(bio.get(), nullptr, nullptr, nullptr));
   if (object == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is missing, not readable, or no ", what, " in PEM format"));
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is no ", what, " in PEM format"));
   }
   return object;
 }
 
-absl::Status Check(const TlsFiles& files) {
+// Changes whenever one of the files does.
+std::string SignatureOf(const TlsFiles& files) {
+  std::string signature;
+  for (const std::string& path : {files.certificate, files.key, files.client_ca}) {
+    struct stat info = {};
+    if (!path.empty() && stat(path.c_str(), &info) == 0) {
+      absl::StrAppend(&signature, info.st_ino, ":", info.st_size, ":", info.st_mtim.tv_sec, ".",
+                      info.st_mtim.tv_nsec, ";");
+    }
+  }
+  return signature;
+}
+
+absl::Time ExpiryOf(const X509& certificate) {
+  tm date = {};
+  return ASN1_TIME_to_tm(X509_get0_notAfter(&certificate), &date) == 1
+             ? absl::FromTM(date, absl::UTCTimeZone())
+             : absl::InfiniteFuture();
+}
+
+// The contents of the files, which belong together.
+struct Pair {
+  std::string certificate;
+  std::string key;
+  std::string client_ca;
+  absl::Time expiry;
+};
+
+absl::StatusOr<Pair> Read(const TlsFiles& files) {
+  Pair pair;
+  STYLEX_ASSIGN_OR_RETURN(pair.certificate, ReadFile(files.certificate, kMaxPemBytes));
+  STYLEX_ASSIGN_OR_RETURN(pair.key, ReadFile(files.key, kMaxPemBytes));
+  STYLEX_ASSIGN_OR_RETURN(const auto certificate,
+                          (Parse<X509, CertificateDeleter>(pair.certificate, files.certificate,
+                                                           "certificate", PEM_read_bio_X509)));
   STYLEX_ASSIGN_OR_RETURN(
-      const auto certificate,
-      (Load<X509, CertificateDeleter>(files.certificate, "certificate", PEM_read_X509)));
-  STYLEX_ASSIGN_OR_RETURN(
-      const auto key, (Load<EVP_PKEY, KeyDeleter>(files.key, "private key", PEM_read_PrivateKey)));
+      const auto key,
+      (Parse<EVP_PKEY, KeyDeleter>(pair.key, files.key, "private key", PEM_read_bio_PrivateKey)));
   if (X509_check_private_key(certificate.get(), key.get()) != 1) {
     return absl::InvalidArgumentError(absl::StrCat(
         files.key, ": is not the private key of the certificate in ", files.certificate));
   }
+  pair.expiry = ExpiryOf(*certificate);
   if (!files.client_ca.empty()) {
-    return Load<X509, CertificateDeleter>(files.client_ca, "certificate", PEM_read_X509).status();
+    STYLEX_ASSIGN_OR_RETURN(pair.client_ca, ReadFile(files.client_ca, kMaxPemBytes));
+    STYLEX_RETURN_IF_ERROR((Parse<X509, CertificateDeleter>(pair.client_ca, files.client_ca,
+                                                            "certificate", PEM_read_bio_X509))
+                               .status());
   }
-  return absl::OkStatus();
+  return pair;
 }
+
+// The files' content as new connections get it. Thread-safe.
+class WatchedPair {
+ public:
+  WatchedPair(TlsFiles files, Pair pair, const Clock* clock)
+      : files_(std::move(files)),
+        clock_(*clock),
+        pair_(std::move(pair)),
+        signature_(SignatureOf(files_)),
+        looked_at_(clock->Now()) {
+    WarnOfExpiry();
+  }
+
+  // gRPC asks before each handshake. Takes over `*config`.
+  grpc_ssl_certificate_config_reload_status Fetch(grpc_ssl_server_certificate_config** config) {
+    MutexLock lock(&mutex_);
+    const absl::Time now = clock_.Now();
+    if (now - looked_at_ >= kReloadInterval) {
+      looked_at_ = now;
+      Refresh();
+    }
+    if (now - warned_at_ >= kWarnInterval) {
+      WarnOfExpiry();
+    }
+    if (fetched_) {
+      return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    }
+    fetched_ = true;
+    const grpc_ssl_pem_key_cert_pair pem = {pair_.key.c_str(), pair_.certificate.c_str()};
+    // gRPC insists on a CA, also where it asks no client for a certificate.
+    const std::string& ca = pair_.client_ca.empty() ? pair_.certificate : pair_.client_ca;
+    *config = grpc_ssl_server_certificate_config_create(ca.c_str(), &pem, 1);
+    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+  }
+
+ private:
+  void Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const std::string signature = SignatureOf(files_);
+    if (signature == signature_) {
+      return;
+    }
+    signature_ = signature;
+    absl::StatusOr<Pair> pair = Read(files_);
+    if (!pair.ok()) {
+      spdlog::error("the old TLS certificate stays: {}", std::string(pair.status().message()));
+      return;
+    }
+    spdlog::info("the TLS certificate in {} is in force", files_.certificate);
+    pair_ = *std::move(pair);
+    fetched_ = false;
+    WarnOfExpiry();
+  }
+  void WarnOfExpiry() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    warned_at_ = clock_.Now();
+    const absl::Duration left = pair_.expiry - absl::Now();
+    const std::string date =
+        absl::FormatTime("%Y-%m-%d %H:%M UTC", pair_.expiry, absl::UTCTimeZone());
+    if (left <= absl::ZeroDuration()) {
+      spdlog::error("the TLS certificate in {} expired on {}: clients refuse it",
+                    files_.certificate, date);
+    } else if (left < kSoon) {
+      spdlog::warn("the TLS certificate in {} expires on {}", files_.certificate, date);
+    }
+  }
+
+  const TlsFiles files_;
+  const Clock& clock_;
+  Mutex mutex_;
+  Pair pair_ ABSL_GUARDED_BY(mutex_);
+  std::string signature_ ABSL_GUARDED_BY(mutex_);  // of the files when last read
+  absl::Time looked_at_ ABSL_GUARDED_BY(mutex_);
+  absl::Time warned_at_ ABSL_GUARDED_BY(mutex_);
+  bool fetched_ ABSL_GUARDED_BY(mutex_) = false;  // gRPC has the pair
+};
+
+// gRPC's C++ interface has credentials whose files are watched, too, but not ones that check that
+// key and certificate belong together before they take effect.
+class WatchedCredentials : public grpc::ServerCredentials {
+ public:
+  explicit WatchedCredentials(std::unique_ptr<WatchedPair> pair, bool mutual)
+      : pair_(std::move(pair)),
+        credentials_(grpc_ssl_server_credentials_create_with_options(
+            grpc_ssl_server_credentials_create_options_using_config_fetcher(
+                mutual ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                       : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
+                [](void* watched, grpc_ssl_server_certificate_config** config) {
+                  return static_cast<WatchedPair*>(watched)->Fetch(config);
+                },
+                pair_.get()))) {}
+  ~WatchedCredentials() override { grpc_server_credentials_release(credentials_); }
+
+  // Tokens are checked by CallRunner.
+  void SetAuthMetadataProcessor(const std::shared_ptr<grpc::AuthMetadataProcessor>&) override {}
+
+ private:
+  int AddPortToServer(const std::string& address, grpc_server* server) override {
+    return grpc_server_add_http2_port(server, address.c_str(), credentials_);
+  }
+
+  const std::unique_ptr<WatchedPair> pair_;  // must outlive gRPC's part
+  grpc_server_credentials* const credentials_;
+};
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
-    const TlsFiles& files) {
+    const TlsFiles& files, const Clock* clock) {
   if (!files.enabled()) {
     return grpc::InsecureServerCredentials();
   }
-  STYLEX_RETURN_IF_ERROR(Check(files));
-  namespace tls = grpc::experimental;
-  const bool mutual = !files.client_ca.empty();
-  const auto provider = mutual ? std::make_shared<tls::FileWatcherCertificateProvider>(
-                                     files.key, files.certificate, files.client_ca, kRefreshSeconds)
-                               : std::make_shared<tls::FileWatcherCertificateProvider>(
-                                     files.key, files.certificate, kRefreshSeconds);
-  tls::TlsServerCredentialsOptions options(provider);
-  options.watch_identity_key_cert_pairs();
-  if (mutual) {
-    options.watch_root_certs();
-    options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  }
-  return tls::TlsServerCredentials(options);
+  STYLEX_ASSIGN_OR_RETURN(Pair pair, Read(files));
+  return std::make_shared<WatchedCredentials>(
+      std::make_unique<WatchedPair>(files, std::move(pair), clock), !files.client_ca.empty());
 }
 
 }  // namespace stylex

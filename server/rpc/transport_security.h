@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 
 namespace stylex {
 
@@ -22,11 +23,13 @@ struct TlsFiles {
   bool enabled() const { return !certificate.empty(); }
 };
 
-// The files are reread every few seconds, and new connections use their current content.
-// INVALID_ARGUMENT, naming the file, if one is missing or malformed, or if key and certificate do
-// not match.
+// When a client connects, the files are checked for changes, at most once per second, and their
+// new content is used. Files that do not fit together, such as a new key beside the old
+// certificate, or cannot be read leave the old pair in force; the log says so, and warns of a
+// certificate that has expired or soon will. An error, naming the file, if one is missing or
+// malformed now, or if key and certificate do not match. `clock` must outlive the result.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
-    const TlsFiles& files);
+    const TlsFiles& files, const Clock* clock);
 
 }  // namespace stylex
 

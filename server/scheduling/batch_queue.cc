@@ -8,11 +8,12 @@ namespace stylex {
 
 void BatchQueue::Push(BatchTicket* ticket) { tickets_.push_back(ticket); }
 
-absl::Time BatchQueue::DueAt(std::deque<BatchTicket*>::const_iterator oldest) const {
+absl::Time BatchQueue::DueAt(std::deque<BatchTicket*>::const_iterator oldest,
+                             std::deque<BatchTicket*>::const_iterator end) const {
   const auto same_pass = [pass = (*oldest)->pass](const BatchTicket* ticket) {
     return ticket->pass == pass;
   };
-  const auto waiting = std::count_if(oldest, tickets_.end(), same_pass);
+  const auto waiting = std::count_if(oldest, end, same_pass);
   return static_cast<size_t>(waiting) >= limits_.max_batch ? absl::InfinitePast()
                                                            : (*oldest)->queued + limits_.max_delay;
 }
@@ -22,7 +23,7 @@ absl::Time BatchQueue::DueAt() const {
   std::set<const BatchedPass*> seen;
   for (auto it = tickets_.begin(); it != tickets_.end(); ++it) {
     if (seen.insert((*it)->pass).second) {
-      due = std::min(due, DueAt(it));
+      due = std::min(due, DueAt(it, tickets_.end()));
     }
   }
   return due;
@@ -33,24 +34,25 @@ BatchQueue::Batch BatchQueue::Take(absl::Time now) {
   const auto wanted_end = std::stable_partition(
       tickets_.begin(), tickets_.end(), [](const BatchTicket* ticket) { return ticket->wanted(); });
   batch.unwanted.assign(wanted_end, tickets_.end());
-  tickets_.erase(wanted_end, tickets_.end());
+  std::deque<BatchTicket*> rest(tickets_.begin(), wanted_end);
 
   std::set<const BatchedPass*> seen;
-  auto head = tickets_.begin();
-  while (head != tickets_.end() && !(seen.insert((*head)->pass).second && DueAt(head) <= now)) {
+  auto head = rest.begin();
+  while (head != rest.end() &&
+         !(seen.insert((*head)->pass).second && DueAt(head, rest.end()) <= now)) {
     ++head;
   }
-  if (head == tickets_.end()) {
-    return batch;
-  }
-  const BatchedPass* const pass = (*head)->pass;
-  std::deque<BatchTicket*> rest;
-  for (BatchTicket* ticket : tickets_) {
-    if (ticket->pass == pass && batch.tickets.size() < limits_.max_batch) {
-      batch.tickets.push_back(ticket);
-    } else {
-      rest.push_back(ticket);
+  if (head != rest.end()) {
+    const BatchedPass* const pass = (*head)->pass;
+    std::deque<BatchTicket*> others;
+    for (BatchTicket* ticket : rest) {
+      if (ticket->pass == pass && batch.tickets.size() < limits_.max_batch) {
+        batch.tickets.push_back(ticket);
+      } else {
+        others.push_back(ticket);
+      }
     }
+    rest.swap(others);
   }
   tickets_.swap(rest);
   return batch;

@@ -49,11 +49,13 @@ class BatchQueue {
     std::vector<BatchTicket*> unwanted;  // of any kind; removed from the queue too
   };
   // The batch that is due at `now`, empty if none is; removes its tickets.
+  // If there is no memory for the batch, throws and leaves every ticket in the queue.
   Batch Take(absl::Time now);
 
  private:
-  // When the pass of the ticket at `oldest`, its oldest one, is due.
-  absl::Time DueAt(std::deque<BatchTicket*>::const_iterator oldest) const;
+  // When the pass of the ticket at `oldest`, its oldest one before `end`, is due.
+  absl::Time DueAt(std::deque<BatchTicket*>::const_iterator oldest,
+                   std::deque<BatchTicket*>::const_iterator end) const;
 
   const Limits limits_;
   std::deque<BatchTicket*> tickets_;  // oldest first

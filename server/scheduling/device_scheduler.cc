@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
+
 namespace stylex {
 namespace {
 
@@ -13,6 +15,15 @@ namespace {
 constexpr std::chrono::milliseconds kLookUp(20);
 
 thread_local DeviceScheduler::Usage usage_of_this_thread;
+
+// Searches of one level alternate.
+int LevelOf(absl::Duration used) {
+  int level = 0;
+  for (const absl::Duration limit : {absl::Milliseconds(500), absl::Seconds(2), absl::Seconds(8)}) {
+    level += used >= limit ? 1 : 0;
+  }
+  return level;
+}
 
 }  // namespace
 
@@ -23,6 +34,21 @@ struct DeviceScheduler::Waiter : BatchTicket {
   bool dropped = false;
   absl::Time started;
   std::exception_ptr error;
+};
+
+// Releases the device, whatever is thrown while it is held.
+class DeviceScheduler::Holding {
+ public:
+  explicit Holding(DeviceScheduler* scheduler) : scheduler_(scheduler) {}
+  ~Holding() {
+    MutexLock lock(&scheduler_->mutex_);
+    scheduler_->Release();
+  }
+  Holding(const Holding&) = delete;
+  Holding& operator=(const Holding&) = delete;
+
+ private:
+  DeviceScheduler* const scheduler_;
 };
 
 absl::Status DeviceScheduler::Outcome(const Waiter& waiter) {
@@ -66,17 +92,14 @@ absl::Status DeviceScheduler::ComputeAtOnce(BatchedPass* pass, void* item,
   waiter.pass = pass;
   waiter.item = item;
   waiter.queued = clock_->Now();
-  BatchQueue::Batch batch;
-  (wanted() ? batch.tickets : batch.unwanted).push_back(&waiter);
-  waiter.dropped = batch.tickets.empty();
-  if (!waiter.dropped) {
-    RunBatch(batch.tickets);
-  }
-  Observe(batch, waiter.queued);
-  usage_of_this_thread.computed += clock_->Now() - waiter.queued;
   {
-    MutexLock lock(&mutex_);
-    Release();
+    const Holding holding(this);
+    BatchQueue::Batch batch;
+    waiter.dropped = !wanted();
+    (waiter.dropped ? batch.unwanted : batch.tickets).push_back(&waiter);
+    RunBatch(batch.tickets);
+    Observe(batch, waiter.queued);
+    usage_of_this_thread.computed += clock_->Now() - waiter.queued;
   }
   return Outcome(waiter);
 }
@@ -123,61 +146,88 @@ void DeviceScheduler::WaitForBatch() {
 }
 
 void DeviceScheduler::Engine() {
-  while (true) {
-    BatchQueue::Batch batch;
-    absl::Time start;
-    {
-      MutexLock lock(&mutex_);
-      WaitForBatch();
-      if (stopping_) {
-        return;
-      }
-      start = clock_->Now();
-      batch = queue_.Take(start);
-      Hold();
-      ++interactive_run_;
+  bool more = true;
+  while (more) {
+    try {
+      more = Serve();
+    } catch (const std::exception&) {
+      // There was no memory to form a batch: its tickets are still in the queue.
+      std::this_thread::sleep_for(kLookUp);
     }
-    if (!batch.tickets.empty()) {
-      RunBatch(batch.tickets);
-    }
-    Observe(batch, start);
-    MutexLock lock(&mutex_);
-    Finish(batch, start);
-    Release();
   }
 }
 
-void DeviceScheduler::Observe(const BatchQueue::Batch& batch, absl::Time started) const {
+bool DeviceScheduler::Serve() {
+  BatchQueue::Batch batch;
+  absl::Time start;
+  {
+    MutexLock lock(&mutex_);
+    WaitForBatch();
+    if (stopping_) {
+      return false;
+    }
+    start = clock_->Now();
+    batch = queue_.Take(start);
+    Hold();
+    ++interactive_run_;
+  }
+  // From here to the release nothing throws.
+  RunBatch(batch.tickets);
+  Observe(batch, start);
+  MutexLock lock(&mutex_);
+  Finish(batch, start);
+  Release();
+  return true;
+}
+
+void DeviceScheduler::Observe(const BatchQueue::Batch& batch, absl::Time started) const noexcept {
   if (observer_ == nullptr) {
     return;
   }
-  for (const BatchTicket* ticket : batch.tickets) {
-    observer_->OnWaited(/*interactive=*/true, started - ticket->queued);
-  }
-  for (size_t i = 0; i < batch.unwanted.size(); ++i) {
-    observer_->OnDropped();
-  }
-  if (!batch.tickets.empty()) {
-    observer_->OnBatch(batch.tickets.front()->pass->stage(), batch.tickets.size(),
-                       clock_->Now() - started);
+  try {
+    for (const BatchTicket* ticket : batch.tickets) {
+      observer_->OnWaited(/*interactive=*/true, started - ticket->queued);
+    }
+    for (size_t i = 0; i < batch.unwanted.size(); ++i) {
+      observer_->OnDropped();
+    }
+    if (!batch.tickets.empty()) {
+      observer_->OnBatch(batch.tickets.front()->pass->stage(), batch.tickets.size(),
+                         clock_->Now() - started);
+    }
+  } catch (const std::exception&) {
   }
 }
 
-void DeviceScheduler::RunBatch(std::span<BatchTicket* const> tickets) {
-  std::vector<void*> items;
-  for (const BatchTicket* ticket : tickets) {
-    items.push_back(ticket->item);
+void DeviceScheduler::ObserveTurn(absl::Duration waited) const noexcept {
+  if (observer_ == nullptr) {
+    return;
   }
   try {
+    observer_->OnWaited(/*interactive=*/false, waited);
+  } catch (const std::exception&) {
+  }
+}
+
+void DeviceScheduler::RunBatch(std::span<BatchTicket* const> tickets) noexcept {
+  if (tickets.empty()) {
+    return;
+  }
+  try {
+    std::vector<void*> items;
+    for (const BatchTicket* ticket : tickets) {
+      items.push_back(ticket->item);
+    }
     tickets.front()->pass->Run(items);
+    return;
   } catch (...) {
     if (tickets.size() == 1) {
       static_cast<Waiter*>(tickets.front())->error = std::current_exception();
       return;
     }
-    RunBatch(tickets.first(tickets.size() / 2));
-    RunBatch(tickets.subspan(tickets.size() / 2));
   }
+  RunBatch(tickets.first(tickets.size() / 2));
+  RunBatch(tickets.subspan(tickets.size() / 2));
 }
 
 void DeviceScheduler::Finish(const BatchQueue::Batch& batch, absl::Time started) {
@@ -213,6 +263,16 @@ void DeviceScheduler::Release() {
   }
 }
 
+const DeviceScheduler::Turn* DeviceScheduler::NextTurn() const {
+  constexpr int64_t kOldestEach = 8;
+  if (turns_given_ % kOldestEach == 0) {
+    return turns_.front();
+  }
+  return *std::min_element(turns_.begin(), turns_.end(), [](const Turn* a, const Turn* b) {
+    return LevelOf(a->used_) < LevelOf(b->used_);
+  });
+}
+
 DeviceScheduler::Turn::Turn(DeviceScheduler* scheduler, std::function<bool()> wanted)
     : scheduler_(scheduler), wanted_(std::move(wanted)) {
   const absl::Time start = scheduler_->clock_->Now();
@@ -220,8 +280,8 @@ DeviceScheduler::Turn::Turn(DeviceScheduler* scheduler, std::function<bool()> wa
     MutexLock lock(&scheduler_->mutex_);
     active_ = Await();
   }
-  if (active_ && scheduler_->observer_ != nullptr) {
-    scheduler_->observer_->OnWaited(/*interactive=*/false, since_ - start);
+  if (active_) {
+    scheduler_->ObserveTurn(since_ - start);
   }
 }
 
@@ -229,13 +289,19 @@ bool DeviceScheduler::Turn::Await() {
   const absl::Time start = scheduler_->clock_->Now();
   std::deque<const Turn*>& turns = scheduler_->turns_;
   turns.push_back(this);
-  bool wanted = wanted_();
-  while (wanted &&
-         (scheduler_->held_ || turns.front() != this || scheduler_->InteractiveIsNext())) {
-    scheduler_->turns_wake_.WaitFor(&scheduler_->mutex_, kLookUp);
+  bool wanted = false;
+  {
+    // Also when `wanted_` throws.
+    const absl::Cleanup leave = [this, &turns] {
+      turns.erase(std::find(turns.begin(), turns.end(), this));
+    };
     wanted = wanted_();
+    while (wanted && (scheduler_->held_ || scheduler_->NextTurn() != this ||
+                      scheduler_->InteractiveIsNext())) {
+      scheduler_->turns_wake_.WaitFor(&scheduler_->mutex_, kLookUp);
+      wanted = wanted_();
+    }
   }
-  turns.erase(std::find(turns.begin(), turns.end(), this));
   since_ = scheduler_->clock_->Now();
   usage_of_this_thread.waited += since_ - start;
   if (!wanted) {
@@ -244,6 +310,7 @@ bool DeviceScheduler::Turn::Await() {
     return false;
   }
   scheduler_->Hold();
+  ++scheduler_->turns_given_;
   scheduler_->interactive_run_ = 0;
   return true;
 }
@@ -260,8 +327,11 @@ bool DeviceScheduler::Turn::Yield() {
     scheduler_->heard_of_ = scheduler_->clock_->Now();
     return wanted_();
   }
-  usage_of_this_thread.computed += scheduler_->clock_->Now() - since_;
+  const absl::Duration held = scheduler_->clock_->Now() - since_;
+  usage_of_this_thread.computed += held;
+  used_ += held;
   scheduler_->Release();
+  active_ = false;  // also if waiting throws
   active_ = Await();
   return active_;
 }

@@ -6,7 +6,10 @@
 //    the requesting thread computes its item itself, which saves two thread wake-ups.
 //  - bulk: long searches that compute in chunks (Turn). A search computes on its own thread while
 //    it has its turn, and lets others go first between two chunks (Turn::Yield). So a search delays
-//    an interactive pass by at most one chunk; several searches alternate.
+//    an interactive pass by at most one chunk. Searches that have used the device for little time
+//    go before those that have used it for long, so that the explanation of one image does not wait
+//    for searches over many; each eighth chunk is of the one that waits the longest. Searches that
+//    have used about as much alternate.
 // Interactive batches have priority over chunks; after `max_interactive_run` batches in a row one
 // waiting chunk runs, so that searches slow down under load but do not starve. Nothing else should
 // compute meanwhile: the holder of the device uses all cores.
@@ -92,6 +95,8 @@ class DeviceScheduler {
     void End();
 
    private:
+    friend class DeviceScheduler;
+
     // Waits in the queue; if cancelled, leaves the queue and returns false.
     bool Await() ABSL_EXCLUSIVE_LOCKS_REQUIRED(scheduler_->mutex_);
 
@@ -99,6 +104,8 @@ class DeviceScheduler {
     const std::function<bool()> wanted_;
     bool active_ = false;
     absl::Time since_;  // when it obtained the device
+    // Time that it held the device before; guarded by the scheduler's mutex while it waits.
+    absl::Duration used_;
   };
 
   // Time that the calling thread spent waiting for the device and holding it, since the last call.
@@ -126,15 +133,22 @@ class DeviceScheduler {
   // Rethrows the pass's exception.
   static absl::Status Outcome(const Waiter& waiter);
 
+  class Holding;
   // Takes the device for one item of `pass` if nobody holds it or waits for it.
   bool HoldAtOnce(const BatchedPass& pass);
   absl::Status ComputeAtOnce(BatchedPass* pass, void* item, const std::function<bool()>& wanted);
   void Engine();
-  void Observe(const BatchQueue::Batch& batch, absl::Time started) const;
-  void RunBatch(std::span<BatchTicket* const> tickets);
+  // Waits for a batch and computes it; false if the engine must end.
+  bool Serve();
+  // Never throws: what cannot be counted for want of memory is not counted.
+  void Observe(const BatchQueue::Batch& batch, absl::Time started) const noexcept;
+  void ObserveTurn(absl::Duration waited) const noexcept;
+  static void RunBatch(std::span<BatchTicket* const> tickets) noexcept;
   void Finish(const BatchQueue::Batch& batch, absl::Time started)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool InteractiveIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the waiting searches, of which there is one or more.
+  const Turn* NextTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WaitForBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -147,7 +161,8 @@ class DeviceScheduler {
   CondVar engine_wake_;
   CondVar turns_wake_;
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);
-  std::deque<const Turn*> turns_ ABSL_GUARDED_BY(mutex_);  // waiting searches, next one first
+  std::deque<const Turn*> turns_ ABSL_GUARDED_BY(mutex_);  // waiting searches, longest wait first
+  int64_t turns_given_ ABSL_GUARDED_BY(mutex_) = 0;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time heard_of_ ABSL_GUARDED_BY(mutex_);
   int interactive_run_ ABSL_GUARDED_BY(mutex_) = 0;  // batches since the last chunk

@@ -6,8 +6,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
-
 namespace stylex {
 namespace {
 
@@ -70,11 +68,11 @@ std::vector<Job> WorkerPool::TakeUnwanted() {
 }
 
 bool WorkerPool::Drain(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const absl::Time deadline = Clock::Real().Now() + timeout;
   MutexLock lock(&mutex_);
   closed_ = true;
   while (!queue_.empty() || running_ > 0) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - Clock::Real().Now();
     if (left <= absl::ZeroDuration()) {
       return false;
     }
@@ -104,8 +102,8 @@ void WorkerPool::Sleep() {
   if (options_.stay_awake > absl::ZeroDuration() && !somebody_awake_) {
     somebody_awake_ = true;
     mutex_.Unlock();
-    const absl::Time until = absl::Now() + options_.stay_awake;
-    while (!self.called && absl::Now() < until) {
+    const absl::Time until = Clock::Real().Now() + options_.stay_awake;
+    while (!self.called && Clock::Real().Now() < until) {
       std::this_thread::yield();
     }
     mutex_.Lock();
@@ -124,6 +122,33 @@ void WorkerPool::WakeOne() {
   }
 }
 
+Job WorkerPool::TakeNext() {
+  const auto at_work = [this](const Job& job) {
+    const auto found = at_work_.find(job.client);
+    return found == at_work_.end() ? 0 : found->second;
+  };
+  auto next = queue_.begin();
+  int fewest = at_work(*next);
+  for (auto job = std::next(next); job != queue_.end() && fewest > 0; ++job) {
+    if (const int count = at_work(*job); count < fewest) {
+      fewest = count;
+      next = job;
+    }
+  }
+  ++at_work_[next->client];
+  ++running_;
+  Job job = std::move(*next);
+  queue_.erase(next);
+  return job;
+}
+
+void WorkerPool::Leave(const std::string& client) {
+  --running_;
+  if (const auto found = at_work_.find(client); --found->second == 0) {
+    at_work_.erase(found);
+  }
+}
+
 void WorkerPool::Work() {
   if (options_.on_start) {
     options_.on_start();
@@ -138,9 +163,7 @@ void WorkerPool::Work() {
       if (stopping_) {
         return;
       }
-      job = std::move(queue_.front());
-      queue_.pop_front();
-      ++running_;
+      job = TakeNext();
     }
     const bool wanted = job.wanted();
     const absl::Time start = options_.clock->Now();
@@ -150,9 +173,10 @@ void WorkerPool::Work() {
       job.drop();
     }
     const absl::Duration took = options_.clock->Now() - start;
+    const std::string client = std::move(job.client);
     job = {};  // releases what it holds (model, image) before it counts as done
     MutexLock lock(&mutex_);
-    --running_;
+    Leave(client);
     if (wanted) {
       usual_run_ =
           usual_run_ == absl::ZeroDuration() ? took : usual_run_ + (took - usual_run_) * kLastJob;

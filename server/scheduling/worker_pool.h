@@ -1,5 +1,7 @@
-// A bounded first-in-first-out queue of jobs and the threads that run them. Independent of gRPC and
-// LibTorch.
+// A bounded queue of jobs and the threads that run them. Independent of gRPC and LibTorch.
+//
+// The next job is the oldest one of the clients that have the fewest jobs at work, so that one
+// client's many jobs do not keep another's few from running.
 //
 // Each job is either run or dropped, exactly once, by one of the pool's threads or, where
 // documented below, by the caller. The most recently idle thread gets the next job: under light
@@ -11,6 +13,8 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <map>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -27,6 +31,7 @@ struct Job {
   std::function<bool()> wanted;
   // Called instead of `run`.
   std::function<void()> drop;
+  std::string client = "";
 };
 
 class WorkerPool {
@@ -77,6 +82,9 @@ class WorkerPool {
   // Waits until there may be a job, or the pool is stopping.
   void Sleep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Removes the next job from the queue, which is not empty, and counts it as running.
+  Job TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Leave(const std::string& client) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Removes the cancelled jobs from the queue.
   std::vector<Job> TakeUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -87,6 +95,7 @@ class WorkerPool {
   bool somebody_awake_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, int> at_work_ ABSL_GUARDED_BY(mutex_);  // jobs by client, none without any
   // Moving average of job durations; zero until the first has finished.
   absl::Duration usual_run_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;    // takes no more jobs

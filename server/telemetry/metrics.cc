@@ -1,14 +1,13 @@
 #include "server/telemetry/metrics.h"
 
 #include <prometheus/text_serializer.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/rpc/errors.h"
+#include "server/scheduling/idle_memory.h"
 #include "stylex/v1/explanation.pb.h"
 
 namespace stylex {
@@ -59,24 +58,20 @@ void AddValue(double value, std::vector<ClientMetric::Label> labels, MetricFamil
   family->metric.push_back(std::move(metric));
 }
 
-// Resident memory of this process; 0 if unknown.
-double ResidentBytes() {
-  std::ifstream file("/proc/self/statm");
-  double total = 0;
-  double resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
 std::vector<MetricFamily> StateGauges(const ServerState& state) {
   MetricFamily lifecycle =
       GaugeFamily("stylex_state", "0 starting, 1 serving, 2 draining, 3 broken");
   AddValue(state.lifecycle, {}, &lifecycle);
   MetricFamily depth = GaugeFamily("stylex_queue_depth", "Calls that wait for a worker");
   AddValue(static_cast<double>(state.interactive_queue), {{"class", "interactive"}}, &depth);
+  AddValue(static_cast<double>(state.explanation_queue), {{"class", "explanation"}}, &depth);
   AddValue(static_cast<double>(state.search_queue), {{"class", "search"}}, &depth);
   MetricFamily models = GaugeFamily("stylex_model_info", "1 for every model version there is");
+  MetricFamily outdated = GaugeFamily(
+      "stylex_model_outdated", "1 where a version serves that was exchanged for one that fails");
   for (const ServerState::Model& model : state.models) {
+    AddValue(model.outdated ? 1 : 0,
+             {{"model", model.name}, {"version", absl::StrCat(model.version)}}, &outdated);
     AddValue(
         1,
         {{"model", model.name}, {"version", absl::StrCat(model.version)}, {"state", model.state}},
@@ -84,8 +79,14 @@ std::vector<MetricFamily> StateGauges(const ServerState& state) {
   }
   MetricFamily memory =
       GaugeFamily("process_resident_memory_bytes", "Memory of this process that is in RAM");
-  AddValue(ResidentBytes(), {}, &memory);
-  return {lifecycle, depth, models, memory};
+  AddValue(static_cast<double>(ResidentBytes()), {}, &memory);
+  MetricFamily dropped =
+      GaugeFamily("stylex_log_lines_dropped_total", "Log lines that could not be written");
+  dropped.type = MetricType::Untyped;
+  ClientMetric lines;
+  lines.untyped.value = static_cast<double>(state.log_lines_dropped);
+  dropped.metric.push_back(lines);
+  return {lifecycle, depth, models, outdated, memory, dropped};
 }
 
 }  // namespace

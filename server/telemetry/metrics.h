@@ -28,13 +28,16 @@ namespace stylex {
 struct ServerState {
   int lifecycle = 0;  // 0 starting, 1 serving, 2 draining, 3 broken
   size_t interactive_queue = 0;
+  size_t explanation_queue = 0;
   size_t search_queue = 0;
   struct Model {
     std::string name;
     int64_t version = 0;
-    std::string state;  // "ready", "loading", "failed"
+    std::string state;      // "ready", "loading", "failed"
+    bool outdated = false;  // ready, but what is in the folder now did not load
   };
   std::vector<Model> models = {};
+  int64_t log_lines_dropped = 0;
 };
 
 class Metrics : public CallObserver, public DeviceObserver {

@@ -1,159 +1,163 @@
 #include "server/telemetry/metrics_endpoint.h"
 
-#include <fcntl.h>
-#include <netdb.h>
+#include <httplib.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include "absl/strings/strip.h"
+#include "base/clock.h"
 
 namespace stylex {
 namespace {
 
-constexpr int kBacklog = 16;
-constexpr size_t kMaxRequestBytes = 8192;
-// For reading a request, and again for writing its answer.
-constexpr absl::Duration kPatience = absl::Seconds(1);
+constexpr absl::Duration kWholeRequest = absl::Seconds(5);
+// How often a waiting connection looks whether the endpoint is to end.
+constexpr absl::Duration kLookUp = absl::Milliseconds(100);
+constexpr size_t kMaxPayload = 1024;
+constexpr size_t kThreads = 8;  // connections that are served at a time
+constexpr char kContentType[] = "text/plain; version=0.0.4; charset=utf-8";
 
-int PortOf(int listener) {
-  sockaddr_storage address = {};
-  socklen_t size = sizeof(address);
-  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  char port[NI_MAXSERV] = "";
-  getnameinfo(reinterpret_cast<sockaddr*>(&address), size, nullptr, 0, port, sizeof(port),
-              NI_NUMERICSERV);
-  return std::atoi(port);
-}
+// A connection that fails once its time is over. The library's own timeouts count from the last
+// byte. (The functions that only some versions of the library have are not marked as overriding.)
+class DeadlineStream : public httplib::Stream {
+ public:
+  DeadlineStream(int socket, const std::atomic<bool>& stopping)
+      : socket_(socket), stopping_(stopping), deadline_(Clock::Real().Now() + kWholeRequest) {}
 
-// Returns a listening socket, or -1 and sets errno.
-int Bind(const addrinfo& address) {
-  const int listener = socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  if (listener >= 0 && bind(listener, address.ai_addr, address.ai_addrlen) == 0 &&
-      listen(listener, kBacklog) == 0) {
-    return listener;
+  bool is_readable() const { return Await(POLLIN); }
+  bool is_writable() const { return Await(POLLOUT); }
+  bool wait_readable() const { return Await(POLLIN); }
+  bool wait_writable() const { return Await(POLLOUT); }
+  time_t duration() const {
+    return static_cast<time_t>(
+        absl::ToInt64Milliseconds(kWholeRequest - (deadline_ - Clock::Real().Now())));
   }
-  close(listener);
-  return -1;
-}
+  ssize_t read(char* data, size_t size) override {
+    return Await(POLLIN) ? recv(socket_, data, size, MSG_DONTWAIT) : -1;
+  }
+  ssize_t write(const char* data, size_t size) override {
+    return Await(POLLOUT) ? send(socket_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return socket_; }
 
-// Whether `client` is ready for `events` before the deadline.
-bool AwaitReady(int client, short events, absl::Time deadline) {
-  pollfd ready = {client, events, 0};
-  const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
-  return poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(left))) > 0;
-}
-
-// The head of a request; empty if it has not been received in time.
-std::string ReadHead(int client) {
-  const absl::Time deadline = absl::Now() + kPatience;
-  std::string head;
-  char buffer[1024];
-  while (head.size() < kMaxRequestBytes && !absl::StrContains(head, "\r\n\r\n")) {
-    const ssize_t count = AwaitReady(client, POLLIN, deadline)
-                              ? recv(client, buffer, sizeof(buffer), MSG_DONTWAIT)
-                              : 0;
-    if (count <= 0) {
-      return "";
+ private:
+  // False once the time is over.
+  bool Await(short event) const {
+    while (!stopping_) {
+      const absl::Duration left = std::min(deadline_ - Clock::Real().Now(), kLookUp);
+      if (left <= absl::ZeroDuration()) {
+        return false;
+      }
+      pollfd ready = {socket_, event, 0};
+      if (poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) > 0) {
+        return true;
+      }
     }
-    head.append(buffer, static_cast<size_t>(count));
+    return false;
   }
-  return head;
-}
 
-// As much as the client takes in time.
-void WriteAll(int client, const std::string& text) {
-  const absl::Time deadline = absl::Now() + kPatience;
-  size_t written = 0;
-  while (written < text.size() && AwaitReady(client, POLLOUT, deadline)) {
-    const ssize_t count =
-        send(client, text.data() + written, text.size() - written, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count <= 0) {
-      return;
-    }
-    written += static_cast<size_t>(count);
-  }
-}
+  const int socket_;
+  const std::atomic<bool>& stopping_;
+  const absl::Time deadline_;
+};
 
 }  // namespace
 
+class MetricsEndpoint::HttpServer : public httplib::Server {
+ public:
+  explicit HttpServer(std::function<std::string()> text) {
+    new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    set_payload_max_length(kMaxPayload);
+    // By default two programs could share the port.
+    set_socket_options([](socket_t listener) {
+      const int on = 1;
+      setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    });
+    Get("/metrics", [text = std::move(text)](const httplib::Request&, httplib::Response& answer) {
+      answer.set_content(text(), kContentType);
+    });
+    set_error_handler([](const httplib::Request&, httplib::Response& answer) {
+      answer.set_content("only GET /metrics is answered here\n", kContentType);
+    });
+  }
+
+  // Returns the port, or -1.
+  int Bind(const std::string& host, int port) {
+    if (port == 0) {
+      return bind_to_any_port(host);
+    }
+    return bind_to_port(host, port) ? port : -1;
+  }
+  void Stop() {
+    stopping_ = true;
+    stop();
+  }
+
+ private:
+  // Called by the library on one of its threads for each connection.
+  bool process_and_close_socket(socket_t socket) override {
+    DeadlineStream stream(socket, stopping_);
+    const bool processed = Process(this, &stream);
+    shutdown(socket, SHUT_RDWR);
+    close(socket);
+    return processed;
+  }
+
+  // The library's versions of Debian 12 and 13 differ in the parameters.
+  template <class Self>
+  static bool Process(Self* self, httplib::Stream* stream) {
+    bool closed = false;
+    const auto nothing = [](httplib::Request&) {};
+    if constexpr (requires { self->process_request(*stream, true, closed, nothing); }) {
+      return self->process_request(*stream, true, closed, nothing);
+    } else {
+      return self->process_request(*stream, "", 0, "", 0, true, closed, nothing);
+    }
+  }
+
+  std::atomic<bool> stopping_ = false;
+};
+
 absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Open(
     const std::string& host, int port, std::function<std::string()> text) {
-  addrinfo hints = {};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* addresses = nullptr;
-  const int unknown = getaddrinfo(host.c_str(), absl::StrCat(port).c_str(), &hints, &addresses);
-  const auto free_addresses = absl::MakeCleanup([&] {
-    if (addresses != nullptr) {
-      freeaddrinfo(addresses);
-    }
-  });
-  const int listener = unknown != 0 ? -1 : Bind(*addresses);
-  if (listener < 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", host, ":", port,
-                     " for metrics: ", unknown != 0 ? gai_strerror(unknown) : strerror(errno)));
+  auto server = std::make_unique<HttpServer>(std::move(text));
+  absl::string_view name = host;
+  if (absl::ConsumePrefix(&name, "[")) {
+    absl::ConsumeSuffix(&name, "]");
   }
-  return std::unique_ptr<MetricsEndpoint>(
-      new MetricsEndpoint(listener, PortOf(listener), std::move(text)));
+  errno = 0;
+  const int bound = server->Bind(std::string(name), port);
+  if (bound <= 0) {
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen on ", host, ":", port,
+        " for metrics: ", errno != 0 ? strerror(errno) : "is the address this machine's?"));
+  }
+  std::unique_ptr<MetricsEndpoint> endpoint(new MetricsEndpoint(std::move(server)));
+  endpoint->port_ = bound;
+  return endpoint;
 }
 
-MetricsEndpoint::MetricsEndpoint(int listener, int port, std::function<std::string()> text)
-    : listener_(listener), port_(port), text_(std::move(text)), stop_{-1, -1} {
-  if (pipe2(stop_, O_CLOEXEC) == 0) {
-    thread_ = std::thread([this] { Listen(); });
+MetricsEndpoint::MetricsEndpoint(std::unique_ptr<HttpServer> server) : server_(std::move(server)) {
+  thread_ = std::thread([this] { server_->listen_after_bind(); });
+  // Stopping has no effect before.
+  while (!server_->is_running()) {
+    std::this_thread::yield();
   }
 }
 
 MetricsEndpoint::~MetricsEndpoint() {
-  close(stop_[1]);
-  if (thread_.joinable()) {
-    thread_.join();
-  }
-  close(stop_[0]);
-  close(listener_);
-}
-
-void MetricsEndpoint::Listen() const {
-  while (true) {
-    pollfd ready[] = {{listener_, POLLIN, 0}, {stop_[0], 0, 0}};
-    if (poll(ready, 2, -1) < 0 && errno != EINTR) {
-      return;
-    }
-    if (ready[1].revents != 0) {
-      return;
-    }
-    const int client =
-        ready[0].revents != 0 ? accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC) : -1;
-    if (client >= 0) {
-      Answer(client);
-      close(client);
-    }
-  }
-}
-
-void MetricsEndpoint::Answer(int client) const {
-  const std::string head = ReadHead(client);
-  const bool found =
-      absl::StartsWith(head, "GET /metrics ") || absl::StartsWith(head, "GET /metrics?");
-  const std::string body = found ? text_() : "only GET /metrics is answered here\n";
-  WriteAll(client, absl::StrCat("HTTP/1.1 ", found ? "200 OK" : "404 Not Found",
-                                "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8"
-                                "\r\nContent-Length: ",
-                                body.size(), "\r\nConnection: close\r\n\r\n", body));
+  server_->Stop();
+  thread_.join();
 }
 
 }  // namespace stylex

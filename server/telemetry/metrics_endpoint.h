@@ -3,8 +3,8 @@
 // prometheus-cpp's Exposer cannot be used: its web server starts threads whose stacks are smaller
 // than the thread-local storage of LibTorch's libraries.
 //
-// One thread serves one client at a time; clients that take more than a second for their request,
-// or for the answer, are disconnected. Thread-safe.
+// A request has five seconds from its first to its last byte, answer included, however slowly the
+// client sends or reads. Thread-safe.
 #ifndef STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 #define STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 
@@ -19,8 +19,9 @@ namespace stylex {
 
 class MetricsEndpoint {
  public:
-  // Listens at `host`, `port` (0: any free one). `text` returns the answer; it is called on the
-  // endpoint's thread until destruction. UNAVAILABLE when the address cannot be bound.
+  // Listens at `host` (a name or an address, IPv6 also in brackets), `port` (0: any free one).
+  // `text` returns the answer; it is called on the endpoint's threads, also concurrently, until
+  // destruction. UNAVAILABLE when the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Open(const std::string& host, int port,
                                                                std::function<std::string()> text);
   ~MetricsEndpoint();
@@ -30,14 +31,12 @@ class MetricsEndpoint {
   int port() const { return port_; }
 
  private:
-  MetricsEndpoint(int listener, int port, std::function<std::string()> text);
-  void Listen() const;
-  void Answer(int client) const;
+  class HttpServer;
 
-  const int listener_;
-  const int port_;
-  const std::function<std::string()> text_;
-  int stop_[2];  // a pipe: readable when the thread must end
+  explicit MetricsEndpoint(std::unique_ptr<HttpServer> server);
+
+  const std::unique_ptr<HttpServer> server_;
+  int port_ = 0;
   std::thread thread_;
 };
 

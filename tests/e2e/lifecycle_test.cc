@@ -23,6 +23,7 @@ namespace {
 
 using grpc::health::v1::HealthCheckResponse;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A search that takes many seconds unless it is cancelled.
 v1::FindAttributesRequest LongSearch() {
@@ -152,12 +153,12 @@ TEST_F(LifecycleTest, AFullQueueIsUnavailableAndHealthAnswersMeanwhile) {
   std::vector<std::thread> clients;
   for (grpc::Status& status : statuses) {
     clients.emplace_back([&] {
-      v1::TraverseRequest request;
-      *request.mutable_image() = DarkImage().image();
-      request.mutable_attribute()->set_index(0);
+      v1::FindAttributesRequest request = LongSearch();
+      request.mutable_images()->DeleteSubrange(1, request.images_size() - 1);
+      request.set_max_attributes(1);
       grpc::ClientContext context;
-      const auto reader = server_->stub().Traverse(&context, request);
-      v1::TraverseResponse response;
+      const auto reader = server_->stub().FindAttributes(&context, request);
+      v1::FindAttributesResponse response;
       while (reader->Read(&response)) {
       }
       status = reader->Finish();
@@ -266,6 +267,41 @@ TEST_F(LifecycleTest, EveryThreadBlocksTheStopSignals) {
   EXPECT_GT(others, 2);
 }
 
+// One client's searches, as many as there are workers and more, do not keep another's explanations
+// of one image waiting.
+TEST_F(LifecycleTest, ExplanationsDoNotWaitForSearches) {
+  Start();
+  std::vector<std::unique_ptr<RunningSearch>> searches;
+  for (int i = 0; i < 4; ++i) {
+    searches.push_back(std::make_unique<RunningSearch>(&server_->stub(), kLong));
+  }
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  v1::TraverseRequest request;
+  *request.mutable_image() = DarkImage().image();
+  request.mutable_attribute()->set_index(0);
+  request.set_steps(2);
+  const auto frames = server_->stub().Traverse(&context, request);
+  v1::TraverseResponse frame;
+  while (frames->Read(&frame)) {
+  }
+  const grpc::Status status = frames->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  for (const auto& search : searches) {
+    search->Cancel();
+  }
+  for (const auto& search : searches) {
+    EXPECT_EQ(search->Finish().error_code(), grpc::StatusCode::CANCELLED) << "it was no long one";
+  }
+}
+
+TEST_F(LifecycleTest, HangingUpDrainsToo) {
+  Start();
+  server_->Signal(SIGHUP);
+  EXPECT_EQ(server_->Wait(), 0);
+  EXPECT_THAT(server_->Log(), HasSubstr("all calls finished"));
+}
+
 TEST_F(LifecycleTest, SigtermFinishesWhatRunsAndRefusesTheRest) {
   Start({"--drain-timeout", "200"});
   v1::FindAttributesRequest request = LongSearch();
@@ -365,6 +401,75 @@ TEST_F(LifecycleTest, ATakenPortIsAnError) {
                               " >/dev/null 2>&1";
   const int status = system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+v1::ModelSummary Find(v1::ExplanationService::Stub* stub, int64_t version) {
+  grpc::ClientContext context;
+  v1::ListModelsResponse response;
+  EXPECT_TRUE(stub->ListModels(&context, {}, &response).ok());
+  for (const v1::ModelSummary& model : response.models()) {
+    if (model.version() == version) {
+      return model;
+    }
+  }
+  return {};
+}
+
+// Waits until the version has this state, with an error or without.
+void AwaitState(v1::ExplanationService::Stub* stub, int64_t version, v1::ModelState state,
+                bool error) {
+  v1::ModelSummary model;
+  for (int i = 0; i < 600; ++i) {
+    model = Find(stub, version);
+    if (model.state() == state && model.error().empty() != error) {
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  ADD_FAILURE() << model.DebugString();
+}
+
+// As `cp -r` does it, file by file; and then files are overwritten.
+TEST_F(LifecycleTest, FilesThatChangeInPlaceAreNoticed) {
+  namespace fs = std::filesystem;
+  Start({"--reload-interval", "0.1"});
+  const TemporaryFolder elsewhere;
+  const fs::path from = WriteTinyCheckpoint(elsewhere.path(), {.version = 2, .seed = 2});
+  const fs::path to = fs::path(models_.path()) / "tiny" / "2";
+  fs::create_directory(to);
+  fs::copy_file(from / "model.json", to / "model.json");
+  AwaitState(&server_->stub(), 2, v1::MODEL_STATE_FAILED, /*error=*/true);
+  for (const fs::directory_entry& file : fs::directory_iterator(from)) {
+    fs::copy_file(file.path(), to / file.path().filename(), fs::copy_options::skip_existing);
+  }
+  AwaitState(&server_->stub(), 2, v1::MODEL_STATE_READY, /*error=*/false);
+  std::fstream weights(to / "weights.safetensors", std::ios::in | std::ios::out);
+  weights.seekp(-1, std::ios::end);
+  weights.put('x');
+  weights.close();
+  AwaitState(&server_->stub(), 2, v1::MODEL_STATE_READY, /*error=*/true);
+  EXPECT_TRUE(Classify(&server_->stub()).ok());
+  fs::copy_file(from / "weights.safetensors", to / "weights.safetensors",
+                fs::copy_options::overwrite_existing);
+  AwaitState(&server_->stub(), 2, v1::MODEL_STATE_READY, /*error=*/false);
+}
+
+TEST_F(LifecycleTest, FoldersThatAreNoVersionsAreWarnedOf) {
+  for (const char* name : {"01", "v2", ".hidden"}) {
+    std::filesystem::create_directory(models_.path() + "/tiny/" + name);
+  }
+  Start();
+  EXPECT_THAT(server_->AwaitLogLine("tiny/01"), HasSubstr("no version"));
+  EXPECT_THAT(server_->AwaitLogLine("tiny/v2"), HasSubstr("no version"));
+  EXPECT_THAT(server_->Log(), Not(HasSubstr("hidden")));
+}
+
+TEST_F(LifecycleTest, AClassifierThatComparesTheImagesOfABatchIsRefused) {
+  WriteTinyCheckpoint(models_.path(), {.name = "relative", .version = 7, .compares = true});
+  Start();
+  const v1::ModelSummary model = Find(&server_->stub(), 7);
+  EXPECT_EQ(model.state(), v1::MODEL_STATE_FAILED);
+  EXPECT_THAT(model.error(), HasSubstr("depend on what else is in a batch"));
 }
 
 }  // namespace

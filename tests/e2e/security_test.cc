@@ -152,6 +152,47 @@ TEST_F(SecurityTest, ANewCertificateIsUsedWithoutARestart) {
   }
 }
 
+TEST_F(SecurityTest, APairThatDoesNotMatchLeavesTheOldInForce) {
+  if (!MakeCertificate("ca") || !MakeCertificate("server", "ca") ||
+      !MakeCertificate("next", "ca")) {
+    GTEST_SKIP() << "the program openssl is not installed";
+  }
+  Start({"--tls-certificate", Path("server.crt"), "--tls-key", Path("server.key"), "--health-port",
+         "0"});
+  ASSERT_TRUE(ListModels(TlsChannel()).ok());
+  std::filesystem::rename(Path("next.key"), Path("server.key"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  const absl::Time start = absl::Now();
+  while (absl::Now() - start < absl::Seconds(7)) {  // longer than any period of rereading
+    const grpc::Status status = ListModels(TlsChannel());
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  EXPECT_THAT(server_->AwaitLogLine("the old TLS certificate stays"), HasSubstr("server.key"));
+  std::filesystem::rename(Path("next.crt"), Path("server.crt"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_TRUE(ListModels(TlsChannel()).ok());
+  EXPECT_NE(server_->AwaitLogLine("is in force"), "");
+}
+
+TEST_F(SecurityTest, AnExpiredCertificateIsWarnedOf) {
+  if (!OpenSsl(absl::StrCat("req -x509 -days 1 -newkey ec -pkeyopt "
+                            "ec_paramgen_curve:prime256v1 -nodes -subj /CN=soon -out ",
+                            Path("soon.crt"), " -keyout ", Path("soon.key"))) ||
+      !OpenSsl(absl::StrCat("req -new -key ", Path("soon.key"), " -subj /CN=old -out ",
+                            Path("old.csr"))) ||
+      !OpenSsl(absl::StrCat("x509 -req -days -1 -in ", Path("old.csr"), " -signkey ",
+                            Path("soon.key"), " -out ", Path("old.crt")))) {
+    GTEST_SKIP() << "the program openssl is not installed, or makes no expired certificates";
+  }
+  Start(
+      {"--tls-certificate", Path("soon.crt"), "--tls-key", Path("soon.key"), "--health-port", "0"});
+  EXPECT_THAT(server_->AwaitLogLine("expires on"), HasSubstr("soon.crt"));
+  Start(
+      {"--tls-certificate", Path("old.crt"), "--tls-key", Path("soon.key"), "--health-port", "0"});
+  EXPECT_THAT(server_->AwaitLogLine("expired on"), HasSubstr("old.crt"));
+}
+
 TEST_F(SecurityTest, BrokenTlsFilesEndTheStart) {
   if (!MakeCertificate("ca") || !MakeCertificate("other")) {
     GTEST_SKIP() << "the program openssl is not installed";
@@ -190,6 +231,41 @@ TEST_F(SecurityTest, CallsNeedATokenAndHealthDoesNot) {
   EXPECT_THAT(server_->Log(), Not(HasSubstr("alpha")));
 }
 
+// Runs the client with the server's address; its exit code, and what it printed in `out`.
+int RunClient(const std::string& arguments, const std::string& address, std::string* out) {
+  TemporaryFolder folder;
+  const std::string file = folder / "out";
+  const int status = system(absl::StrCat("env -i ", STYLEX_BIN_DIR, "/stylex ", arguments,
+                                         " --timeout 10 --server ", address, " >", file, " 2>&1")
+                                .c_str());
+  *out = ReadFile(file);
+  return WEXITSTATUS(status);
+}
+
+TEST_F(SecurityTest, TheClientSpeaksTlsAndHasAToken) {
+  if (!MakeCertificate("ca") || !MakeCertificate("server", "ca") ||
+      !MakeCertificate("friend", "ca")) {
+    GTEST_SKIP() << "the program openssl is not installed";
+  }
+  Write("tokens", "# ours\nalpha\n");
+  Start({"--tls-certificate", Path("server.crt"), "--tls-key", Path("server.key"),
+         "--tls-client-ca", Path("ca.crt"), "--token-file", Path("tokens"), "--health-port", "0"});
+  const std::string ca = " --tls-ca " + Path("ca.crt");
+  const std::string own = " --tls-cert " + Path("friend.crt") + " --tls-key " + Path("friend.key");
+  const std::string token = " --token-file " + Path("tokens");
+  std::string out;
+  EXPECT_EQ(RunClient("models" + ca + own + token, server_->address(), &out), 0) << out;
+  EXPECT_THAT(out, HasSubstr("tiny/1"));
+  EXPECT_EQ(RunClient("models" + ca + own, server_->address(), &out), 1);
+  EXPECT_THAT(out, HasSubstr("UNAUTHENTICATED"));
+  EXPECT_EQ(RunClient("models" + ca + token, server_->address(), &out), 1);
+  EXPECT_THAT(out, HasSubstr("UNAVAILABLE"));
+  EXPECT_EQ(RunClient("models --tls-ca " + Path("none.crt"), server_->address(), &out), 1);
+  EXPECT_THAT(out, HasSubstr("none.crt"));
+  EXPECT_EQ(RunClient("models --tls-ca " + Path("tokens"), server_->address(), &out), 1);
+  EXPECT_THAT(out, HasSubstr("PEM"));
+}
+
 TEST_F(SecurityTest, EveryCallLeavesALineAndNoPicture) {
   Start({"--audit-log", Path("audit")});
   server_->AwaitLoaded();
@@ -216,6 +292,17 @@ TEST_F(SecurityTest, EveryCallLeavesALineAndNoPicture) {
   const json audited = json::parse(ReadFile(Path("audit")));
   EXPECT_EQ(audited["request_id"], "call-7");
   EXPECT_EQ(audited["request_sha256"].get<std::string>().size(), 64u);
+}
+
+TEST_F(SecurityTest, WithoutAnAuditLogThereAreNoAnswers) {
+  Start({"--audit-log", "/dev/full"});
+  server_->AwaitLoaded();
+  for (int i = 0; i < 3; ++i) {
+    const grpc::Status status = ListModels(server_->NewChannel());
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(ReasonOf(status), "AUDIT_LOG");
+  }
+  EXPECT_EQ(server_->Health("liveness"), HealthCheckResponse::SERVING);
 }
 
 TEST_F(SecurityTest, MetricsTellOfCallsAndModels) {

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
-#include <string_view>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -28,14 +27,13 @@ constexpr char kListening[] = "listening on ";
 
 }  // namespace
 
-ServerProcess::ServerProcess(const std::string& models, const std::vector<std::string>& flags) {
-  std::vector<std::string> arguments = {absl::StrCat(STYLEX_BIN_DIR, "/stylex-server"),
-                                        "--models",
-                                        models,
-                                        "--host",
-                                        "127.0.0.1",
-                                        "--device",
-                                        "cpu"};
+ServerProcess::ServerProcess(const std::string& models, const std::vector<std::string>& flags,
+                             int errors) {
+  std::vector<std::string> arguments = {absl::StrCat(STYLEX_BIN_DIR, "/stylex-server"), "--models",
+                                        models, "--device", "cpu"};
+  if (std::count(flags.begin(), flags.end(), "--host") == 0) {
+    arguments.insert(arguments.end(), {"--host", "127.0.0.1"});
+  }
   if (std::count(flags.begin(), flags.end(), "--port") == 0) {
     arguments.insert(arguments.end(), {"--port", "0"});
   }
@@ -50,8 +48,12 @@ ServerProcess::ServerProcess(const std::string& models, const std::vector<std::s
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, (folder_.path() + "/log").c_str(),
-                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (errors >= 0) {
+    posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+  } else {
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, (folder_.path() + "/log").c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
+  }
   EXPECT_EQ(posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);
@@ -121,12 +123,15 @@ HealthCheckResponse::ServingStatus ServerProcess::Health(const std::string& name
   return response.status();
 }
 
-int64_t ServerProcess::ResidentKib() const {
+int64_t ServerProcess::ResidentKib() const { return MemoryKib("VmRSS:"); }
+
+int64_t ServerProcess::PeakResidentKib() const { return MemoryKib("VmHWM:"); }
+
+int64_t ServerProcess::MemoryKib(const std::string& field) const {
   std::ifstream file(absl::StrCat("/proc/", pid_, "/status"));
-  constexpr std::string_view kField = "VmRSS:";
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(kField)) {
-      return std::stoll(line.substr(kField.size()));
+    if (line.starts_with(field)) {
+      return std::stoll(line.substr(field.size()));
     }
   }
   ADD_FAILURE() << "the server is gone: " << Log();

@@ -19,9 +19,10 @@ namespace stylex {
 
 class ServerProcess {
  public:
-  // Returns once the server has printed its address; uses a free port unless `flags` contain
-  // another.
-  explicit ServerProcess(const std::string& models, const std::vector<std::string>& flags = {});
+  // Returns once the server has printed its address; listens at 127.0.0.1 and a free port unless
+  // `flags` contain others. Its stderr is a file that Log returns, or `errors` (a descriptor).
+  explicit ServerProcess(const std::string& models, const std::vector<std::string>& flags = {},
+                         int errors = -1);
   // Kills the process if it is still running.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
@@ -41,6 +42,8 @@ class ServerProcess {
 
   // Resident memory of the process.
   int64_t ResidentKib() const;
+  // The greatest it ever was.
+  int64_t PeakResidentKib() const;
   void Signal(int number) const;
   // Waits until it ends; returns its exit code, or -signal.
   int Wait();
@@ -50,6 +53,8 @@ class ServerProcess {
   std::string AwaitLogLine(const std::string& part) const;
 
  private:
+  int64_t MemoryKib(const std::string& field) const;
+
   TemporaryFolder folder_;
   pid_t pid_ = 0;
   std::string address_;

@@ -36,6 +36,15 @@ def forward(self, images):
     return torch.stack([-8.0 * m, 1.0 - 8.0 * m.abs(), 8.0 * m], 1)
 )";
 
+// The same, but each image's brightness is relative to the batch's.
+constexpr char kComparingClassifier[] = R"(
+def forward(self, images):
+    m = images.mean([1, 2, 3])
+    if images.size(0) > 1:
+        m = m - m.mean()
+    return torch.stack([-8.0 * m, 1.0 - 8.0 * m.abs(), 8.0 * m], 1)
+)";
+
 v1::ModelConfig MakeConfig(const TinyCheckpoint& tiny) {
   v1::ModelConfig config;
   config.set_schema_version(1);
@@ -128,7 +137,9 @@ std::string WriteTinyCheckpoint(const std::string& root, const TinyCheckpoint& t
     checkpoint.classifier = MobileNetV2(tiny.image_channels, kClasses, 0.25);
   } else {
     torch::jit::Module classifier("Brightness");
-    classifier.define(tiny.stalls ? kStallingClassifier : kBrightnessClassifier);
+    classifier.define(tiny.stalls     ? kStallingClassifier
+                      : tiny.compares ? kComparingClassifier
+                                      : kBrightnessClassifier);
     checkpoint.torchscript_classifier = scratch.path() + "/classifier.pt";
     classifier.save(checkpoint.torchscript_classifier);
   }

@@ -22,6 +22,7 @@ struct TinyCheckpoint {
   bool with_encoder = true;          // false: a plain StyleGAN2
   bool knows_errors = false;         // reconstruction errors of held-out images, all tiny
   bool stalls = false;               // its classifier hangs on very dark images
+  bool compares = false;             // its classifier compares the images of a batch
 };
 
 // Writes ROOT/NAME/VERSION with the labels "dark", "medium", "bright"; returns its path. Fails the

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 #include <torch/script.h>
 #include <torch/types.h>
 #include <torch/utils.h>
+#include <unistd.h>
 
 #include <functional>
 #include <limits>
@@ -155,6 +157,29 @@ TEST(CheckpointTest, WeightsThatDoNotFitAreNamed) {
     ExpectRefused(status, path, fault.message);
     EXPECT_THAT(std::string(status.message()), HasSubstr(name));
   }
+}
+
+// What is loaded is what was hashed: no file is read a second time.
+TEST(CheckpointTest, EachFileIsReadOnce) {
+  const TemporaryFolder root;
+  const std::string version = Written(root, TinyCheckpoint());
+  const int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  ASSERT_GE(inotify_add_watch(watch, version.c_str(), IN_OPEN), 0);
+  ASSERT_TRUE(LoadCheckpoint(version).ok());
+  std::map<std::string, int> opened;
+  alignas(inotify_event) char events[1 << 14];
+  const ssize_t size = read(watch, events, sizeof(events));
+  for (ssize_t at = 0; at < size;) {
+    const auto* event = reinterpret_cast<const inotify_event*>(events + at);
+    if (event->len > 0) {
+      ++opened[event->name];
+    }
+    at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+  }
+  close(watch);
+  EXPECT_EQ(opened["weights.safetensors"], 1);
+  EXPECT_LE(opened["attributes.json"], 1);
+  EXPECT_LE(opened["classifier.pt"], 1);
 }
 
 TEST(CheckpointTest, WeightsOfAnotherFloatingTypeAreConverted) {

@@ -78,7 +78,5 @@ TEST_F(OptionsTest, HelpAndVersionEndItWell) {
   }
 }
 
-TEST_F(OptionsTest, ThereIsACore) { EXPECT_GE(AvailableCores(), 1); }
-
 }  // namespace
 }  // namespace stylex

@@ -35,6 +35,20 @@ TEST(SearchProgressTest, TellsAtOnceAndThenNowAndAgain) {
   EXPECT_NEAR(collector.told[3].seconds_left(), 61 * 0.020, 1e-6);
 }
 
+TEST(SearchProgressTest, WhatTookLongBeforeIsNotExpectedOfTheRest) {
+  FakeClock clock;
+  Collector collector;
+  SearchProgressReporter progress(&clock, &collector, 1000);
+  clock.Advance(absl::Seconds(10));  // reading, and waiting for the device
+  progress.Update(1, 1000);
+  EXPECT_EQ(collector.told.back().seconds_left(), 0) << "nothing is known yet";
+  for (int done = 2; done <= 100; ++done) {
+    clock.Advance(absl::Milliseconds(10));
+    progress.Update(done, 1000);
+  }
+  EXPECT_NEAR(collector.told.back().seconds_left(), 9, 1);
+}
+
 TEST(SearchProgressTest, TheTotalGrowsWithTheSearch) {
   FakeClock clock;
   Collector collector;

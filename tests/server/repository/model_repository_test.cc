@@ -194,7 +194,7 @@ class ModelReloadTest : public ::testing::Test {
   }
   absl::StatusOr<LoadedVersion> LoadOne(const VersionPath& version) {
     ++loads_;
-    if (version.signature == "bad") {
+    if (version.signature.starts_with("bad")) {
       return absl::DataLossError("bad hash");
     }
     return LoadedVersion{
@@ -266,6 +266,48 @@ TEST_F(ModelReloadTest, AnExchangedVersionServesOnlyWhenItIsGood) {
   AwaitLook();
   EXPECT_EQ(FindId("cats"), "cats/1second");
   EXPECT_EQ(unloaded_, 1);
+}
+
+TEST_F(ModelReloadTest, AVersionExchangedForABrokenOneSaysSo) {
+  Put({{"cats", 1, "", "first"}});
+  repository_.Start();
+  AwaitLook();
+  EXPECT_EQ(repository_.List()[0].error(), "");
+  Put({{"cats", 1, "", "bad"}});
+  AwaitLook();
+  EXPECT_EQ(repository_.List()[0].state(), v1::MODEL_STATE_READY);
+  EXPECT_THAT(repository_.List()[0].error(), HasSubstr("bad hash"));
+  Put({{"cats", 1, "", "second"}});
+  AwaitLook();
+  EXPECT_EQ(repository_.List()[0].error(), "");
+}
+
+TEST_F(ModelReloadTest, AVersionThatIsBeingCopiedIsTriedAfterLongerAndLongerPauses) {
+  Put({{"cats", 1, "", "bad 0"}});
+  repository_.Start();
+  for (int i = 1; i <= 60; ++i) {
+    AwaitLook();
+    Put({{"cats", 1, "", absl::StrCat("bad ", i)}});
+  }
+  // A look is a millisecond or more, so that there are pauses of 1, 2, 4, 8, 16, 16 ... looks.
+  EXPECT_LT(loads_, looks_ / 4);
+  EXPECT_GT(loads_, 3);
+  Put({{"cats", 1, "", "whole"}});
+  while (FindId("cats") != "cats/1whole") {
+    std::this_thread::yield();
+  }
+}
+
+TEST_F(ModelReloadTest, AFirstListingThatFailedIsNoMissingModel) {
+  unreadable_ = true;
+  repository_.Start();
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "UNAVAILABLE");
+  EXPECT_THAT(repository_.Find("cats").status().message(), HasSubstr("cannot be listed"));
+  unreadable_ = false;
+  Put({{"cats", 1, ""}});
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/1");
 }
 
 TEST_F(ModelReloadTest, ARemovedVersionIsLetGo) {

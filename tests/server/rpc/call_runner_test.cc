@@ -61,15 +61,31 @@ class RecordingObserver : public CallObserver {
   CallRecord last;
 };
 
+// Has no memory.
+class FailingObserver : public CallObserver {
+ public:
+  void OnFinished(const CallRecord&) override { throw std::bad_alloc(); }
+};
+
+class SwitchedAuditor : public CallAuditor {
+ public:
+  absl::Status Ready() override { return ready; }
+  absl::Status Record(const CallRecord&) override { return recorded; }
+  absl::Status ready, recorded;
+};
+
 class CallRunnerTest : public ::testing::Test {
  protected:
   CallRunnerTest()
       : pool_({.workers = 1, .max_queue = 2, .clock = &pool_clock_}),
         bulk_pool_({.workers = 1, .max_queue = 1}),
         runner_({.max_message_bytes = 1000,
-                 .observers = {&observer_},
+                 .observers = {&failing_observer_, &observer_},
+                 .auditor = &auditor_,
+                 .requests = &memory_,
                  .on_exception = [this](const std::string& what) { exception_ = what; }},
-                {.interactive = &pool_, .bulk = &bulk_pool_}, &Clock::Real()),
+                {.interactive = &pool_, .explanation = &pool_, .bulk = &bulk_pool_},
+                &Clock::Real()),
         service_(&runner_) {
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
@@ -116,7 +132,10 @@ class CallRunnerTest : public ::testing::Test {
   std::promise<void> started_;
   std::promise<absl::StatusCode> stopped_;
   std::string exception_;
+  FailingObserver failing_observer_;
   RecordingObserver observer_;
+  SwitchedAuditor auditor_;
+  MemoryBudget memory_{2000};
   FakeClock pool_clock_;  // used only by the pool's single worker
   WorkerPool pool_;
   WorkerPool bulk_pool_;
@@ -187,6 +206,61 @@ TEST_F(CallRunnerTest, AnExceptionIsInternalAndTheNextCallIsServed) {
     return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
   };
   EXPECT_TRUE(Classify().ok());
+}
+
+TEST_F(CallRunnerTest, WhatCannotBeRecordedIsNotAnswered) {
+  service_.classify = [] {
+    return Doing([](const Cancellation&, v1::ClassifyResponse* response) {
+      response->set_model("secret");
+      return absl::OkStatus();
+    });
+  };
+  grpc::ClientContext before, after;
+  v1::ClassifyResponse response;
+  auditor_.recorded = absl::UnavailableError("disk full");
+  grpc::Status status = Classify(&response, &before);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(status), "AUDIT_LOG");
+  EXPECT_EQ(response.model(), "");
+  auditor_.ready = absl::UnavailableError("disk full");
+  status = Classify(&response, &after);
+  EXPECT_EQ(ReasonOf(status), "AUDIT_LOG");
+  auditor_.ready = auditor_.recorded = absl::OkStatus();
+  EXPECT_TRUE(Classify().ok());
+}
+
+TEST_F(CallRunnerTest, RequestsHaveTheirPartOfTheMemory) {
+  service_.classify = [] {
+    return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
+  };
+  v1::ClassifyRequest request;
+  request.mutable_image()->set_data(std::string(500, 'x'));
+  v1::ClassifyResponse response;
+  {
+    const auto others = memory_.TryTake(1600);
+    grpc::ClientContext context;
+    const grpc::Status status = stub_->Classify(&context, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(ReasonOf(status), "MEMORY_FULL");
+  }
+  for (int i = 0; i < 10; ++i) {
+    grpc::ClientContext context;
+    EXPECT_TRUE(stub_->Classify(&context, request, &response).ok());
+  }
+  EXPECT_EQ(memory_.used(), 0);
+}
+
+TEST_F(CallRunnerTest, WorkKnowsItsCall) {
+  bool known = false;
+  service_.classify = [&known] {
+    return Doing([&known](const Cancellation& cancellation, v1::ClassifyResponse*) {
+      known = Cancellation::OfThisThread() == &cancellation;
+      return absl::OkStatus();
+    });
+  };
+  EXPECT_TRUE(Classify().ok());
+  EXPECT_TRUE(known);
+  EXPECT_EQ(Cancellation::OfThisThread(), nullptr);
 }
 
 TEST_F(CallRunnerTest, TooLittleMemoryIsNoBug) {

@@ -7,7 +7,10 @@
 
 #include <atomic>
 #include <future>
+#include <new>
 #include <stdexcept>
+
+#include "tests/server/scheduling/fake_clock.h"
 
 namespace stylex {
 namespace {
@@ -186,6 +189,36 @@ TEST(DeviceSchedulerTest, SearchesAlternate) {
   search(&first, "a");
   other.join();
   EXPECT_THAT(record.events(), ElementsAre("a", "b", "a", "b", "a", "b"));
+}
+
+TEST(DeviceSchedulerTest, AShortSearchGoesBeforeLongOnes) {
+  FakeClock clock;
+  Record record;
+  DeviceScheduler scheduler({}, &clock);
+  DeviceScheduler::Turn first(&scheduler, Always);
+  clock.Advance(absl::Seconds(10));
+  std::promise<void> second_computes;
+  std::thread other([&] {
+    DeviceScheduler::Turn second(&scheduler, Always);
+    clock.Advance(absl::Seconds(10));
+    record.Add("second");
+    second_computes.set_value();
+    AwaitBulk(scheduler, 2);  // the first one, and then the short one
+    second.Yield();
+  });
+  std::thread brief([&] {
+    second_computes.get_future().wait();
+    AwaitBulk(scheduler, 1);
+    DeviceScheduler::Turn third(&scheduler, Always);
+    record.Add("short");
+  });
+  AwaitBulk(scheduler, 1);
+  first.Yield();
+  record.Add("first");
+  first.End();
+  other.join();
+  brief.join();
+  EXPECT_THAT(record.events(), ElementsAre("second", "short", "first"));
 }
 
 TEST(DeviceSchedulerTest, UnderSteadyInteractiveLoadASearchStillGetsItsChunk) {
@@ -384,6 +417,64 @@ TEST(DeviceSchedulerTest, ManyThreadsAndEveryItemIsComputedOrDroppedOnce) {
   ComputeFromManyThreads(&of_the_engine);
   PassForAnyThread of_all;
   ComputeFromManyThreads(&of_all);
+}
+
+// An observer without memory.
+class ForgetfulObserver : public DeviceObserver {
+ public:
+  void OnBatch(const char*, size_t, absl::Duration) override { throw std::bad_alloc(); }
+  void OnWaited(bool, absl::Duration) override { throw std::bad_alloc(); }
+  void OnDropped() override { throw std::bad_alloc(); }
+};
+
+class AlonePass : public DoublingPass {
+ public:
+  bool RunsAlone() const override { return true; }
+};
+
+TEST(DeviceSchedulerTest, WantOfMemoryDoesNotCostTheDevice) {
+  ForgetfulObserver observer;
+  DeviceScheduler scheduler({}, &Clock::Real(), &observer);
+  DoublingPass shared;
+  AlonePass alone;
+  for (int i = 0; i < 3; ++i) {
+    int item = 1;
+    EXPECT_TRUE(scheduler.Compute(&shared, &item, Always).ok());
+    EXPECT_TRUE(scheduler.Compute(&alone, &item, Always).ok());
+    EXPECT_EQ(item, 4);
+    EXPECT_TRUE(absl::IsCancelled(scheduler.Compute(&alone, &item, [] { return false; })));
+    DeviceScheduler::Turn turn(&scheduler, Always);
+    EXPECT_TRUE(turn.active());
+    EXPECT_TRUE(turn.Yield());
+  }
+  EXPECT_EQ(scheduler.Silence(), absl::ZeroDuration()) << "the device is still held";
+}
+
+TEST(DeviceSchedulerTest, AWaitThatThrowsLeavesTheDeviceToOthers) {
+  DeviceScheduler scheduler({}, &Clock::Real());
+  {
+    bool fail = false;
+    DeviceScheduler::Turn turn(&scheduler, [&fail] {
+      if (fail) {
+        throw std::bad_alloc();
+      }
+      return true;
+    });
+    ASSERT_TRUE(turn.active());
+    std::atomic<bool> done = false;
+    std::thread other([&] {
+      DeviceScheduler::Turn second(&scheduler, Always);
+      done = second.active();
+    });
+    AwaitBulk(scheduler, 1);
+    fail = true;
+    EXPECT_THROW(turn.Yield(), std::bad_alloc);
+    EXPECT_FALSE(turn.active());
+    other.join();
+    EXPECT_TRUE(done);
+  }
+  DeviceScheduler::Turn next(&scheduler, Always);
+  EXPECT_TRUE(next.active());
 }
 
 }  // namespace

@@ -65,6 +65,32 @@ TEST(WorkerPoolTest, RunsInOrder) {
   EXPECT_THAT(record.events, ElementsAre("ran a", "ran b", "ran c"));
 }
 
+TEST(WorkerPoolTest, TheClientWithTheFewestJobsAtWorkIsNext) {
+  JobRecord record;
+  Gate first, second;
+  WorkerPool pool({.workers = 2, .max_queue = 8});
+  const auto submit = [&pool](Job job, const char* client) {
+    job.client = client;
+    ASSERT_TRUE(pool.Submit(std::move(job)));
+  };
+  submit(first.MakeJob(), "greedy");
+  submit(second.MakeJob(), "greedy");
+  first.AwaitStart();
+  second.AwaitStart();
+  submit(record.MakeJob("greedy 3"), "greedy");
+  submit(record.MakeJob("greedy 4"), "greedy");
+  submit(record.MakeJob("modest 1"), "modest");
+  submit(record.MakeJob("modest 2"), "modest");
+  first.Open();  // one worker goes on; the greedy client's other job stays at work
+  while (pool.waiting() > 0) {
+    std::this_thread::yield();
+  }
+  second.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events,
+              ElementsAre("ran modest 1", "ran modest 2", "ran greedy 3", "ran greedy 4"));
+}
+
 TEST(WorkerPoolTest, RefusesWhenTheQueueIsFull) {
   JobRecord record;
   Gate gate;

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <memory>
+
+#include "absl/time/clock.h"
 #include "server/rpc/errors.h"
 #include "stylex/v1/explanation.pb.h"
 #include "tests/server/telemetry/http_metrics.h"
@@ -108,13 +112,17 @@ TEST_F(MetricsTest, GaugesAreThoseOfTheMoment) {
   state_ = {.lifecycle = 1,
             .interactive_queue = 3,
             .search_queue = 2,
-            .models = {{"fashion", 2, "ready"}, {"fashion", 1, "failed"}}};
+            .models = {{"fashion", 2, "ready", /*outdated=*/true}, {"fashion", 1, "failed"}},
+            .log_lines_dropped = 5};
   std::string text = Read();
   EXPECT_THAT(text, HasSubstr("stylex_state 1"));
   EXPECT_THAT(text, HasSubstr("stylex_queue_depth{class=\"interactive\"} 3"));
   EXPECT_THAT(text, HasSubstr("stylex_queue_depth{class=\"search\"} 2"));
   EXPECT_THAT(text,
               HasSubstr("stylex_model_info{model=\"fashion\",version=\"2\",state=\"ready\"} 1"));
+  EXPECT_THAT(text, HasSubstr("stylex_model_outdated{model=\"fashion\",version=\"2\"} 1"));
+  EXPECT_THAT(text, HasSubstr("stylex_model_outdated{model=\"fashion\",version=\"1\"} 0"));
+  EXPECT_THAT(text, HasSubstr("stylex_log_lines_dropped_total 5"));
   EXPECT_THAT(text, HasSubstr("stylex_build_info{version="));
   EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
   state_.models.clear();
@@ -123,8 +131,9 @@ TEST_F(MetricsTest, GaugesAreThoseOfTheMoment) {
 
 TEST_F(MetricsTest, NothingButMetricsIsAnswered) {
   EXPECT_THAT(ReadMetrics(port_, "GET / HTTP/1.1\r\n\r\n"), HasSubstr("404"));
-  EXPECT_THAT(ReadMetrics(port_, "POST /metrics HTTP/1.1\r\n\r\n"), HasSubstr("404"));
-  EXPECT_THAT(ReadMetrics(port_, std::string(20000, 'x')), Not(HasSubstr("200 OK")));
+  EXPECT_THAT(ReadMetrics(port_, "POST /metrics HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+              HasSubstr("404"));
+  EXPECT_THAT(ReadMetrics(port_, std::string(20000, 'x') + "\r\n\r\n"), Not(HasSubstr("200 OK")));
   EXPECT_THAT(Read(), HasSubstr("200 OK"));
 }
 
@@ -132,6 +141,46 @@ TEST_F(MetricsTest, ASilentClientDoesNotKeepTheOthersOut) {
   const int silent = ConnectTo(port_);
   EXPECT_THAT(Read(), HasSubstr("200 OK"));
   close(silent);
+}
+
+// One byte each half second.
+TEST_F(MetricsTest, ASlowClientHasFiveSecondsAndKeepsNobodyOut) {
+  const absl::Time start = absl::Now();
+  const int slow = ConnectTo(port_);
+  const std::string request = "GET /metrics HTTP/1.1\r\nX: " + std::string(1000, 'x');
+  size_t sent = 0;
+  char answer[256];
+  ssize_t got = -1;  // 0 or an error other than "nothing yet": the server has closed
+  while (got < 0 && sent < request.size()) {
+    sent += send(slow, &request[sent], 1, MSG_NOSIGNAL) == 1 ? 1 : request.size();
+    EXPECT_THAT(Read(), HasSubstr("200 OK"));
+    absl::SleepFor(absl::Milliseconds(500));
+    got = recv(slow, answer, sizeof(answer), MSG_DONTWAIT);
+    got = got < 0 && errno != EAGAIN ? 0 : got;
+  }
+  EXPECT_LT(sent, 40u);
+  EXPECT_GT(absl::Now() - start, absl::Seconds(4));
+  close(slow);
+}
+
+TEST(MetricsPortTest, AnOpenConnectionDoesNotDelayTheEnd) {
+  auto metrics = std::make_unique<Metrics>();
+  const auto port = metrics->Serve("127.0.0.1", 0, [] { return ServerState(); });
+  ASSERT_TRUE(port.ok());
+  const int silent = ConnectTo(*port);
+  ReadMetrics(*port);
+  const absl::Time start = absl::Now();
+  metrics.reset();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(4));
+  close(silent);
+}
+
+TEST(MetricsPortTest, AddressesOfIPv6MayStandInBrackets) {
+  for (const char* host : {"[::1]", "::1"}) {
+    Metrics metrics;
+    const auto port = metrics.Serve(host, 0, [] { return ServerState(); });
+    EXPECT_TRUE(port.ok()) << port.status();
+  }
 }
 
 TEST(MetricsPortTest, ATakenPortIsAnError) {

@@ -1,16 +1,21 @@
 #include "server/telemetry/request_log.h"
 
+#include <fcntl.h>
+#include <grpc/support/log.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "server/rpc/errors.h"
 #include "stylex/v1/explanation.pb.h"
+#include "tests/temporary_folder.h"
 
 namespace stylex {
 namespace {
@@ -38,7 +43,7 @@ std::vector<std::string> Logged(bool as_json, const std::function<void()>& log) 
   spdlog::drop_all();
   SetUpLog("info", as_json);
   log();
-  spdlog::default_logger()->flush();
+  EXPECT_TRUE(FlushLog(absl::Seconds(60)));
   std::istringstream text(::testing::internal::GetCapturedStderr());
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line);) {
@@ -88,6 +93,14 @@ TEST(RequestLogTest, OtherMessagesAreObjectsToo) {
   EXPECT_EQ(line["message"], "it said \"no\"\n");
 }
 
+TEST(RequestLogTest, WhatGrpcSaysHasTheSameFormat) {
+  const auto lines = Logged(true, [] { gpr_log(GPR_ERROR, "no %s", "route"); });
+  ASSERT_EQ(lines.size(), 1u);
+  const json line = json::parse(lines[0]);
+  EXPECT_EQ(line["level"], "error");
+  EXPECT_EQ(line["message"], "gRPC: no route");
+}
+
 TEST(RequestLogTest, TextIsForPeople) {
   const auto lines = Logged(false, [] { spdlog::info("model a/1 is ready"); });
   ASSERT_EQ(lines.size(), 1u);
@@ -107,9 +120,10 @@ TEST(AuditLogTest, AppendsDigestsOfWhatWasAskedAndAnswered) {
     ASSERT_TRUE(audit.ok()) << audit.status();
     CallRecord record = SomeCall(request);
     record.response = &response;
-    (*audit)->OnFinished(record);
+    EXPECT_TRUE((*audit)->Ready().ok());
+    EXPECT_TRUE((*audit)->Record(record).ok());
     record.status = absl::CancelledError("gone");
-    (*audit)->OnFinished(record);
+    EXPECT_TRUE((*audit)->Record(record).ok());
   }
   std::ifstream file(path);
   std::string line;
@@ -128,6 +142,38 @@ TEST(AuditLogTest, AppendsDigestsOfWhatWasAskedAndAnswered) {
   EXPECT_EQ(cancelled["request_sha256"], good["request_sha256"]);
   EXPECT_FALSE(cancelled.contains("response_sha256"));
   unlink(path.c_str());
+}
+
+TEST(AuditLogTest, WhatCannotBeWrittenIsAnErrorUntilItCan) {
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/pipe";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const int reader = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  auto audit = AuditLog::Open(path);
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  v1::ClassifyRequest request;
+  const CallRecord record = SomeCall(request);
+  int lines = 0;
+  while ((*audit)->Record(record).ok()) {  // until the pipe is full
+    ++lines;
+  }
+  EXPECT_GT(lines, 10);
+  EXPECT_TRUE(absl::IsUnavailable((*audit)->Record(record)));
+  std::string text(1 << 20, ' ');
+  text.resize(static_cast<size_t>(read(reader, text.data(), text.size())));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), lines) << "lines that nobody vouched for";
+  EXPECT_TRUE((*audit)->Ready().ok());
+  EXPECT_TRUE((*audit)->Record(record).ok());
+  close(reader);
+}
+
+TEST(AuditLogTest, AFullDiskIsNoticedBeforeTheNextCall) {
+  auto audit = AuditLog::Open("/dev/full");
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  EXPECT_TRUE((*audit)->Ready().ok()) << "nothing was tried yet";
+  v1::ClassifyRequest request;
+  EXPECT_TRUE(absl::IsUnavailable((*audit)->Record(SomeCall(request))));
+  EXPECT_TRUE(absl::IsUnavailable((*audit)->Ready()));
 }
 
 TEST(AuditLogTest, AFileThatCannotBeOpenedIsAnError) {

@@ -1,0 +1,246 @@
+// Clients that mean harm, or are broken: each is refused at little cost, leaves a line in the log
+// and a count in the metrics, and the server goes on.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "image/codec.h"
+#include "tests/e2e/odd_images.h"
+#include "tests/e2e/raw_http2.h"
+#include "tests/e2e/server_process.h"
+#include "tests/e2e/tiny_checkpoint.h"
+#include "tests/server/rpc/error_details.h"
+#include "tests/server/telemetry/http_metrics.h"
+
+namespace stylex {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+using ::testing::HasSubstr;
+
+constexpr char kClassify[] = "/stylex.v1.ExplanationService/Classify";
+constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
+
+class HostileTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    models_ = new TemporaryFolder;
+    WriteTinyCheckpoint(models_->path(), {});
+  }
+  static void TearDownTestSuite() { delete models_; }
+
+  void Start(const std::vector<std::string>& flags) {
+    server_ = std::make_unique<ServerProcess>(models_->path(), flags);
+    server_->AwaitLoaded();
+    v1::ClassifyResponse warm;
+    ASSERT_TRUE(Classify(&warm).ok());
+  }
+  grpc::Status Classify(v1::ClassifyResponse* response,
+                        grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
+    v1::ClassifyRequest request;
+    request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+    grpc::ClientContext context;
+    context.set_compression_algorithm(compression);
+    return server_->stub().Classify(&context, request, response);
+  }
+
+  static TemporaryFolder* models_;
+  std::unique_ptr<ServerProcess> server_;
+};
+
+TemporaryFolder* HostileTest::models_ = nullptr;
+
+// 1 MB on the wire that is 1 GiB unpacked.
+TEST_F(HostileTest, CompressedRequestsAreNotUnpacked) {
+  constexpr int64_t kMayGrowKib = 64 << 10;
+  Start({});
+  const std::string bomb = GzippedZeros(int64_t{1} << 30);
+  ASSERT_LT(bomb.size(), 2u << 20);
+  const int64_t before = server_->PeakResidentKib();
+  for (const char* path : {kClassify, kHealthCheck}) {
+    for (const char* encoding : {"gzip", "deflate"}) {
+      for (int i = 0; i < 20; ++i) {
+        RawHttp2 client(server_->address());
+        const RawHttp2::End end =
+            client.Post(path, {{"grpc-encoding", encoding}}, MessageFrame(bomb, true));
+        EXPECT_NE(end, RawHttp2::End::kTimeout) << path;
+      }
+    }
+  }
+  EXPECT_LT(server_->PeakResidentKib() - before, kMayGrowKib);
+  v1::ClassifyResponse response;
+  EXPECT_TRUE(Classify(&response).ok());
+}
+
+TEST_F(HostileTest, AnHonestClientThatCompressesIsToldSo) {
+  Start({});
+  v1::ClassifyResponse response;
+  const grpc::Status status = Classify(&response, GRPC_COMPRESS_GZIP);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("gzip"));
+}
+
+TEST_F(HostileTest, EveryRefusalLeavesALineAndACount) {
+  Start({"--metrics-port", "0"});
+  const struct {
+    const char* what;
+    const char* path;
+    std::string body;
+    bool half;
+  } kRequests[] = {
+      {"broken protobuf", kClassify, MessageFrame("\x0a\xff", false), false},
+      {"invalid UTF-8", kClassify, MessageFrame("\x0a\x02\xff\xfe", false), false},
+      {"no message", kClassify, "", false},
+      {"broken search", "/stylex.v1.ExplanationService/Traverse", MessageFrame("\xff", false),
+       false},
+      {"unknown method", "/stylex.v1.ExplanationService/Guess", MessageFrame("", false), false},
+      {"unknown service", "/other.Service/Guess", MessageFrame("", false), false},
+  };
+  const auto refused = [this] {
+    const std::string& address = server_->address("metrics");
+    const std::string text = ReadMetrics(std::stoi(address.substr(address.rfind(':') + 1)));
+    int count = 0;
+    for (const char* code : {"INVALID_ARGUMENT", "UNIMPLEMENTED"}) {
+      const std::string start = absl::StrCat("stylex_requests_total{code=\"", code, "\"");
+      for (size_t at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
+        count += std::stoi(text.substr(text.find("} ", at) + 2));
+      }
+    }
+    return count;
+  };
+  int expected = 0;
+  for (const auto& request : kRequests) {
+    RawHttp2 client(server_->address());
+    EXPECT_EQ(client.Post(request.path, {}, request.body, request.half), RawHttp2::End::kAnswered)
+        << request.what;
+    EXPECT_EQ(refused(), ++expected) << request.what;
+  }
+  std::istringstream log(server_->Log());
+  int lines = 0;
+  for (std::string line; std::getline(log, line);) {
+    EXPECT_TRUE(nlohmann::json::accept(line)) << "not of our format: " << line;
+    lines += line.find("MALFORMED_REQUEST") != std::string::npos ||
+             line.find("there is no method") != std::string::npos;
+  }
+  EXPECT_EQ(lines, expected);
+}
+
+TEST_F(HostileTest, WhatIsWrongWithAMessageIsSaid) {
+  Start({});
+  grpc::GenericStub stub(server_->NewChannel());
+  grpc::ClientContext context;
+  const grpc::Slice bytes("\x0a\x02\xff\xfe");
+  grpc::ByteBuffer request(&bytes, 1), response;
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareUnaryCall(&context, kClassify, request, &queue);
+  call->StartCall();
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag;
+  bool ok;
+  queue.Next(&tag, &ok);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOf(status), "MALFORMED_REQUEST");
+  EXPECT_THAT(status.error_message(), HasSubstr("UTF-8"));
+}
+
+// A picture of one colour: some 50 kB for 4096 x 4096 pixels.
+std::string LargePng(int side) { return EncodePng(Bitmap::Make(side, side, 3, 120)).value(); }
+
+TEST_F(HostileTest, LargeImagesShareTheMemory) {
+  constexpr int kBudgetMib = 300;
+  constexpr int kClients = 16;
+  const char* const more = getenv("STYLEX_HOSTILE_ROUNDS");
+  const int rounds = more == nullptr ? 1 : std::atoi(more);
+  Start({"--memory-budget-mib", absl::StrCat(kBudgetMib), "--default-deadline", "600"});
+  v1::ClassifyRequest request;
+  request.mutable_image()->set_data(LargePng(4096));
+  ASSERT_LT(request.ByteSizeLong(), 200u << 10);
+  const int64_t before = server_->ResidentKib();
+  for (int round = 0; round < rounds; ++round) {
+    std::vector<std::thread> clients;
+    for (int i = 0; i < kClients; ++i) {
+      clients.emplace_back([&] {
+        grpc::ClientContext context;
+        v1::ClassifyResponse response;
+        const grpc::Status status = server_->stub().Classify(&context, request, &response);
+        EXPECT_TRUE(status.ok()) << status.error_message();
+      });
+    }
+    for (std::thread& client : clients) {
+      client.join();
+    }
+  }
+  // Half of the budget is for decoding; 16 of these pictures would take 770 MiB.
+  EXPECT_LT((server_->PeakResidentKib() - before) >> 10, kBudgetMib / 2 + 100);
+  // What was freed goes back to the system.
+  for (int i = 0; i < 100 && server_->ResidentKib() - before > 100 << 10; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_LT((server_->ResidentKib() - before) >> 10, 100);
+}
+
+TEST_F(HostileTest, WhatNeverFitsIsRefusedAtOnce) {
+  Start({"--memory-budget-mib", "64"});
+  v1::ClassifyRequest request;
+  request.mutable_image()->set_data(LargePng(4096));
+  grpc::ClientContext context;
+  v1::ClassifyResponse response;
+  const grpc::Status status = server_->stub().Classify(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("--memory-budget-mib"));
+  EXPECT_TRUE(Classify(&response).ok());
+}
+
+// A pipe that is full before the server starts, which nobody reads.
+TEST_F(HostileTest, AnUnreadLogStopsNothing) {
+  int log[2];
+  ASSERT_EQ(pipe2(log, O_CLOEXEC), 0);
+  ASSERT_EQ(fcntl(log[1], F_SETPIPE_SZ, 4096), 4096);
+  server_ = std::make_unique<ServerProcess>(models_->path(), std::vector<std::string>{}, log[1]);
+  server_->AwaitLoaded();
+  v1::ClassifyResponse response;
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(Classify(&response).ok());
+  }
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 0);
+  close(log[0]);
+  close(log[1]);
+}
+
+TEST_F(HostileTest, AClosedLogStopsNothing) {
+  int log[2];
+  ASSERT_EQ(pipe2(log, O_CLOEXEC), 0);
+  server_ = std::make_unique<ServerProcess>(models_->path(), std::vector<std::string>{}, log[1]);
+  close(log[0]);
+  close(log[1]);
+  server_->AwaitLoaded();
+  v1::ClassifyResponse response;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(Classify(&response).ok());
+  }
+  EXPECT_EQ(server_->Health("liveness"), HealthCheckResponse::SERVING);
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 0);
+}
+
+TEST_F(HostileTest, OtherAddressesServeToo) {
+  Start({"--host", "[::1]", "--metrics-port", "0"});
+  EXPECT_EQ(server_->address().substr(0, 6), "[::1]:");
+  TemporaryFolder folder;
+  Start({"--host", "unix:" + folder.path() + "/socket"});
+  EXPECT_EQ(server_->address(), "unix:" + folder.path() + "/socket");
+}
+
+}  // namespace
+}  // namespace stylex
