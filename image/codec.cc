@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "image/jpeg.h"
 #include "image/png.h"
+#include "image/webp.h"
 
 namespace stylex {
 
@@ -20,25 +21,31 @@ ImageFormat DetectFormat(std::string_view data) {
   if (data.starts_with("GIF87a") || data.starts_with("GIF89a")) {
     return ImageFormat::kGif;
   }
+  if (data.starts_with("RIFF") && data.substr(0, 12).ends_with("WEBP")) {
+    return ImageFormat::kWebp;
+  }
   return ImageFormat::kUnknown;
 }
 
 absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits) {
   if (data.empty()) {
-    return absl::InvalidArgumentError("the image is empty; expected a whole JPEG or PNG file");
+    return absl::InvalidArgumentError(
+        "the image is empty; expected a whole JPEG, PNG or WebP file");
   }
   switch (DetectFormat(data)) {
     case ImageFormat::kJpeg:
       return DecodeJpeg(data, limits);
     case ImageFormat::kPng:
       return DecodePng(data, limits);
+    case ImageFormat::kWebp:
+      return DecodeWebp(data, limits);
     case ImageFormat::kGif:
-      return absl::InvalidArgumentError("a GIF file; expected a JPEG or PNG file");
+      return absl::InvalidArgumentError("a GIF file; expected a JPEG, PNG or WebP file");
     case ImageFormat::kUnknown:
       break;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("neither a JPEG nor a PNG file (", data.size(), " bytes, unknown first bytes)"));
+  return absl::InvalidArgumentError(absl::StrCat("neither a JPEG nor a PNG nor a WebP file (",
+                                                 data.size(), " bytes, unknown first bytes)"));
 }
 
 absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path) {
