@@ -43,8 +43,8 @@ std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network, 
 
 // Loads a TorchScript file, which is a program and runs with all that this process may do: callers
 // take such files only from sources that their user trusts. Checks by a trial pass that [1,
-// image_channels, R, R] gives [1, num_classes] finite logits. INVALID_ARGUMENT names the file and
-// what it did instead.
+// image_channels, R, R] gives [1, num_classes] finite logits. NOT_FOUND, or INVALID_ARGUMENT naming
+// the file and what it did instead, what it is if it is no TorchScript, and what is needed.
 absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(const std::string& path,
                                                                       int64_t image_channels,
                                                                       int64_t resolution,
