@@ -14,7 +14,10 @@ namespace stylex {
 
 absl::StatusOr<StyleVectors> StylesOfPhotographs(const Stylex& model, const std::string& data,
                                                  int64_t count) {
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(model.config(), data));
+  CommonOptions options;
+  options.data = data;
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                          OpenDataOf(model.config(), options));
   std::vector<StyleVectors> parts;
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
       *dataset, Split::kValidation, /*batch_size=*/64, count,

@@ -18,7 +18,7 @@ constexpr int64_t kMaxFileBytes = 64 << 20;
 
 bool HasImageName(const fs::path& path) {
   const std::string extension = absl::AsciiStrToLower(path.extension().string());
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".webp";
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<std::string>> ListImages(const std::vector<std::strin
     }
     if (found.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ": the folder holds no .jpg, .jpeg or .png files"));
+          absl::StrCat(path, ": the folder holds no .jpg, .jpeg, .png or .webp files"));
     }
     std::sort(found.begin(), found.end());
     images.insert(images.end(), found.begin(), found.end());
@@ -58,8 +58,9 @@ absl::StatusOr<v1::Image> LoadImage(const std::string& path) {
   v1::Image image;
   STYLEX_ASSIGN_OR_RETURN(*image.mutable_data(), ReadFile(path, kMaxFileBytes));
   const ImageFormat format = DetectFormat(image.data());
-  if (format != ImageFormat::kJpeg && format != ImageFormat::kPng) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": neither a JPEG nor a PNG file"));
+  if (format != ImageFormat::kJpeg && format != ImageFormat::kPng && format != ImageFormat::kWebp) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": neither a JPEG nor a PNG nor a WebP file"));
   }
   return image;
 }

@@ -11,12 +11,12 @@
 
 namespace stylex {
 
-// The given files, and of each folder its .jpg, .jpeg and .png files (not deeper), sorted by name.
-// NOT_FOUND names a path that does not exist; INVALID_ARGUMENT a folder without images.
+// The given files, and of each folder its .jpg, .jpeg, .png and .webp files (not deeper), sorted by
+// name. NOT_FOUND names a path that does not exist; INVALID_ARGUMENT a folder without images.
 absl::StatusOr<std::vector<std::string>> ListImages(const std::vector<std::string>& paths);
 
-// A request's image, with the file's unmodified bytes. Files that are neither JPEG nor PNG are
-// refused.
+// A request's image, with the file's unmodified bytes. Files that are neither JPEG, PNG
+// nor WebP are refused.
 absl::StatusOr<v1::Image> LoadImage(const std::string& path);
 
 // Decodes an answer's image.

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <thread>
 
+#include "absl/cleanup/cleanup.h"
+#include "base/exceptions.h"
 #include "base/mutex.h"
 
 namespace stylex {
@@ -26,11 +28,14 @@ absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& contr
       asking.wait(true);
     } else if (control.give_way) {
       asking = true;
+      // Others wait for the answer, also when there is none.
+      const absl::Cleanup answered = [&asking] {
+        asking = false;
+        asking.notify_all();
+      };
       if (!control.give_way()) {
         stopped = true;
       }
-      asking = false;
-      asking.notify_all();
     }
     return !stopped.load();
   };
@@ -49,8 +54,9 @@ absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& contr
   };
   const auto run = [&] {
     for (int64_t i = take(); i < count; i = take()) {
-      const absl::Status status =
-          within() ? work(i, within) : absl::CancelledError("the search was cancelled");
+      const absl::Status status = WithoutExceptions([&] {
+        return within() ? work(i, within) : absl::CancelledError("the search was cancelled");
+      });
       if (!status.ok()) {
         const MutexLock lock(&mutex);
         first_failure.Update(status);

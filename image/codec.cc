@@ -8,6 +8,7 @@
 #include "image/format_names.h"
 #include "image/jpeg.h"
 #include "image/png.h"
+#include "image/webp.h"
 
 namespace stylex {
 
@@ -21,18 +22,24 @@ ImageFormat DetectFormat(std::string_view data) {
   if (data.starts_with("GIF87a") || data.starts_with("GIF89a")) {
     return ImageFormat::kGif;
   }
+  if (data.starts_with("RIFF") && data.substr(0, 12).ends_with("WEBP")) {
+    return ImageFormat::kWebp;
+  }
   return ImageFormat::kUnknown;
 }
 
 absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits) {
   if (data.empty()) {
-    return absl::InvalidArgumentError("the image is empty; expected a whole JPEG or PNG file");
+    return absl::InvalidArgumentError(
+        "the image is empty; expected a whole JPEG, PNG or WebP file");
   }
   switch (DetectFormat(data)) {
     case ImageFormat::kJpeg:
       return DecodeJpeg(data, limits);
     case ImageFormat::kPng:
       return DecodePng(data, limits);
+    case ImageFormat::kWebp:
+      return DecodeWebp(data, limits);
     case ImageFormat::kGif:
     case ImageFormat::kUnknown:
       break;
@@ -40,8 +47,8 @@ absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& li
   if (const std::string other = DescribeOtherFormat(data); !other.empty()) {
     return absl::InvalidArgumentError(other);
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("neither a JPEG nor a PNG file (", data.size(), " bytes, unknown first bytes)"));
+  return absl::InvalidArgumentError(absl::StrCat("neither a JPEG nor a PNG nor a WebP file (",
+                                                 data.size(), " bytes, unknown first bytes)"));
 }
 
 absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path) {

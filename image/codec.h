@@ -1,4 +1,4 @@
-// Decodes and encodes JPEG and PNG files; input is untrusted.
+// Decodes JPEG, PNG and WebP files, encodes JPEG and PNG; input is untrusted.
 //
 // Headers are validated before memory is allocated: a file with more pixels than the limit is
 // refused without an allocation. Grey, CMYK and YCCK JPEGs, and PNGs with palette, alpha, 16 bits
@@ -38,16 +38,16 @@ struct DecodeLimits {
   MemoryReserve* memory = nullptr;
 };
 
-enum class ImageFormat { kUnknown, kJpeg, kPng, kGif };
+enum class ImageFormat { kUnknown, kJpeg, kPng, kGif, kWebp };
 
 // Detected from the first bytes alone.
 ImageFormat DetectFormat(std::string_view data);
 
-// Decodes a whole JPEG or PNG file. Grey files give 1 channel, all others 3 (RGB). Alpha is
+// Decodes a whole JPEG, PNG or WebP file. Grey files give 1 channel, all others 3 (RGB). Alpha is
 // composited over white; 16-bit samples are rounded to 8 bits; EXIF orientation is applied, so that
 // the result is upright.
 //
-// INVALID_ARGUMENT: empty, neither JPEG nor PNG, truncated or corrupt (the message says which).
+// INVALID_ARGUMENT: empty, none of the formats, truncated or corrupt (the message says which).
 // RESOURCE_EXHAUSTED: over the limits.
 absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits = {});
 

@@ -19,6 +19,10 @@ absl::StatusOr<int64_t> DecodingBytes(std::string_view data, const Preparation& 
       STYLEX_ASSIGN_OR_RETURN(header, ReadPngHeader(data, limits));
       break;
     }
+    case ImageFormat::kWebp: {
+      STYLEX_ASSIGN_OR_RETURN(header, ReadWebpHeader(data, limits));
+      break;
+    }
     default:
       return kTables;  // DecodeImage refuses it
   }

@@ -27,6 +27,7 @@ struct ImageHeader {
 
 absl::StatusOr<ImageHeader> ReadJpegHeader(std::string_view data, const DecodeLimits& limits);
 absl::StatusOr<ImageHeader> ReadPngHeader(std::string_view data, const DecodeLimits& limits);
+absl::StatusOr<ImageHeader> ReadWebpHeader(std::string_view data, const DecodeLimits& limits);
 
 }  // namespace stylex
 

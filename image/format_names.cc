@@ -13,9 +13,6 @@ using std::string_view_literals::operator""sv;
 // The name of a format of images (or of documents) with a signature.
 std::string_view NameOf(std::string_view data) {
   const std::string_view brand = data.size() >= 12 ? data.substr(8, 4) : "";
-  if (data.starts_with("RIFF") && brand == "WEBP") {
-    return "WebP";
-  }
   if (data.size() >= 12 && data.substr(4, 4) == "ftyp") {  // ISO 14496-12
     if (brand == "avif" || brand == "avis") {
       return "AVIF";
@@ -64,20 +61,22 @@ bool IsBase64(std::string_view data) {
 std::string DescribeOtherFormat(std::string_view data) {
   if (const std::string_view name = NameOf(data); !name.empty()) {
     return absl::StrCat(name == "AVIF" ? "an " : "a ", std::string(name),
-                        " file; expected a JPEG or PNG file: convert it first");
+                        " file; expected a JPEG, PNG or WebP file: convert it first");
   }
   if (data.starts_with("data:")) {
-    return "a data URL; expected the bytes of a JPEG or PNG file: decode what follows its comma";
+    return "a data URL; expected the bytes of a JPEG, PNG or WebP file: decode what follows its "
+           "comma";
   }
   if (IsBase64(data)) {
-    return "base64 text; expected the bytes of a JPEG or PNG file: decode it first";
+    return "base64 text; expected the bytes of a JPEG, PNG or WebP file: decode it first";
   }
   std::string_view text = data.substr(0, 256);
   text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t\r\n")));
   if (text.starts_with('<')) {
     return text.find("<svg") != std::string_view::npos
-               ? "an SVG drawing; expected a JPEG or PNG file: convert it first"
-               : "a page of HTML or XML, perhaps an error message; expected a JPEG or PNG file";
+               ? "an SVG drawing; expected a JPEG, PNG or WebP file: convert it first"
+               : "a page of HTML or XML, perhaps an error message; expected a JPEG, PNG or WebP "
+                 "file";
   }
   return "";
 }

@@ -3,12 +3,17 @@
 #include <torch/script.h>
 #include <torch/types.h>
 #include <torch/utils.h>
+#include <torch/version.h>
 
+#include <filesystem>
 #include <sstream>
+#include <stdexcept>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/exceptions.h"
 #include "models/cpu/folded_mobilenet.h"
+#include "models/model_file_kind.h"
 
 namespace stylex {
 namespace {
@@ -54,7 +59,12 @@ class TorchScriptClassifier : public Classifier {
   torch::Tensor Logits(const torch::Tensor& images) const override {
     // Module::forward is not const, but does not modify the module in evaluation mode.
     torch::jit::Module module = module_;
-    return module.forward({images}).toTensor() * scale_;
+    const torch::jit::IValue output = module.forward({images});
+    if (!output.isTensor()) {
+      throw std::invalid_argument("gives a " + output.tagKind() +
+                                  " instead of one tensor of logits");
+    }
+    return output.toTensor() * scale_;
   }
 
   void To(const torch::Device& device) override { module_.to(device); }
@@ -72,6 +82,22 @@ class TorchScriptClassifier : public Classifier {
   double scale_;
 };
 
+// Says what the file is, or why LibTorch cannot read it.
+absl::Status CannotBeLoaded(const std::string& path, const std::exception& failure) {
+  const std::string kind = ModelFileKind(path);
+  if (kind == "TorchScript") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": a TorchScript file that LibTorch ", TORCH_VERSION,
+        " cannot load: ", CauseOf(failure),
+        ". Operators of other libraries (torchvision's) and those of later versions are "
+        "not known; save it with PyTorch ",
+        TORCH_VERSION_MAJOR, ".", TORCH_VERSION_MINOR, " or earlier"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": ", kind.empty() ? "not a TorchScript file" : absl::StrCat("this is ", kind), ". ",
+      kHowToScript));
+}
+
 }  // namespace
 
 std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network,
@@ -82,12 +108,23 @@ std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network,
 absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(
     const std::string& path, int64_t image_channels, int64_t resolution, int64_t num_classes,
     double temperature, const std::string* content) {
+  std::error_code error;
+  if (content == nullptr && !std::filesystem::is_regular_file(path, error)) {
+    return absl::NotFoundError(absl::StrCat(path, ": no such file. ", kHowToScript));
+  }
+  std::unique_ptr<TorchScriptClassifier> classifier;
   try {
     std::istringstream stream(content == nullptr ? std::string() : *content);
-    auto classifier = std::make_unique<TorchScriptClassifier>(
+    classifier = std::make_unique<TorchScriptClassifier>(
         content == nullptr ? torch::jit::load(path, torch::Device(torch::kCPU))
                            : torch::jit::load(stream, torch::Device(torch::kCPU)),
         temperature);
+  } catch (const std::exception& failure) {
+    return CannotBeLoaded(path, failure);
+  }
+  const std::string given = absl::StrCat("one image of ", image_channels, "x", resolution, "x",
+                                         resolution, ", float32 in [-1, 1]");
+  try {
     torch::NoGradGuard no_grad;
     const torch::Tensor logits =
         classifier->Logits(torch::zeros({1, image_channels, resolution, resolution}));
@@ -95,16 +132,16 @@ absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(
         !logits.isfinite().all().item<bool>()) {
       std::ostringstream got;
       got << logits.sizes();
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, ": gave logits of shape ", got.str(), " for one image of ", image_channels, "x",
-          resolution, "x", resolution, "; expected [1, ", num_classes, "], all finite"));
+      return absl::InvalidArgumentError(absl::StrCat(path, ": gave logits of shape ", got.str(),
+                                                     " for ", given, "; expected [1, ", num_classes,
+                                                     "], all finite"));
     }
-    return classifier;
-  } catch (const std::exception& error) {
-    const std::string what = error.what();
+  } catch (const std::exception& failure) {
     return absl::InvalidArgumentError(absl::StrCat(
-        path, ": not a usable TorchScript classifier: ", what.substr(0, what.find('\n'))));
+        path, ": fails for ", given, ": ", CauseOf(failure),
+        ". What the network needs otherwise (size, range, type) belongs into a wrapper around it"));
   }
+  return classifier;
 }
 
 }  // namespace stylex

@@ -43,8 +43,9 @@ std::unique_ptr<Classifier> MakeMobileNetClassifier(const MobileNetV2& network, 
 
 // Loads a TorchScript file, which is a program and runs with all that this process may do: callers
 // take such files only from sources that their user trusts. Checks by a trial pass that [1,
-// image_channels, R, R] gives [1, num_classes] finite logits. INVALID_ARGUMENT names the file and
-// what it did instead. `content` is the file's, where it was read before; else it is read here.
+// image_channels, R, R] gives [1, num_classes] finite logits. NOT_FOUND, or INVALID_ARGUMENT naming
+// the file and what it did instead, what it is if it is no TorchScript, and what is needed.
+// `content` is the file's, where it was read before; else it is read here.
 absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(
     const std::string& path, int64_t image_channels, int64_t resolution, int64_t num_classes,
     double temperature, const std::string* content = nullptr);

@@ -1,10 +1,12 @@
 #include "models/trained_classifier.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "models/checkpoint.h"
@@ -79,7 +81,15 @@ absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& class
   if (classifier.resolution() == model.resolution() &&
       classifier.image_channels() == model.image_channels() &&
       classifier.labels_size() == model.labels_size()) {
-    return absl::OkStatus();
+    if (std::equal(classifier.labels().begin(), classifier.labels().end(),
+                   model.labels().begin()) ||
+        !std::is_permutation(classifier.labels().begin(), classifier.labels().end(),
+                             model.labels().begin())) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": the classifier's classes are ", absl::StrJoin(classifier.labels(), ", "),
+        ", those here the same in another order: ", absl::StrJoin(model.labels(), ", ")));
   }
   const auto task = [](const v1::ModelConfig& config) {
     return absl::StrCat(config.labels_size(), " classes of ", config.resolution(), "x",

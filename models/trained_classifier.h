@@ -23,7 +23,7 @@ absl::Status WriteTrainedClassifier(const TrainedClassifier& classifier,
 // directory. INVALID_ARGUMENT where the checkpoint's is a TorchScript file.
 absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& directory);
 // INVALID_ARGUMENT naming `path` when the classifier there has a different number of classes than
-// `model`, or a different image size.
+// `model`, the same classes in another order, or a different image size.
 absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
                            const v1::ModelConfig& model);
 

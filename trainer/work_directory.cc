@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -21,8 +22,8 @@
 namespace stylex {
 namespace {
 
-constexpr absl::Duration kTerminalInterval = absl::Milliseconds(200);
-constexpr absl::Duration kPlainInterval = absl::Seconds(30);
+constexpr std::chrono::milliseconds kTerminalInterval(200);
+constexpr std::chrono::seconds kPlainInterval(30);
 constexpr int kBarWidth = 24;
 
 std::string FormatLeft(double seconds) {
@@ -133,12 +134,12 @@ void WorkDirectory::Start(const std::string& what, int64_t done, int64_t total) 
   what_ = what;
   first_ = done;
   total_ = total;
-  started_ = absl::Now();
-  printed_ = terminal_ ? absl::InfinitePast() : started_;
+  started_ = SteadyClock::now();
+  printed_ = terminal_ ? started_ - kTerminalInterval : started_;
 }
 
 void WorkDirectory::Advance(int64_t done, const std::string& note) {
-  const absl::Time now = absl::Now();
+  const SteadyClock::time_point now = SteadyClock::now();
   if (now - printed_ >= (terminal_ ? kTerminalInterval : kPlainInterval)) {
     printed_ = now;
     PrintProgress(done, note);
@@ -146,7 +147,8 @@ void WorkDirectory::Advance(int64_t done, const std::string& note) {
 }
 
 void WorkDirectory::PrintProgress(int64_t done, const std::string& note) {
-  const double seconds = std::max(1e-3, absl::ToDoubleSeconds(absl::Now() - started_));
+  const double seconds =
+      std::max(1e-3, std::chrono::duration<double>(SteadyClock::now() - started_).count());
   const double rate = static_cast<double>(done - first_) / seconds;
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
   const std::string numbers =

@@ -2,6 +2,7 @@
 #ifndef STYLEX_TRAINER_WORK_DIRECTORY_H_
 #define STYLEX_TRAINER_WORK_DIRECTORY_H_
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -9,7 +10,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "base/mutex.h"
 #include "trainer/data/progress.h"
 
@@ -50,6 +50,9 @@ class WorkDirectory : public Progress {
   void End() override;
 
  private:
+  // Rate and time left are right also when somebody sets the computer's clock.
+  using SteadyClock = std::chrono::steady_clock;
+
   WorkDirectory(std::string work_directory, int lock, bool resuming);
   void PrintProgress(int64_t done, const std::string& note);
   void Say(const std::string& event, const std::string& prefix, const std::string& message);
@@ -63,8 +66,8 @@ class WorkDirectory : public Progress {
   std::string what_;
   int64_t first_ = 0;
   int64_t total_ = 0;
-  absl::Time started_;
-  absl::Time printed_;
+  SteadyClock::time_point started_;
+  SteadyClock::time_point printed_;
 };
 
 }  // namespace stylex

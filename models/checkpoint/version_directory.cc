@@ -122,6 +122,22 @@ absl::Status AlreadyThere(const fs::path& target) {
   return absl::AlreadyExistsError(absl::StrCat(target.string(), ": there already"));
 }
 
+absl::Status CheckTarget(const std::string& root, const std::string& name, int64_t version,
+                         bool replace) {
+  if (!IsFileName(name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", name, "\" cannot be a model's name: it names a folder"));
+  }
+  if (version < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version ", version, ", expected a whole number from 1, or 0 for the next"));
+  }
+  const fs::path target = fs::path(root) / name / absl::StrCat(version);
+  std::error_code ignored;
+  return version != 0 && !replace && fs::exists(target, ignored) ? AlreadyThere(target)
+                                                                 : absl::OkStatus();
+}
+
 // Renames a finished folder to `version`, or if that is 0 to the next free number, trying again if
 // another program takes it at the same moment. Returns the path.
 absl::StatusOr<fs::path> Publish(const fs::path& temporary, int64_t version, bool replace) {
@@ -212,6 +228,29 @@ absl::StatusOr<VersionFiles> ReadAndVerify(const std::string& version_directory,
   }
 }
 
+// An existing version's folder, without links.
+struct Place {
+  fs::path folder;
+  std::string root, name;
+  int64_t version = 0;
+};
+
+absl::StatusOr<Place> PlaceOf(const std::string& version_directory) {
+  Place place;
+  std::error_code error;
+  place.folder = fs::canonical(version_directory, error);
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), version_directory);
+  }
+  if (!ParseVersion(place.folder.filename().string(), &place.version)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(place.folder.string(), ": not a version folder (NAME/VERSION)"));
+  }
+  place.root = place.folder.parent_path().parent_path().string();
+  place.name = place.folder.parent_path().filename().string();
+  return place;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root) {
@@ -256,25 +295,29 @@ int64_t NewestVersion(const std::string& root, const std::string& name) {
   return 0;
 }
 
+absl::Status CheckVersionCanBeWritten(const std::string& root, const std::string& name,
+                                      int64_t version, bool replace) {
+  STYLEX_RETURN_IF_ERROR(CheckTarget(root, name, version, replace));
+  const fs::path model = fs::path(root) / name;
+  std::error_code ignored;
+  const bool is_new = !fs::exists(model, ignored);
+  STYLEX_ASSIGN_OR_RETURN(const fs::path temporary, MakeTemporaryFolder(model));
+  fs::remove(temporary, ignored);
+  if (is_new) {
+    fs::remove(model, ignored);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> WriteVersion(v1::ModelConfig config,
                                          const std::map<std::string, std::string>& files,
                                          const std::string& root, const std::string& name,
                                          int64_t version, bool replace) {
-  if (!IsFileName(name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", name, "\" cannot be a model's name: it names a folder"));
-  }
-  if (version < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("version ", version, ", expected a whole number from 1, or 0 for the next"));
-  }
   const fs::path model = fs::path(root) / name;
   const fs::path target = model / (version == 0 ? std::string("NEXT") : absl::StrCat(version));
+  STYLEX_RETURN_IF_ERROR(CheckTarget(root, name, version, replace));
   STYLEX_RETURN_IF_ERROR(CheckContent(config, files, target));
   std::error_code ignored;
-  if (version != 0 && !replace && fs::exists(target, ignored)) {
-    return AlreadyThere(target);
-  }
   STYLEX_ASSIGN_OR_RETURN(const fs::path temporary, MakeTemporaryFolder(model));
   const absl::Cleanup remove_temporary = [&temporary, &ignored] {
     fs::remove_all(temporary, ignored);
@@ -285,21 +328,19 @@ absl::StatusOr<std::string> WriteVersion(v1::ModelConfig config,
   return written.string();
 }
 
+absl::Status CheckVersionCanBeUpdated(const std::string& version_directory) {
+  STYLEX_ASSIGN_OR_RETURN(const Place place, PlaceOf(version_directory));
+  return CheckVersionCanBeWritten(place.root, place.name, place.version, /*replace=*/true);
+}
+
 absl::Status UpdateVersion(const std::string& version_directory, const v1::ModelConfig& config,
                            const std::map<std::string, std::string>& changed) {
-  std::error_code error;
-  const fs::path folder = fs::canonical(version_directory, error);
-  if (error) {
-    return absl::ErrnoToStatus(error.value(), version_directory);
-  }
-  int64_t version = 0;
-  if (!ParseVersion(folder.filename().string(), &version)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder.string(), ": not a version folder (NAME/VERSION)"));
-  }
+  STYLEX_ASSIGN_OR_RETURN(const Place place, PlaceOf(version_directory));
+  const fs::path& folder = place.folder;
   // Damaged files must not get new hashes.
   STYLEX_RETURN_IF_ERROR(ReadVersion(folder.string()).status());
   std::map<std::string, std::string> files = changed;
+  std::error_code error;
   fs::directory_iterator entry(folder, error);
   for (; entry != fs::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
@@ -315,8 +356,7 @@ absl::Status UpdateVersion(const std::string& version_directory, const v1::Model
   if (error) {
     return absl::ErrnoToStatus(error.value(), folder.string());
   }
-  return WriteVersion(config, files, folder.parent_path().parent_path().string(),
-                      folder.parent_path().filename().string(), version, /*replace=*/true)
+  return WriteVersion(config, files, place.root, place.name, place.version, /*replace=*/true)
       .status();
 }
 

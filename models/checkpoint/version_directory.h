@@ -33,6 +33,12 @@ absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root);
 // The greatest version of a name, or 0.
 int64_t NewestVersion(const std::string& root, const std::string& name);
 
+// What WriteVersion would refuse whatever the content, to be said before anything is computed: a
+// name that is no folder's, a negative version, one that exists (without `replace`), a folder that
+// cannot be written.
+absl::Status CheckVersionCanBeWritten(const std::string& root, const std::string& name,
+                                      int64_t version, bool replace);
+
 // Writes a version from the contents of its files (file name -> bytes); model.json is written from
 // `config`, with `files` filled in. version 0: the next free one. With `replace` an existing
 // version is exchanged in one step; without it that is ALREADY_EXISTS. INVALID_ARGUMENT for a
@@ -61,6 +67,10 @@ absl::StatusOr<VersionFiles> ReadVersionFiles(const std::string& version_directo
 
 // Folders ROOT/NAME/X whose X is no version ("01", "v2"), except hidden ones.
 std::vector<std::string> FoldersThatAreNoVersions(const std::string& root);
+
+// What UpdateVersion would refuse whatever the content: a folder that is no version's, or that
+// cannot be replaced.
+absl::Status CheckVersionCanBeUpdated(const std::string& version_directory);
 
 // Reads model.json and checks the config, that every file it lists exists with the right size and
 // hash, and that no checkpoint file is unlisted. DATA_LOSS names the file and both hashes. May run

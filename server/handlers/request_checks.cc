@@ -17,14 +17,16 @@ std::string At(const std::string& field, int index) { return absl::StrCat(field,
 void RequestChecks::Image(const std::string& field, bool present, const v1::Image& image) {
   const std::string data_field = absl::StrCat(field, ".data");
   if (!present) {
-    Add(field, "is missing; an image with `data`, a whole JPEG or PNG file, is needed");
+    Add(field, "is missing; an image with `data`, a whole JPEG, PNG or WebP file, is needed");
   } else if (image.data().empty()) {
-    Add(data_field, "is empty; a whole JPEG or PNG file is needed");
+    Add(data_field, "is empty; a whole JPEG, PNG or WebP file is needed");
   } else {
     const ImageFormat format = DetectFormat(image.data());
-    if (format != ImageFormat::kJpeg && format != ImageFormat::kPng) {
-      Add(data_field, absl::StrCat("is neither a JPEG nor a PNG file, by the first of its ",
-                                   image.data().size(), " bytes"));
+    if (format != ImageFormat::kJpeg && format != ImageFormat::kPng &&
+        format != ImageFormat::kWebp) {
+      Add(data_field,
+          absl::StrCat("is neither a JPEG nor a PNG nor a WebP file, by the first of its ",
+                       image.data().size(), " bytes"));
     }
   }
 }

@@ -34,7 +34,7 @@ class RequestChecks {
   }
   const std::vector<Fault>& faults() const { return faults_; }
 
-  // Checks that there is an image whose first bytes are those of a JPEG or PNG file.
+  // Checks that there is an image whose first bytes are those of a JPEG, PNG or WebP file.
   void Image(const std::string& field, bool present, const v1::Image& image);
   // The class's index; nullopt if the selector is absent or invalid.
   std::optional<int64_t> Class(const std::string& field, bool present,

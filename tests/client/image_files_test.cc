@@ -22,14 +22,15 @@ class ImageFilesTest : public testing::Test {
 };
 
 TEST_F(ImageFilesTest, AFoldersImagesAreSortedByNameAndNotDeeper) {
-  for (const char* name : {"b.PNG", "a.jpeg", "c.jpg", "notes.txt", "d.gif", ".png"}) {
+  for (const char* name : {"b.PNG", "a.jpeg", "c.jpg", "g.webp", "notes.txt", "d.gif", ".png"}) {
     WriteText(folder_ / name, "x");
   }
   fs::create_directory(folder_ / "deeper");
   WriteText(folder_ / "deeper/e.png", "x");
   fs::create_directory(folder_ / "f.png");
-  EXPECT_THAT(ListImages({folder_.path()}).value(),
-              ElementsAre(folder_ / "a.jpeg", folder_ / "b.PNG", folder_ / "c.jpg"));
+  EXPECT_THAT(
+      ListImages({folder_.path()}).value(),
+      ElementsAre(folder_ / "a.jpeg", folder_ / "b.PNG", folder_ / "c.jpg", folder_ / "g.webp"));
 }
 
 TEST_F(ImageFilesTest, FilesAreTakenAsGivenAndInOrder) {
@@ -46,8 +47,9 @@ TEST_F(ImageFilesTest, NamesThePathThatIsWrong) {
   EXPECT_EQ(missing.message(), folder_ / "no: no such file or folder");
   const absl::Status empty = ListImages({folder_.path()}).status();
   EXPECT_EQ(empty.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(empty.message()),
-              StartsWith(folder_.path() + ": the folder holds no .jpg, .jpeg or .png files"));
+  EXPECT_THAT(
+      std::string(empty.message()),
+      StartsWith(folder_.path() + ": the folder holds no .jpg, .jpeg, .png or .webp files"));
 }
 
 TEST_F(ImageFilesTest, BytesAreSentAsTheyAre) {
@@ -62,7 +64,7 @@ TEST_F(ImageFilesTest, RefusesWhatIsNoPhotograph) {
   WriteText(folder_ / "text.jpg", "GIF89a is no photograph");
   const absl::Status status = LoadImage(folder_ / "text.jpg").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(), folder_ / "text.jpg: neither a JPEG nor a PNG file");
+  EXPECT_EQ(status.message(), folder_ / "text.jpg: neither a JPEG nor a PNG nor a WebP file");
   EXPECT_THAT(std::string(LoadImage(folder_ / "no.jpg").status().message()), HasSubstr("no.jpg"));
   EXPECT_FALSE(DecodeAnswer(v1::Image()).ok());
 }

@@ -50,7 +50,8 @@ TEST_F(InspectTest, ClassifyGoesOnAfterABadFile) {
   const ProgramResult result = Run({"classify", folder_.path()});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.out, HasSubstr("b.png: cat 75 %"));
-  EXPECT_THAT(result.err, HasSubstr(folder_ / "a.png" + ": neither a JPEG nor a PNG file\n"));
+  EXPECT_THAT(result.err,
+              HasSubstr(folder_ / "a.png" + ": neither a JPEG nor a PNG nor a WebP file\n"));
   EXPECT_THAT(result.err, HasSubstr("1 of 2 images failed"));
 }
 
@@ -112,7 +113,8 @@ TEST_F(InspectTest, TextFileIsRefusedAndNamedOnce) {
   WriteText(file, "this is no image");
   for (const char* command : {"classify", "encode"}) {
     const ProgramResult result = Run({command, file});
-    ExpectOneLine(result, {"INVALID_ARGUMENT", file + ": neither a JPEG nor a PNG file"});
+    ExpectOneLine(result,
+                  {"INVALID_ARGUMENT", file + ": neither a JPEG nor a PNG nor a WebP file"});
     EXPECT_EQ(result.err.find(file), result.err.rfind(file)) << result.err;
   }
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -93,6 +94,36 @@ TEST_F(SideBySideTest, ARestingThreadDoesNotOutlastTheWork) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_EQ(done, 1);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST_F(SideBySideTest, AnExceptionIsAFailure) {
+  for (const bool parallel : {false, true}) {
+    EXPECT_EQ(SideBySide(20, parallel, {},
+                         [](int64_t i, const GiveWay&) -> absl::Status {
+                           if (i == 3) {
+                             throw std::runtime_error("broken piece");
+                           }
+                           return absl::OkStatus();
+                         }),
+              absl::InternalError("broken piece"));
+  }
+}
+
+TEST_F(SideBySideTest, AnExceptionOfGivingWayIsAFailureAndHoldsNobodyUp) {
+  int asked = 0;
+  const GiveWay give_way = [&asked]() -> bool {
+    if (++asked == 2) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      throw std::runtime_error("no answer");
+    }
+    return true;
+  };
+  const absl::Status status =
+      SideBySide(60, /*parallel=*/true, {.give_way = give_way}, [](int64_t, const GiveWay& within) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return within() ? absl::OkStatus() : absl::CancelledError("");
+      });
+  EXPECT_FALSE(status.ok());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "image/decoding_memory.h"
 
 #include <gtest/gtest.h>
+#include <webp/encode.h>
 
 #include "base/heap.h"
 #include "image/codec.h"
@@ -60,11 +61,30 @@ TEST(DecodingMemoryTest, PngsTakeWhatIsExpected) {
   ExpectGoodEstimate(WritePng(file), "16 bits, interlaced");
 }
 
+// Quality 0: lossless.
+std::string WebpOf(const Bitmap& bitmap, float quality) {
+  uint8_t* bytes = nullptr;
+  const int stride = bitmap.channels * bitmap.width;
+  const size_t size =
+      quality > 0
+          ? WebPEncodeRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, quality, &bytes)
+          : WebPEncodeLosslessRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, &bytes);
+  const std::string file(reinterpret_cast<const char*>(bytes), size);
+  WebPFree(bytes);
+  return file;
+}
+
+TEST(DecodingMemoryTest, WebpsTakeWhatIsExpected) {
+  ExpectGoodEstimate(WebpOf(SmoothBitmap(2000, 1500, 3), 80), "lossy");
+  ExpectGoodEstimate(WebpOf(SmoothBitmap(2000, 1500, 3), 0), "lossless");
+}
+
 TEST(DecodingMemoryTest, WhatIsOverTheLimitsIsSaidFromTheHeader) {
   const DecodeLimits limits = {.max_pixels = 1000};
   const std::string png = EncodePng(SmoothBitmap(100, 100, 3)).value();
   const std::string jpeg = EncodeJpeg(SmoothBitmap(100, 100, 3)).value();
-  for (const std::string& file : {png, jpeg}) {
+  const std::string webp = WebpOf(SmoothBitmap(100, 100, 3), 80);
+  for (const std::string& file : {png, jpeg, webp}) {
     EXPECT_EQ(DecodingBytes(file, kPreparation, limits).status(),
               DecodeImage(file, limits).status());
   }

@@ -1,6 +1,7 @@
 // Untrusted bytes: truncated, flipped, spliced. With sanitizers these tests are a small fuzzer;
 // without, they still detect crashes and wrong results.
 #include <gtest/gtest.h>
+#include <webp/encode.h>
 
 #include <random>
 
@@ -12,6 +13,19 @@ namespace stylex {
 namespace {
 
 constexpr DecodeLimits kLimits = {.max_pixels = 1 << 16};
+
+// Quality 0: lossless.
+std::string WriteWebp(const Bitmap& bitmap, float quality) {
+  uint8_t* bytes = nullptr;
+  const int stride = 3 * bitmap.width;
+  const size_t size =
+      quality > 0
+          ? WebPEncodeRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, quality, &bytes)
+          : WebPEncodeLosslessRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, &bytes);
+  const std::string file(reinterpret_cast<const char*>(bytes), size);
+  WebPFree(bytes);
+  return file;
+}
 
 std::vector<std::string> Files() {
   const Bitmap color = SmoothBitmap(19, 13, 3);
@@ -36,8 +50,9 @@ std::vector<std::string> Files() {
   PngFile deep{.width = 5, .height = 6, .bit_depth = 16, .color_type = PNG_COLOR_TYPE_RGB_ALPHA};
   deep.samples.resize(5 * 6 * 4, 12345);
   const PngText text[] = {{"Software", "StylEx"}};
-  return {WriteJpeg(JpegOf(color)), WriteJpeg(progressive), WriteJpeg(cmyk), WriteJpeg(arithmetic),
-          *EncodePng(color, text),  WritePng(palette),      WritePng(deep)};
+  return {WriteJpeg(JpegOf(color)), WriteJpeg(progressive),  WriteJpeg(cmyk),
+          WriteJpeg(arithmetic),    *EncodePng(color, text), WritePng(palette),
+          WritePng(deep),           WriteWebp(color, 75),    WriteWebp(color, 0)};
 }
 
 void ExpectSound(const absl::StatusOr<Bitmap>& bitmap) {

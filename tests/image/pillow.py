@@ -113,6 +113,14 @@ def write(folder):
     save(palette, "palette-alpha.png", transparency=bytes(range(0, 200)))
     save(rgba.crop((0, 0, 1, 1)), "one-pixel.png")
 
+    save(rgb, "rgb.webp", quality=80)
+    save(rgb, "rgb-lossless.webp", lossless=True)
+    save(rgba, "rgba.webp", lossless=True, exact=True)
+    save(rgba, "rgba-lossy.webp", quality=60)
+    exif[0x0112] = 6
+    save(rgb, "orientation-6.webp", exif=exif, lossless=True)
+    save(rgb.crop((0, 0, 1, 1)), "one-pixel.webp")
+
 
 if __name__ == "__main__":
     {"resize": resize, "write": write}[sys.argv[1]](*sys.argv[2:])

@@ -266,9 +266,10 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   torch::NoGradGuard no_grad;
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                           OpenCheckpoint(common, options.checkpoint, Encoding::kOptional));
+  STYLEX_RETURN_IF_ERROR(CheckVersionCanBeUpdated(options.checkpoint));
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(model.config(), common.data, common.crop));
+                          OpenDataOf(model.config(), common));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<WorkDirectory> run,
                           WorkDirectory::Open(common.work_directory, kStateFile, /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const StyleVectors styles,

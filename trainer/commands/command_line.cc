@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/exceptions.h"
 #include "base/heap.h"
 #include "explain/components.h"
 #include "trainer/commands/commands.h"
@@ -47,6 +50,8 @@ void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* option
       ->required();
   command->add_flag("--export-only", options->export_only,
                     "write a checkpoint from the run's saved state, train no further");
+  command->add_flag("--anyway", options->anyway,
+                    "train although a look at the TorchScript classifier has found faults");
 }
 
 void AddAttributes(CLI::App* command, AttributesOptions* options) {
@@ -112,10 +117,20 @@ int ExitCode(const absl::Status& status) {
   return 1;
 }
 
+// Within single quotes, where the shell would read the word as anything else than itself.
+std::string ShellQuoted(const std::string& word) {
+  constexpr char kPlain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
+    return word;
+  }
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
 std::string CommandLine(int argc, char** argv) {
   std::string line = "stylex-train";
   for (int i = 1; i < argc; ++i) {
-    line += std::string(" ") + argv[i];
+    line += " " + ShellQuoted(argv[i]);
   }
   return line;
 }
@@ -269,9 +284,8 @@ int TrainMain(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     return ExitCode(run());
-  } catch (const std::exception& error) {
-    const std::string what = error.what();
-    return ExitCode(absl::InternalError(what.substr(0, what.find('\n'))));
+  } catch (const std::exception&) {
+    return ExitCode(StatusOfException());
   }
 }
 

@@ -26,6 +26,7 @@ struct StylexOptions {
   std::string start_from;     // version folder, see StylexTraining::StartFrom; empty: from nothing
   std::string lpips_weights;  // see Lpips::Load; empty: the classifier's features instead
   bool export_only = false;
+  bool anyway = false;  // train although the classifier has faults, see CheckClassifier
 };
 // Trains a StylEx on a classifier and writes a checkpoint.
 absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& options,

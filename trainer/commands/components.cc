@@ -73,10 +73,11 @@ void Print(const Components& components) {
 absl::Status ComponentsCommand(const CommonOptions& common, const ComponentsOptions& options,
                                const OutputOptions& output) {
   const torch::NoGradGuard no_grad;
+  STYLEX_RETURN_IF_ERROR(
+      CheckVersionCanBeWritten(output.root, output.name, output.version, output.replace));
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   v1::ModelConfig config = checkpoint.model.config();
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(config, common.data, common.crop));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(config, common));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<WorkDirectory> run,
                           WorkDirectory::Open(common.work_directory, kNoState, /*resume=*/true));
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor latents,

@@ -125,8 +125,14 @@ void AddFlips(const FlipFigures& flips, std::map<std::string, double>* of_checkp
 
 absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
+  if (!options.reconstruction_only) {
+    STYLEX_RETURN_IF_ERROR(NeedAttributes(checkpoint));
+  }
+  if (options.record) {
+    STYLEX_RETURN_IF_ERROR(CheckVersionCanBeUpdated(options.checkpoint));
+  }
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(checkpoint.model.config(), common.data, common.crop));
+                          OpenDataOf(checkpoint.model.config(), common));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
       WorkDirectory::Open(common.work_directory, "evaluation_state", /*resume=*/true));

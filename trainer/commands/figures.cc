@@ -50,7 +50,7 @@ absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& o
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   const Stylex& model = checkpoint.model;
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(model.config(), common.data, common.crop));
+                          OpenDataOf(model.config(), common));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
       WorkDirectory::Open(common.work_directory, "figures_state", /*resume=*/true));

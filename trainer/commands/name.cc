@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "models/checkpoint/version_directory.h"
 #include "trainer/commands/commands.h"
 #include "trainer/commands/opening.h"
+#include "trainer/data/utf8.h"
 #include "trainer/training/model_card.h"
 
 namespace stylex {
@@ -23,13 +23,6 @@ namespace {
 constexpr size_t kLongestName = 64;
 
 using Named = std::pair<int32_t, v1::Direction>;
-
-bool IsUtf8(const std::string& text) try {
-  nlohmann::json(text).dump();
-  return true;
-} catch (const nlohmann::json::exception&) {
-  return false;
-}
 
 absl::Status ReadNaming(const std::string& text, std::map<Named, std::string>* names) {
   const std::vector<std::string> sides = absl::StrSplit(text, absl::MaxSplits('=', 1));

@@ -202,7 +202,7 @@ absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandO
       OpenCheckpoint(common, options.evaluate.checkpoint,
                      of_reconstructions ? Encoding::kNeeded : Encoding::kOptional));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(checkpoint.model.config(), common.data, common.crop));
+                          OpenDataOf(checkpoint.model.config(), common));
   STYLEX_ASSIGN_OR_RETURN(
       const std::vector<Oracle> oracles,
       OpenOracles(options.oracles, checkpoint.model.config(), checkpoint.model.device()));

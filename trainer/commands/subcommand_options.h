@@ -3,7 +3,10 @@
 #define STYLEX_TRAINER_COMMANDS_SUBCOMMAND_OPTIONS_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
+
+#include "trainer/data/dataset.h"
 
 namespace CLI {
 class App;
@@ -17,6 +20,8 @@ struct CommonOptions {
   std::string config;  // path; empty: preset only
   std::string preset;  // overrides the config's when set
   uint64_t seed = 1;
+  std::map<std::string, std::string> classes;  // label of a class folder, see DatasetConfig
+  int64_t max_pixels = kMaxTrainingPixels;
   bool resume = false;
   std::string device = "auto";
   int threads = 0;

@@ -109,8 +109,7 @@ absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<KnownWorld> world, OpenKnownWorld(common.data));
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   const v1::ModelConfig& config = checkpoint.model.config();
-  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(config, common.data, common.crop));
+  STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(config, common));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
       WorkDirectory::Open(common.work_directory, "truth_state", /*resume=*/true));

@@ -108,7 +108,7 @@ absl::Status MakeStudy(const CommonOptions& common, const StudyOptions& options)
       const std::vector<StudyAttribute> attributes,
       ChooseStudyAttributes(*checkpoint.attributes, options.attributes, target));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(model.config(), common.data, common.crop));
+                          OpenDataOf(model.config(), common));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
       WorkDirectory::Open(common.work_directory, "study_state", /*resume=*/true));

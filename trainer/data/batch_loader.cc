@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/exceptions.h"
 #include "base/status_macros.h"
 #include "image/resize.h"
 #include "models/pixels.h"
@@ -75,6 +76,11 @@ torch::Tensor ToTensor(const std::vector<int64_t>& values) {
 
 }  // namespace
 
+bool TooManyUnreadable(int64_t count, int64_t images) {
+  return count > kToleratedUnreadable &&
+         static_cast<double>(count) > kToleratedShare * static_cast<double>(images);
+}
+
 BatchLoader::BatchLoader(const Dataset& dataset, const BatchLoaderOptions& options,
                          std::function<void(const std::string&)> warn)
     : dataset_(dataset),
@@ -125,7 +131,14 @@ void BatchLoader::Work() {
       }
       step = next_to_make_++;
     }
-    absl::StatusOr<Batch> batch = MakeBatch(step);
+    absl::StatusOr<Batch> batch = absl::UnknownError("");
+    const absl::Status status = WithoutExceptions([&] {
+      batch = MakeBatch(step);
+      return absl::OkStatus();
+    });
+    if (!status.ok()) {
+      batch = status;
+    }
     {
       MutexLock lock(&mutex_);
       ready_.emplace(step, std::move(batch));
@@ -153,8 +166,7 @@ absl::Status BatchLoader::NoteUnreadable(int64_t index, const absl::Status& stat
     warn_(absl::StrCat("left out: ", status.message()));
   }
   const int64_t count = static_cast<int64_t>(unreadable_.size());
-  if (count > kToleratedUnreadable &&
-      static_cast<double>(count) > kToleratedShare * static_cast<double>(n)) {
+  if (TooManyUnreadable(count, n)) {
     return absl::DataLossError(absl::StrCat(
         count, " of ", n, " training images cannot be read, e.g. ", unreadable_.begin()->second));
   }
@@ -194,6 +206,7 @@ absl::Status ForEachBatch(const Dataset& dataset, Split split, int64_t batch_siz
                           const std::function<absl::Status(const Batch&)>& visit) {
   const int64_t n = limit > 0 ? std::min(limit, dataset.size(split)) : dataset.size(split);
   int64_t step = 0;
+  std::string first_unreadable;
   for (int64_t start = 0; start < n; start += batch_size) {
     std::vector<Bitmap> bitmaps;
     std::vector<int64_t> labels;
@@ -202,6 +215,9 @@ absl::Status ForEachBatch(const Dataset& dataset, Split split, int64_t batch_siz
       absl::StatusOr<Bitmap> bitmap = dataset.Load(split, index);
       if (!bitmap.ok()) {
         warn(absl::StrCat("left out: ", bitmap.status().message()));
+        if (first_unreadable.empty()) {
+          first_unreadable = std::string(bitmap.status().message());
+        }
         continue;
       }
       bitmaps.push_back(*std::move(bitmap));
@@ -212,6 +228,11 @@ absl::Status ForEachBatch(const Dataset& dataset, Split split, int64_t batch_siz
       STYLEX_RETURN_IF_ERROR(
           visit(Batch{step++, BitmapsToTensor(bitmaps), ToTensor(labels), ToTensor(indices)}));
     }
+  }
+  if (step == 0) {
+    return absl::DataLossError(absl::StrCat("not one of ", n,
+                                            split == Split::kTrain ? " training" : " validation",
+                                            " images can be read, e.g. ", first_unreadable));
   }
   return absl::OkStatus();
 }

@@ -36,6 +36,10 @@ struct BatchLoaderOptions {
   int ahead = 8;  // batches kept ready
 };
 
+// Whether so many of a split's images cannot be read that they must not be left out: more than 1 %,
+// and more than 3.
+bool TooManyUnreadable(int64_t count, int64_t images);
+
 // An endless stream over shuffled epochs of the training split. Batch number `step` is a function
 // of (dataset, options.seed, step) alone, whatever the number of threads and the step at which the
 // run started; a resumed run is therefore identical to one that never stopped.
@@ -78,7 +82,7 @@ class BatchLoader {
 };
 
 // Calls `visit` with consecutive batches of a split, in order, at most `limit` images (0: all).
-// Unreadable images are left out and named through `warn`.
+// Unreadable images are left out and named through `warn`; DATA_LOSS when not one can be read.
 absl::Status ForEachBatch(const Dataset& dataset, Split split, int64_t batch_size, int64_t limit,
                           const std::function<void(const std::string&)>& warn,
                           const std::function<absl::Status(const Batch&)>& visit);

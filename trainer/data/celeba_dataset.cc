@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "trainer/data/class_names.h"
 #include "trainer/data/dataset.h"
 #include "trainer/data/image_files.h"
 
@@ -30,7 +31,8 @@ struct Place {
 
 // Folder names may contain colons: the attribute follows the last one.
 Place PlaceOf(const std::string& path) {
-  if (fs::is_regular_file(fs::path(path) / kAttributes)) {
+  std::error_code ignored;
+  if (fs::is_regular_file(fs::path(path) / kAttributes, ignored)) {
     return {path, ""};
   }
   const size_t colon = path.rfind(':');
@@ -128,13 +130,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,
   STYLEX_ASSIGN_OR_RETURN(const std::vector<LabelledFile> files, ReadAttribute(place));
   const fs::path partition = place.folder / kPartition;
   STYLEX_ASSIGN_OR_RETURN(const auto parts, ReadPartition(partition));
-  std::vector<std::string> labels = options.labels;
-  if (labels.empty()) {
-    labels = {"not " + place.attribute, place.attribute};
-  } else if (labels.size() != 2) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": an attribute has two classes, but ",
-                                                   labels.size(), " labels are given"));
-  }
+  STYLEX_ASSIGN_OR_RETURN(PairedClasses paired,
+                          PairByName(path, {"not " + place.attribute, place.attribute}, options));
   std::vector<LabelledFile> train, validation;
   for (const LabelledFile& file : files) {
     const auto part = parts.find(file.path);
@@ -144,9 +141,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,
     }
     const std::string full = (place.folder / kImages / file.path).string();
     if (part->second == kTrainingPart) {
-      train.push_back({full, file.label});
+      train.push_back({full, paired.of_name[static_cast<size_t>(file.label)]});
     } else if (part->second == kValidationPart) {
-      validation.push_back({full, file.label});
+      validation.push_back({full, paired.of_name[static_cast<size_t>(file.label)]});
     }
   }
   if (train.empty() || validation.empty()) {
@@ -154,7 +151,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,
                                                    " images into training and ", validation.size(),
                                                    " into validation"));
   }
-  return MakeImageFileDataset(options, std::move(labels), std::move(train), std::move(validation));
+  return MakeImageFileDataset(options, std::move(paired.labels), std::move(train),
+                              std::move(validation));
 }
 
 }  // namespace stylex

@@ -4,6 +4,7 @@
 #define STYLEX_TRAINER_DATA_DATASET_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,9 +29,15 @@ class Dataset {
   virtual int64_t label(Split split, int64_t index) const = 0;  // kNoLabel if unknown
   // Where the image comes from, for messages: a path, or a file and a number.
   virtual std::string name(Split split, int64_t index) const = 0;
+  // The files that the split is read from: one for each image, in their order, or fewer that hold
+  // many each. Empty for images that come from no file.
+  virtual std::vector<std::string> files(Split) const { return {}; }
   // Oriented, cropped, resized to resolution() and channels(). The error of an unreadable image
   // names it.
   virtual absl::StatusOr<Bitmap> Load(Split split, int64_t index) const = 0;
+
+  // What lies in its folders and is not read, by kind ("2 .bmp files"); may be empty.
+  const std::map<std::string, int64_t>& left_out() const { return left_out_; }
 
   // Whether its images have labels: either all of them do or none does.
   bool labelled() const { return label(Split::kTrain, 0) != kNoLabel; }
@@ -45,24 +52,33 @@ class Dataset {
  protected:
   explicit Dataset(const Preparation& preparation) : preparation_(preparation) {}
   std::vector<std::string> labels_;
+  std::map<std::string, int64_t> left_out_;
 
  private:
   Preparation preparation_;
 };
 
+// Of photographs that a trainer reads from its own disk: three bytes a pixel while one is decoded.
+inline constexpr int64_t kMaxTrainingPixels = 200'000'000;
+
 struct DatasetOptions : Preparation {
   // Images of 64 x 64, unless told otherwise.
   DatasetOptions() { resolution = 64; }
-  std::vector<std::string> labels;  // instead of the folders' names or "0", "1", ...
+  // In the order of the classifier's outputs. Folders and attributes are paired with them by name;
+  // IDX files, whose classes are numbers, by position. Empty: the folders' names or "0", "1", ...
+  std::vector<std::string> labels;
+  // Labels of folders (or of an attribute's two classes) with other names.
+  std::map<std::string, std::string> classes;
   // Of image files: the central square of this side is cut out first; 0: none. An image in which it
   // does not fit cannot be loaded (INVALID_ARGUMENT).
   int crop = 0;
+  int64_t max_pixels = kMaxTrainingPixels;  // of an image file, before it is made smaller
 };
 
 // Opens a folder, or CelebA's with an attribute, FOLDER:ATTRIBUTE: IDX files
 // (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-…, each with or without .gz), or
-// train/CLASS/*.{jpg,jpeg,png} beside val/CLASS/* (or valid, validation, test), or images without
-// classes.
+// train/CLASS/*.{jpg,jpeg,png,webp} beside val/CLASS/* (or valid, validation, test), or images
+// without classes.
 //
 // IDX images of 28x28 become 32x32 by a black border, other sizes by resizing. NOT_FOUND or
 // INVALID_ARGUMENT names the path and the fault: no split, an empty class folder, classes that
@@ -81,9 +97,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path
 
 // CelebA as it is published: img_align_celeba/*.jpg, list_attr_celeba.txt, list_eval_partition.txt.
 // `path` is FOLDER:ATTRIBUTE, e.g. celeba:Young. Class 0 is "not ATTRIBUTE", class 1 "ATTRIBUTE",
-// unless the options name them otherwise; partition 0 is for training, 1 for validation, 2 is
-// unused. INVALID_ARGUMENT names the file, the line and the fault, or lists the attributes that
-// exist.
+// unless the options pair them otherwise (PairByName); partition 0 is for training, 1 for
+// validation, 2 is unused. INVALID_ARGUMENT names the file, the line and the fault, or lists the
+// attributes that exist.
 bool LooksLikeCelebA(const std::string& path);
 // CelebA as published.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenCelebA(const std::string& path,

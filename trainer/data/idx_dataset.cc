@@ -21,7 +21,8 @@ constexpr int kPaddedTo = 32;
 std::string FindFile(const std::string& folder, const std::string& name) {
   for (const char* suffix : {"", ".gz"}) {
     const std::string path = absl::StrCat(folder, "/", name, suffix);
-    if (std::filesystem::is_regular_file(path)) {
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(path, ignored)) {
       return path;
     }
   }
@@ -94,6 +95,7 @@ absl::StatusOr<IdxArray> ReadIdx(const std::string& path, size_t num_dimensions)
 
 struct IdxSplit {
   std::string images_path;
+  std::string labels_path;
   IdxArray images;  // [N, H, W]
   IdxArray labels;  // [N]
 };
@@ -101,17 +103,17 @@ struct IdxSplit {
 absl::StatusOr<IdxSplit> ReadSplit(const std::string& folder, const std::string& stem) {
   IdxSplit split;
   split.images_path = FindFile(folder, stem + "-images-idx3-ubyte");
-  const std::string labels_path = FindFile(folder, stem + "-labels-idx1-ubyte");
-  if (split.images_path.empty() || labels_path.empty()) {
+  split.labels_path = FindFile(folder, stem + "-labels-idx1-ubyte");
+  if (split.images_path.empty() || split.labels_path.empty()) {
     return absl::NotFoundError(absl::StrCat(
         folder, ": has no ", stem,
         split.images_path.empty() ? "-images-idx3-ubyte" : "-labels-idx1-ubyte", " (or .gz)"));
   }
   STYLEX_ASSIGN_OR_RETURN(split.images, ReadIdx(split.images_path, 3));
-  STYLEX_ASSIGN_OR_RETURN(split.labels, ReadIdx(labels_path, 1));
+  STYLEX_ASSIGN_OR_RETURN(split.labels, ReadIdx(split.labels_path, 1));
   const std::vector<int64_t>& size = split.images.dimensions;
   if (size[0] != split.labels.dimensions[0]) {
-    return absl::DataLossError(absl::StrCat(labels_path, ": ", split.labels.dimensions[0],
+    return absl::DataLossError(absl::StrCat(split.labels_path, ": ", split.labels.dimensions[0],
                                             " labels for ", size[0], " images in ",
                                             split.images_path));
   }
@@ -155,6 +157,9 @@ class IdxDataset : public Dataset {
   }
   std::string name(Split split, int64_t index) const override {
     return absl::StrCat(Of(split).images_path, "#", index);
+  }
+  std::vector<std::string> files(Split split) const override {
+    return {Of(split).images_path, Of(split).labels_path};
   }
 
   absl::StatusOr<Bitmap> Load(Split split, int64_t index) const override {

@@ -8,6 +8,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "image/resize.h"
+#include "trainer/data/class_names.h"
 #include "trainer/data/dataset.h"
 #include "trainer/data/image_files.h"
 
@@ -17,8 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 
 absl::StatusOr<fs::path> FindValidation(const fs::path& root) {
+  std::error_code ignored;
   for (const char* name : {"val", "valid", "validation", "test"}) {
-    if (fs::is_directory(root / name)) {
+    if (fs::is_directory(root / name, ignored)) {
       return root / name;
     }
   }
@@ -28,9 +30,14 @@ absl::StatusOr<fs::path> FindValidation(const fs::path& root) {
                    "training never sees are needed to measure it"));
 }
 
+// `labels` has the label of each class.
 absl::StatusOr<std::vector<LabelledFile>> ListSplit(const fs::path& split,
-                                                    const std::vector<std::string>& classes) {
-  const std::vector<std::string> found = SortedNames(split, /*directories=*/true);
+                                                    const std::vector<std::string>& classes,
+                                                    const std::vector<int64_t>& labels,
+                                                    LeftOut* left_out) {
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<std::string> found, FolderNames(split));
+  // Beside the class folders.
+  STYLEX_RETURN_IF_ERROR(ImageNames(split, /*with_subfolders=*/true, left_out).status());
   if (found != classes) {
     return absl::InvalidArgumentError(absl::StrCat(split.string(), ": has the class folders {",
                                                    absl::StrJoin(found, ", "), "}, but train has {",
@@ -39,13 +46,20 @@ absl::StatusOr<std::vector<LabelledFile>> ListSplit(const fs::path& split,
   std::vector<LabelledFile> files;
   for (size_t k = 0; k < classes.size(); ++k) {
     const fs::path folder = split / classes[k];
-    const std::vector<std::string> names = SortedNames(folder, /*directories=*/false);
+    LeftOut here;
+    STYLEX_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            ImageNames(folder, /*with_subfolders=*/false, &here));
     if (names.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          folder.string(), ": the class folder is empty; expected .jpg, .jpeg or .png files"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(folder.string(), ": the class folder is empty",
+                       here.empty() ? "" : absl::StrCat(" but for ", LeftOutText(here)),
+                       "; expected .jpg, .jpeg, .png or .webp files"));
+    }
+    for (const auto& [kind, count] : here) {
+      (*left_out)[kind] += count;
     }
     for (const std::string& name : names) {
-      files.push_back({(folder / name).string(), static_cast<int64_t>(k)});
+      files.push_back({(folder / name).string(), labels[k]});
     }
   }
   return files;
@@ -56,27 +70,27 @@ absl::StatusOr<std::vector<LabelledFile>> ListSplit(const fs::path& split,
 absl::StatusOr<std::unique_ptr<Dataset>> OpenImageFolder(const std::string& path,
                                                          const DatasetOptions& options) {
   const fs::path root = path;
-  if (!fs::is_directory(root / "train")) {
+  std::error_code error;
+  if (!fs::is_directory(root / "train", error)) {
     return absl::NotFoundError(
         absl::StrCat(path,
                      ": is neither a folder with IDX files (train-images-idx3-ubyte) nor one with "
                      "train/CLASS/*.jpg"));
   }
   STYLEX_ASSIGN_OR_RETURN(const fs::path validation, FindValidation(root));
-  const std::vector<std::string> classes = SortedNames(root / "train", /*directories=*/true);
+  STYLEX_ASSIGN_OR_RETURN(const std::vector<std::string> classes, FolderNames(root / "train"));
   if (classes.size() < 2) {
     return absl::InvalidArgumentError(absl::StrCat(
         (root / "train").string(), ": has ", classes.size(), " class folders; needs at least 2"));
   }
-  if (!options.labels.empty() && options.labels.size() != classes.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": has ", classes.size(),
-                                                   " class folders, but ", options.labels.size(),
-                                                   " labels are given"));
-  }
-  STYLEX_ASSIGN_OR_RETURN(std::vector<LabelledFile> train, ListSplit(root / "train", classes));
-  STYLEX_ASSIGN_OR_RETURN(std::vector<LabelledFile> held_out, ListSplit(validation, classes));
-  return MakeImageFileDataset(options, options.labels.empty() ? classes : options.labels,
-                              std::move(train), std::move(held_out));
+  STYLEX_ASSIGN_OR_RETURN(PairedClasses paired, PairByName(path, classes, options));
+  LeftOut left_out;
+  STYLEX_ASSIGN_OR_RETURN(std::vector<LabelledFile> train,
+                          ListSplit(root / "train", classes, paired.of_name, &left_out));
+  STYLEX_ASSIGN_OR_RETURN(std::vector<LabelledFile> held_out,
+                          ListSplit(validation, classes, paired.of_name, &left_out));
+  return MakeImageFileDataset(options, std::move(paired.labels), std::move(train),
+                              std::move(held_out), std::move(left_out));
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/exceptions.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 
@@ -24,7 +25,7 @@ absl::Status OnEach(int64_t count, int workers, const std::string& title, Progre
     }
     torch::NoGradGuard no_grad;
     for (int64_t i = next++; i < count; i = next++) {
-      const absl::Status status = work(i);
+      const absl::Status status = WithoutExceptions([&] { return work(i); });
       MutexLock lock(&mutex);
       if (!status.ok()) {
         failure.Update(status);

@@ -1,5 +1,6 @@
 #include "trainer/study/oracle.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -11,7 +12,7 @@ namespace {
 absl::StatusOr<Oracle> OpenOracle(const std::string& path, const v1::ModelConfig& model,
                                   const torch::Device& device) {
   Oracle oracle{path, nullptr};
-  if (path.ends_with(".pt")) {
+  if (!std::filesystem::is_directory(path)) {
     STYLEX_ASSIGN_OR_RETURN(oracle.classifier,
                             LoadTorchScriptClassifier(path, model.image_channels(),
                                                       model.resolution(), model.labels_size(), 1));

@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/networks/mobilenet_v2.h"
-#include "stylex/v1/train_config.pb.h"
+#include "stylex/v1/run_record.pb.h"
 #include "trainer/data/dataset.h"
 #include "trainer/work_directory.h"
 
@@ -30,10 +30,11 @@ absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Datas
                                                 Split split, const torch::Device& device,
                                                 WorkDirectory* run);
 
-// Trains in run.path(), resumable after each epoch, and leaves the best epoch in
-// WORK/classifier.safetensors beside WORK/classifier.json (architecture, labels, scores). Computes
-// nothing if that file exists and the run is complete.
-absl::Status TrainClassifier(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
+// Trains in run.path(), and leaves the best epoch in WORK/classifier.safetensors beside
+// WORK/classifier.json (architecture, labels, scores). Computes nothing if that file exists and the
+// run is complete. Saves its state after each epoch and on SIGTERM or SIGINT (returns CANCELLED),
+// and goes back, once, when it diverges, as RunStylexTraining.
+absl::Status TrainClassifier(const v1::RunRecord& record, const Dataset& dataset,
                              const torch::Device& device, WorkDirectory* run);
 
 }  // namespace stylex

@@ -612,7 +612,7 @@ void StylexTraining::UpdateAverage() {
 
 void StylexTraining::SetLearningRates() {
   const v1::StylexTraining& stylex = config_.stylex();
-  const double scale = LearningRateScale();
+  const double scale = LearningRateScale() * std::ldexp(1, -static_cast<int>(halvings_));
   SetLearningRate(generator_optimizer_.get(),
                   stylex.generator_lr() * LazyRatio(stylex.path_length_interval()) * scale);
   if (encoder_optimizer_ != nullptr) {
@@ -678,22 +678,13 @@ TrainingState StylexTraining::State() {
     state.optimizers["encoder"] = encoder_optimizer_.get();
   }
   state.counters["step"] = step_;
-  // A resumed run may change its length and the intervals of saving and sampling; all else that
-  // determines its steps must be the same.
-  v1::TrainConfig fixed = config_;
-  fixed.mutable_stylex()->clear_images();
-  fixed.mutable_stylex()->clear_save_interval_images();
-  fixed.mutable_stylex()->clear_sample_interval_images();
-  state.fingerprint = fixed.ShortDebugString() + " seed " + std::to_string(seed_);
-  if (lpips_ != nullptr) {
-    state.fingerprint += " lpips " + lpips_->sha256();
-  }
-  if (!started_from_.empty()) {
-    state.fingerprint += " started from " + started_from_;
-  }
+  state.counters["halvings"] = halvings_;
   return state;
 }
 
-void StylexTraining::Restore(const TrainingState& state) { step_ = state.counters.at("step"); }
+void StylexTraining::Restore(const TrainingState& state) {
+  step_ = state.counters.at("step");
+  halvings_ = state.counters.at("halvings");
+}
 
 }  // namespace stylex

@@ -58,7 +58,20 @@ class StylexTraining {
   Stylex Averaged() const;
   const Networks& averaged_networks() const { return averaged_; }
 
-  // Everything needed to resume; refers to this object's tensors and optimisers.
+  // SHA-256 of the weights that StartFrom took; empty: random ones.
+  const std::string& started_from() const { return started_from_; }
+  // From now on learning rates are half of what they were; how often that was said, the state
+  // keeps.
+  void HalveLearningRates() { ++halvings_; }
+  int64_t halvings() const { return halvings_; }
+
+  // Logits of images [N, C, R, R] by the frozen classifier.
+  torch::Tensor Logits(const torch::Tensor& images) const {
+    return classifier_->Logits(images.to(device_));
+  }
+
+  // Everything needed to resume but the record of the run; refers to this object's tensors and
+  // optimisers.
   TrainingState State();
   // Takes over the counters of a State() that LoadTrainingState(path, &state) has filled.
   void Restore(const TrainingState& state);
@@ -158,6 +171,7 @@ class StylexTraining {
   torch::Tensor adversarial_weight_;
   torch::Tensor log_latent_noise_;  // [latent_size]; undefined without latent noise
   int64_t step_ = 0;
+  int64_t halvings_ = 0;
   std::string started_from_;  // SHA-256 of the weights, see StartFrom
 };
 

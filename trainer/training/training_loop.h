@@ -5,12 +5,13 @@
 
 #include <torch/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "models/classifier.h"
-#include "stylex/v1/train_config.pb.h"
+#include "stylex/v1/run_record.pb.h"
 #include "trainer/data/dataset.h"
 #include "trainer/training/stylex_training.h"
 #include "trainer/work_directory.h"
@@ -22,14 +23,27 @@ std::string StylexRunName(const v1::ModelConfig& model);
 // The name of the run's state file in its work directory.
 std::string StylexStateFile(const v1::ModelConfig& model);
 
-// Trains to config.stylex().images, saving the state at intervals and on SIGTERM or SIGINT (returns
-// CANCELLED; --resume continues). `training` holds the averaged networks afterwards.
-absl::Status RunStylexTraining(const v1::TrainConfig& config, const Dataset& dataset, uint64_t seed,
+// Trains to the record's config.stylex().images, saving the state at intervals and on SIGTERM or
+// SIGINT (returns CANCELLED; --resume continues). `training` holds the averaged networks
+// afterwards.
+//
+// Only finite states whose losses have not exploded are saved, and the last two are kept. When the
+// training diverges, it goes back to the older one, once, with half the learning rates, and warns;
+// FAILED_PRECONDITION with what to do when it diverges again. INVALID_ARGUMENT names images that
+// the classifier answers with values that are not finite.
+absl::Status RunStylexTraining(const v1::RunRecord& record, const Dataset& dataset,
                                StylexTraining* training, WorkDirectory* run);
 
-// Restores the run's last saved state into `training`.
-absl::Status RestoreStylexTraining(const v1::TrainConfig& config, StylexTraining* training,
-                                   WorkDirectory* run);
+// Fills `training` from the state at `path` or, if `before_last` and there is one, from the one
+// before it; also, with a warning, if the state there is not finite. FAILED_PRECONDITION if neither
+// is.
+absl::Status LoadLastState(const v1::RunRecord& record, const std::string& path, bool before_last,
+                           StylexTraining* training,
+                           const std::function<void(const std::string&)>& warn);
+
+// Restores the run's last saved state into `training`, or the one before if that is not finite.
+absl::Status RestoreStylexTraining(const v1::RunRecord& record, const Dataset& dataset,
+                                   StylexTraining* training, WorkDirectory* run);
 
 }  // namespace stylex
 

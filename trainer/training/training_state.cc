@@ -1,14 +1,19 @@
 #include "trainer/training/training_state.h"
 
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
 #include <torch/serialize.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include <filesystem>
+#include <functional>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/status_macros.h"
 
 namespace stylex {
 namespace {
@@ -18,6 +23,22 @@ constexpr int64_t kMaxStateBytes = int64_t{16} << 30;
 std::string FirstLine(const std::exception& error) {
   const std::string what = error.what();
   return what.substr(0, what.find('\n'));
+}
+
+std::string TextOf(torch::serialize::InputArchive* archive, const std::string& name) {
+  c10::IValue text;
+  return archive->try_read(name, text) ? text.toStringRef() : "";
+}
+
+bool IsFinite(const torch::Tensor& tensor) {
+  return !tensor.defined() || tensor.isfinite().all().item<bool>();
+}
+
+// The moments of Adam or AdamW; other optimisers have none.
+template <typename ParamState>
+bool HasFiniteMoments(const torch::optim::OptimizerParamState& state) {
+  const auto* moments = dynamic_cast<const ParamState*>(&state);
+  return moments == nullptr || (IsFinite(moments->exp_avg()) && IsFinite(moments->exp_avg_sq()));
 }
 
 absl::Status ReadTensors(torch::serialize::InputArchive* archive, TrainingState* state) {
@@ -37,18 +58,20 @@ absl::Status ReadTensors(torch::serialize::InputArchive* archive, TrainingState*
 }
 
 absl::Status ReadArchive(torch::serialize::InputArchive* archive, TrainingState* state) {
-  c10::IValue fingerprint;
-  archive->read("fingerprint", fingerprint);
-  if (fingerprint.toStringRef() != state->fingerprint) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "was written by a run with another configuration; use the same options, or another work "
-        "directory. There: ",
-        fingerprint.toStringRef(), " Here: ", state->fingerprint));
+  if (state->record.empty()) {
+    const std::string fingerprint = TextOf(archive, "fingerprint");
+    if (fingerprint != state->fingerprint) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "was written by a run with another configuration; use the same options, or another work "
+          "directory. There: ",
+          fingerprint, " Here: ", state->fingerprint));
+    }
   }
   for (auto& [name, counter] : state->counters) {
     c10::IValue value;
-    archive->read(absl::StrCat("counter.", name), value);
-    counter = value.toInt();
+    if (archive->try_read(absl::StrCat("counter.", name), value)) {
+      counter = value.toInt();
+    }
   }
   torch::serialize::InputArchive tensors;
   archive->read("tensors", tensors);
@@ -69,7 +92,8 @@ absl::Status SaveTrainingState(const TrainingState& state, const std::string& pa
   std::ostringstream bytes;
   try {
     torch::serialize::OutputArchive archive;
-    archive.write("fingerprint", c10::IValue(state.fingerprint));
+    archive.write(state.record.empty() ? "fingerprint" : "record",
+                  c10::IValue(state.record.empty() ? state.fingerprint : state.record));
     for (const auto& [name, counter] : state.counters) {
       archive.write(absl::StrCat("counter.", name), c10::IValue(counter));
     }
@@ -90,22 +114,88 @@ absl::Status SaveTrainingState(const TrainingState& state, const std::string& pa
   return WriteFileAtomic(path, bytes.str());
 }
 
-absl::Status LoadTrainingState(const std::string& path, TrainingState* state) {
-  absl::StatusOr<std::string> bytes = ReadFile(path, kMaxStateBytes);
-  if (!bytes.ok()) {
-    return bytes.status();
+std::string PreviousStatePath(const std::string& path) {
+  const std::filesystem::path file(path);
+  return (file.parent_path() / absl::StrCat("previous_", file.filename().string())).string();
+}
+
+absl::Status SaveKeepingPrevious(const TrainingState& state, const std::string& path) {
+  namespace fs = std::filesystem;
+  const std::string previous = PreviousStatePath(path);
+  std::error_code error;
+  if (fs::exists(path, error)) {
+    const std::string temporary = previous + ".tmp";
+    fs::remove(temporary, error);
+    fs::create_hard_link(path, temporary, error);
+    if (error) {  // a file system without links
+      fs::copy_file(path, temporary, error);
+    }
+    if (!error) {
+      fs::rename(temporary, previous, error);
+    }
+    if (error) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(previous, ": cannot be written: ", error.message()));
+    }
   }
+  return SaveTrainingState(state, path);
+}
+
+absl::Status CheckFinite(const TrainingState& state) {
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : state.tensors) {
+    if (!IsFinite(tensor)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("tensor ", name, " has values that are not finite"));
+    }
+  }
+  for (const auto& [name, optimizer] : state.optimizers) {
+    for (const auto& [key, moments] : optimizer->state()) {
+      if (!HasFiniteMoments<torch::optim::AdamParamState>(*moments) ||
+          !HasFiniteMoments<torch::optim::AdamWParamState>(*moments)) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("the ", name, "'s optimiser has moments that are not finite"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+namespace {
+
+// Opens the archive and passes it to `read`; exceptions of LibTorch become DATA_LOSS.
+absl::Status WithArchive(const std::string& path,
+                         const std::function<absl::Status(torch::serialize::InputArchive*)>& read) {
+  STYLEX_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxStateBytes));
   try {
-    std::istringstream stream(*std::move(bytes));
+    std::istringstream stream(std::move(bytes));
     torch::serialize::InputArchive archive;
     archive.load_from(stream);
-    const absl::Status status = ReadArchive(&archive, state);
+    const absl::Status status = read(&archive);
     return absl::Status(status.code(),
                         status.ok() ? "" : absl::StrCat(path, ": ", status.message()));
   } catch (const std::exception& error) {
     return absl::DataLossError(
         absl::StrCat(path, ": not a readable training state: ", FirstLine(error)));
   }
+}
+
+}  // namespace
+
+absl::StatusOr<StateTexts> ReadStateTexts(const std::string& path) {
+  StateTexts texts;
+  STYLEX_RETURN_IF_ERROR(WithArchive(path, [&](torch::serialize::InputArchive* archive) {
+    texts.fingerprint = TextOf(archive, "fingerprint");
+    texts.record = TextOf(archive, "record");
+    return absl::OkStatus();
+  }));
+  return texts;
+}
+
+absl::Status LoadTrainingState(const std::string& path, TrainingState* state) {
+  return WithArchive(path, [state](torch::serialize::InputArchive* archive) {
+    return ReadArchive(archive, state);
+  });
 }
 
 }  // namespace stylex

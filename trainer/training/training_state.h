@@ -21,16 +21,36 @@ struct TrainingState {
   std::map<std::string, torch::Tensor> tensors;
   std::map<std::string, torch::optim::Optimizer*> optimizers;
   std::map<std::string, int64_t> counters;
-  // Text that must be equal when resuming, e.g. the resolved config.
+  // Text that must be equal when resuming.
   std::string fingerprint;
+  // Instead of a fingerprint: what determines the run, a RunRecord as JSON, which ReadStoredRun
+  // reads and compares before anything is restored.
+  std::string record{};
 };
+
+// OK, or FAILED_PRECONDITION naming a tensor or an optimiser whose values are not finite.
+absl::Status CheckFinite(const TrainingState& state);
 
 // A full disk or an unwritable folder is an error and leaves the previous file intact.
 absl::Status SaveTrainingState(const TrainingState& state, const std::string& path);
 
-// NOT_FOUND when there is no file; FAILED_PRECONDITION when the fingerprint differs; DATA_LOSS when
-// the file cannot be read; INVALID_ARGUMENT when a tensor is missing or has another shape.
+// As SaveTrainingState; the file that was there becomes the previous one.
+absl::Status SaveKeepingPrevious(const TrainingState& state, const std::string& path);
+// Where SaveKeepingPrevious keeps the last state but one.
+std::string PreviousStatePath(const std::string& path);
+
+// NOT_FOUND when there is no file; FAILED_PRECONDITION when there is no record and the fingerprint
+// differs; DATA_LOSS when the file cannot be read; INVALID_ARGUMENT when a tensor is missing or has
+// another shape. A counter that the file lacks keeps its value.
 absl::Status LoadTrainingState(const std::string& path, TrainingState* state);
+
+// The texts of a state; empty where it has none.
+struct StateTexts {
+  std::string fingerprint;
+  std::string record;
+};
+// NOT_FOUND or DATA_LOSS, as LoadTrainingState.
+absl::StatusOr<StateTexts> ReadStateTexts(const std::string& path);
 
 }  // namespace stylex
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <torch/script.h>
 
 #include <algorithm>
 #include <chrono>
@@ -98,8 +99,15 @@ class ResumeTest : public testing::Test {
                 {"--config", Path("config.json"), "--classifier", Path("classifier"), "--output",
                  Path("models"), "--name", work});
   }
+  // An option that is there already gets the new value.
   static std::vector<std::string> With(std::vector<std::string> arguments,
                                        const std::vector<std::string>& more) {
+    for (const std::string& word : more) {
+      const auto found = std::find(arguments.begin(), arguments.end(), word);
+      if (word.starts_with("--") && found != arguments.end()) {
+        arguments.erase(found, found + 2);
+      }
+    }
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -115,7 +123,7 @@ class ResumeTest : public testing::Test {
   // Kills the run at a random moment after it has written `state` once or twice more.
   int RunKilled(const std::vector<std::string>& arguments, const std::string& state, int most_ms) {
     TrainerProcess process(arguments, Path("output"));
-    process.AwaitWritten(state, 1 + static_cast<int>(random_() % 2));
+    process.AwaitWritten(state, 2 + static_cast<int>(random_() % 2));
     std::this_thread::sleep_for(std::chrono::milliseconds(random_() % most_ms));
     process.Signal(SIGKILL);
     const int result = process.Wait();
@@ -175,10 +183,25 @@ TEST_F(ResumeTest, KilledAndStoppedStyleGan2EqualsNeverStopped) {
   EXPECT_THAT(said_, AllOf(HasSubstr("stylegan2_state.pt"), HasSubstr("another configuration")));
 }
 
+TEST_F(ResumeTest, StoppedClassifierSavesWithinAnEpoch) {
+  const std::string state = Path("stopped_classifier/classifier_state.pt");
+  {
+    TrainerProcess process(Classifier("stopped_classifier"), Path("output"));
+    process.AwaitWritten(state, 1);  // before the first step
+    process.Signal(SIGTERM);
+    ASSERT_EQ(process.Wait(), 1) << process.Output();
+    EXPECT_THAT(process.Output(), HasSubstr("go on with --resume"));
+  }
+  ASSERT_EQ(Run(With(Classifier("stopped_classifier"), {"--resume"})), 0) << said_;
+  EXPECT_TRUE(Bytes(Path("stopped_classifier/classifier.safetensors")) ==
+              Bytes(Path("classifier/classifier.safetensors")));
+  EXPECT_EQ(LogOf(Path("stopped_classifier")), LogOf(Path("classifier")));
+}
+
 TEST_F(ResumeTest, KilledClassifierEqualsNeverStopped) {
   const std::string state = Path("killed_classifier/classifier_state.pt");
   TrainerProcess process(Classifier("killed_classifier"), Path("output"));
-  process.AwaitWritten(state, 1);
+  process.AwaitWritten(state, 2);
   process.Signal(SIGKILL);
   ASSERT_EQ(process.Wait(), -SIGKILL) << process.Output();
   ASSERT_EQ(Run(With(Classifier("killed_classifier"), {"--resume"})), 0) << said_;
@@ -187,10 +210,37 @@ TEST_F(ResumeTest, KilledClassifierEqualsNeverStopped) {
   EXPECT_EQ(LogOf(Path("killed_classifier")), LogOf(Path("classifier")));
 }
 
-TEST_F(ResumeTest, ResumingAFinishedRunExportsItAgain) {
-  ASSERT_EQ(Run(With(Stylex("whole"), {"--resume", "--version", "7"})), 0) << said_;
+TEST_F(ResumeTest, ResumingAFinishedRunPublishesItOnce) {
+  ASSERT_EQ(Run(With(Stylex("whole"), {"--resume"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("complete"), HasSubstr(Path("models/whole/1"))));
+  EXPECT_FALSE(std::filesystem::exists(Path("models/whole/2")));
+  ASSERT_EQ(Run(With(Stylex("whole"), {"--export-only", "--version", "7"})), 0) << said_;
   EXPECT_TRUE(Bytes(Path("models/whole/7/weights.safetensors")) ==
               Bytes(Path("models/whole/1/weights.safetensors")));
+}
+
+TEST_F(ResumeTest, ExportsWhileTheRunGoesOn) {
+  TrainerProcess process(Stylex("running"), Path("output"));
+  process.AwaitWritten(Path("running/stylex_state.pt"), 2);
+  process.Signal(SIGSTOP);
+  TrainerProcess exporting(With(Stylex("running"), {"--export-only", "--name", "snapshot"}),
+                           Path("output_of_export"));
+  EXPECT_EQ(exporting.Wait(), 0) << exporting.Output();
+  EXPECT_TRUE(std::filesystem::exists(Path("models/snapshot/1/weights.safetensors")));
+  process.Signal(SIGCONT);
+  ASSERT_EQ(process.Wait(), 0) << process.Output();
+  ExpectTheWholeRunsWeights("running");
+}
+
+TEST_F(ResumeTest, WhereNothingCanBeWrittenIsSaidFirst) {
+  const auto refused = [](std::vector<std::string> more) {
+    EXPECT_EQ(Run(With(Stylex("nowhere"), more)), 1);
+    EXPECT_FALSE(std::filesystem::exists(Path("nowhere")));
+    return said_;
+  };
+  EXPECT_THAT(refused({"--name", "a/b"}), HasSubstr("\"a/b\" cannot be a model's name"));
+  EXPECT_THAT(refused({"--output", Path("config.json")}), HasSubstr("no folder can be created"));
+  EXPECT_THAT(refused({"--name", "whole", "--version", "1"}), HasSubstr("there already"));
 }
 
 TEST_F(ResumeTest, RefusesToOverwriteARun) {
@@ -205,8 +255,124 @@ TEST_F(ResumeTest, RefusesToOverwriteARun) {
 TEST_F(ResumeTest, RefusesToResumeWithAnotherConfiguration) {
   const std::string before = Bytes(Path("whole/stylex_state.pt"));
   EXPECT_EQ(Run(With(Stylex("whole"), {"--resume", "--seed", "2"})), 1);
-  EXPECT_THAT(said_, AllOf(HasSubstr("stylex_state.pt"), HasSubstr("another configuration")));
+  EXPECT_THAT(said_, AllOf(HasSubstr("stylex_state.pt"), HasSubstr("another configuration"),
+                           HasSubstr("--seed is 2, there 1")));
+  std::string config = kConfig;
+  config.replace(config.find("\"r1Interval\": 3"), 15, "\"r1Interval\": 4");
+  WriteBytes(Path("other.json"), config);
+  EXPECT_EQ(Run(With(Stylex("whole"), {"--resume", "--config", Path("other.json")})), 1);
+  EXPECT_THAT(said_, HasSubstr("stylex.r1Interval is 4, there 3"));
   EXPECT_TRUE(Bytes(Path("whole/stylex_state.pt")) == before);
+}
+
+TEST_F(ResumeTest, RefusesToResumeOnOtherData) {
+  std::filesystem::copy(Path("data"), Path("moved"), std::filesystem::copy_options::recursive);
+  const std::vector<std::string> resume =
+      With(Stylex("whole"), {"--resume", "--data", Path("moved")});
+  EXPECT_EQ(Run(resume), 0) << said_;  // a copy is the same data
+  std::filesystem::copy_file(Path("moved/val/dark/0.png"), Path("moved/val/dark/1.png"),
+                             std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::remove(Path("moved/train/light/3.png"));
+  EXPECT_EQ(Run(resume), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("then 32 files, now 31; 2 differ"),
+                           HasSubstr("train train/light/3.png (then "), HasSubstr("now not there"),
+                           HasSubstr("validation val/dark/1.png (then ")));
+}
+
+TEST_F(ResumeTest, RefusesToResumeWithAnotherClassifier) {
+  ASSERT_EQ(Run(With(Classifier("other_classifier"), {"--seed", "5"})), 0) << said_;
+  EXPECT_EQ(Run(With(Stylex("whole"), {"--resume", "--classifier", Path("other_classifier")})), 1);
+  EXPECT_THAT(said_, HasSubstr("the classifier has SHA-256 "));
+}
+
+TEST_F(ResumeTest, GoesOnWithTheConfigOfThenWithoutBeingGivenIt) {
+  {
+    TrainerProcess process(Stylex("forgetful"), Path("output"));
+    process.AwaitWritten(Path("forgetful/stylex_state.pt"), 2);
+    process.Signal(SIGTERM);
+    ASSERT_EQ(process.Wait(), 1) << process.Output();
+  }
+  std::vector<std::string> resume = With(Stylex("forgetful"), {"--resume"});
+  const auto config = std::find(resume.begin(), resume.end(), "--config");
+  resume.erase(config, config + 2);
+  ASSERT_EQ(Run(resume), 0) << said_;
+  ExpectTheWholeRunsWeights("forgetful");
+}
+
+// tests/testdata/state_of_before/stylex_state.pt was written by this run's first 16 images at a
+// version that stored a text of the config instead of a record.
+TEST_F(ResumeTest, AStateOfBeforeGoesOnWithOneWarning) {
+  torch::jit::Module brightness("M");
+  brightness.define(R"(
+    def forward(self, x):
+      m = x.mean([1, 2, 3])
+      return torch.stack([-8 * m, 8 * m], 1)
+  )");
+  brightness.save(Path("brightness.pt"));
+  const std::string config = R"({
+    "model": {"resolution": 16,
+              "generator": {"channels": [2, 2, 2], "latentSize": 2, "mappingLayers": 1},
+              "encoder": {"channels": [2, 2, 2]},
+              "discriminator": {"channels": [2, 2, 2]}},
+    "stylex": {"images": 32, "batchSize": RATE, "saveIntervalImages": 8, "sampleIntervalImages": 0}
+  })";
+  const auto run = [&](const std::string& batch_size) {
+    std::string text = config;
+    WriteBytes(Path("before.json"), text.replace(text.find("RATE"), 4, batch_size));
+    return Run(With(Common("stylex", "before"),
+                    {"--config", Path("before.json"), "--classifier", Path("brightness.pt"),
+                     "--output", Path("models"), "--name", "before", "--resume"}));
+  };
+  std::filesystem::create_directories(Path("before"));
+  const std::string state = Path("before/stylex_state.pt");
+  std::filesystem::copy_file(STYLEX_SOURCE_DIR "/tests/testdata/state_of_before/stylex_state.pt",
+                             state);
+  EXPECT_EQ(run("8"), 1);
+  EXPECT_THAT(said_, HasSubstr("stylex.batchSize is 8, there 4"));
+  ASSERT_EQ(run("4"), 0) << said_;
+  EXPECT_THAT(absl::StrSplit(said_, "warning: "), testing::SizeIs(2)) << said_;
+  EXPECT_THAT(said_, HasSubstr("was written by an earlier version"));
+  EXPECT_TRUE(std::filesystem::exists(Path("models/before/1/weights.safetensors")));
+  // The states that it saved since are complete.
+  ASSERT_EQ(run("4"), 0) << said_;
+  EXPECT_THAT(said_, Not(HasSubstr("earlier version")));
+}
+
+TEST_F(ResumeTest, AUsersClassifierIsLookedAtFirst) {
+  torch::jit::Module module("M");
+  module.define(R"(
+    def forward(self, x):
+      m = x.detach().mean([1, 2, 3])
+      return torch.stack([-8 * m, 8 * m], 1)
+  )");
+  module.save(Path("detached.pt"));
+  const auto arguments = With(Common("stylex", "detached"),
+                              {"--config", Path("config.json"), "--classifier", Path("detached.pt"),
+                               "--output", Path("models"), "--name", "detached"});
+  EXPECT_EQ(Run(arguments), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr(Path("detached.pt")), HasSubstr("no gradients"),
+                           HasSubstr("--anyway"), HasSubstr("the classifier is right on ")));
+  EXPECT_FALSE(std::filesystem::exists(Path("detached")));
+  ASSERT_EQ(Run(With(arguments, {"--anyway"})), 0) << said_;
+  const std::string checkpoint = Path("models/detached/1");
+  ASSERT_EQ(
+      Run(With(Common("attributes", "detached"), {"--checkpoint", checkpoint, "--images", "4"})), 0)
+      << said_;
+  // An error on a worker thread, and no abort.
+  EXPECT_EQ(Run(With(Common("evaluate", "detached"), {"--checkpoint", checkpoint})), 1);
+  EXPECT_THAT(said_, HasSubstr("does not require grad"));
+}
+
+TEST_F(ResumeTest, EvaluatingWithoutAnIndexIsRefusedFirst) {
+  ASSERT_EQ(Run(With(Stylex("whole"), {"--export-only", "--name", "bare"})), 0) << said_;
+  EXPECT_EQ(Run(With(Common("evaluate", "bare"), {"--checkpoint", Path("models/bare/1")})), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("stylex-train attributes"), Not(HasSubstr("agreement"))));
+}
+
+TEST_F(ResumeTest, TheCardsCommandsCanBePasted) {
+  ASSERT_EQ(Run(With(Stylex("whole"), {"--export-only", "--name", "it's (new)"})), 0) << said_;
+  EXPECT_THAT(Bytes(Path("models/it's (new)/1/README.md")),
+              HasSubstr("--export-only --name 'it'\\''s (new)'\n"));
 }
 
 TEST_F(ResumeTest, ABrokenStateIsNamed) {
@@ -393,7 +559,9 @@ TEST_F(ResumeTest, AFullDiskLeavesTheLastState) {
   EXPECT_TRUE(Bytes(state) == before);
   for (const auto& entry : std::filesystem::directory_iterator(Path("small"))) {
     const std::string name = entry.path().filename().string();
-    EXPECT_TRUE(name == "stylex_state.pt" || !name.starts_with("stylex_state")) << name;
+    EXPECT_TRUE(name == "stylex_state.pt" || name == "previous_stylex_state.pt" ||
+                name.find("stylex_state") == std::string::npos)
+        << name;
   }
   disk.Free();
   ASSERT_EQ(Run(With(Stylex("small"), {"--resume"})), 0) << said_;

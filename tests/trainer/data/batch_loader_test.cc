@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
@@ -341,6 +342,21 @@ TEST(BatchLoaderTest, NoReadableImageIsAnError) {
   EXPECT_EQ(loader.Next().status().code(), absl::StatusCode::kDataLoss);
 }
 
+class ThrowingImages : public NumberedImages {
+ public:
+  ThrowingImages() : NumberedImages(10) {}
+  absl::StatusOr<Bitmap> Load(Split, int64_t) const override {
+    throw std::runtime_error("no memory for it");
+  }
+};
+
+TEST(BatchLoaderTest, AnExceptionIsTheBatchsStatus) {
+  const ThrowingImages dataset;
+  Warnings warnings;
+  BatchLoader loader(dataset, {}, warnings.Collector());
+  EXPECT_EQ(loader.Next().status(), absl::InternalError("no memory for it"));
+}
+
 TEST(BatchLoaderTest, GoesAwayAtAnyMoment) {
   const NumberedImages dataset(10);
   Warnings warnings;
@@ -376,6 +392,16 @@ TEST(ForEachBatchTest, GoesThroughTheSplitInOrder) {
   EXPECT_THAT(seen, ElementsAre(0, 1, 2, 3, 5, 6, 7, 8));
   EXPECT_THAT(steps, ElementsAre(0, 1, 2));
   EXPECT_THAT(warnings.texts(), ElementsAre(HasSubstr("image 4 is broken")));
+}
+
+TEST(ForEachBatchTest, ASplitOfBrokenImagesIsAnError) {
+  const NumberedImages dataset(3, {0, 1, 2});
+  Warnings warnings;
+  const absl::Status status = ForEachBatch(dataset, Split::kValidation, 4, 0, warnings.Collector(),
+                                           [](const Batch&) { return absl::OkStatus(); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(status.message(), HasSubstr("not one of 3 validation images can be read, e.g. image "
+                                          "0 is broken"));
 }
 
 TEST(ForEachBatchTest, PassesTheVisitorsErrorOn) {

@@ -222,6 +222,44 @@ TEST_F(ImageFolderTest, SizesAndLabels) {
   EXPECT_EQ((*dataset)->name(Split::kTrain, 4), path("/train/light/1.png"));
 }
 
+TEST_F(ImageFolderTest, LabelsArePairedByName) {
+  DatasetOptions options;
+  options.resolution = 16;
+  options.labels = {"light", "dark"};  // the order of a classifier's outputs
+  const auto dataset = OpenDataset(folder_.path(), options);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->labels(), options.labels);
+  EXPECT_EQ((*dataset)->name(Split::kTrain, 0), path("/train/dark/0.png"));
+  EXPECT_EQ((*dataset)->label(Split::kTrain, 0), 1);
+  EXPECT_EQ((*dataset)->label(Split::kValidation, 3), 0);
+}
+
+TEST_F(ImageFolderTest, OtherNamesNeedAPairing) {
+  DatasetOptions options;
+  options.resolution = 16;
+  options.labels = {"night", "day"};
+  const auto message = [&] {
+    return std::string(OpenDataset(folder_.path(), options).status().message());
+  };
+  EXPECT_THAT(message(), AllOf(HasSubstr("{dark, light}"), HasSubstr("{night, day}"),
+                               HasSubstr("data.classes")));
+  options.classes = {{"light", "day"}};
+  EXPECT_THAT(message(), HasSubstr("data.classes"));
+  options.classes = {{"light", "day"}, {"dark", "night"}};
+  const auto dataset = OpenDataset(folder_.path(), options);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->labels(), options.labels);
+  EXPECT_EQ((*dataset)->label(Split::kTrain, 0), 0);
+  EXPECT_EQ((*dataset)->label(Split::kTrain, 5), 1);
+  options.classes = {{"light", "day"}, {"dark", "day"}};
+  EXPECT_THAT(message(), HasSubstr("data.classes"));  // nothing is night
+  options.classes = {{"darkness", "night"}};
+  EXPECT_THAT(message(), HasSubstr("\"darkness\""));
+  options.labels = {"night", "day", "dusk"};
+  options.classes = {{"light", "day"}, {"dark", "night"}};
+  EXPECT_THAT(message(), HasSubstr("{night, day, dusk}"));
+}
+
 TEST_F(ImageFolderTest, LoadsThePixelsOfTheFile) {
   const auto dataset = Open();
   ASSERT_TRUE(dataset.ok()) << dataset.status();

@@ -37,11 +37,16 @@ class TrainerImageFilesTest : public testing::Test {
 };
 
 TEST_F(TrainerImageFilesTest, ImagesAreRecognisedByTheirEnding) {
-  for (const char* name : {"a.jpg", "b.JPEG", "c.Png", "d.gif", "e", "f.jpg.txt"}) {
+  for (const char* name : {"a.jpg", "b.JPEG", "c.Png", "d.gif", "e", "f.jpg.txt", "h.webp"}) {
     Write(name, "x");
   }
   fs::create_directory(folder_ / "g.jpg");
-  EXPECT_THAT(SortedNames(folder_.path(), false), ElementsAre("a.jpg", "b.JPEG", "c.Png"));
+  LeftOut left_out;
+  EXPECT_THAT(ImageNames(folder_.path(), false, &left_out).value(),
+              ElementsAre("a.jpg", "b.JPEG", "c.Png", "h.webp"));
+  EXPECT_EQ(LeftOutText(left_out),
+            "1 .gif files, 1 .txt files, 1 files without an extension, 1 "
+            "folders");
 }
 
 TEST_F(TrainerImageFilesTest, HiddenNamesAreLeftOut) {
@@ -50,8 +55,22 @@ TEST_F(TrainerImageFilesTest, HiddenNamesAreLeftOut) {
   fs::create_directory(folder_ / ".git");
   fs::create_directory(folder_ / "z");
   fs::create_directory(folder_ / "cats");
-  EXPECT_THAT(SortedNames(folder_.path(), false), ElementsAre("b.jpg"));
-  EXPECT_THAT(SortedNames(folder_.path(), true), ElementsAre("cats", "z"));
+  fs::create_directory(folder_ / "__MACOSX");
+  LeftOut left_out;
+  EXPECT_THAT(ImageNames(folder_.path(), true, &left_out).value(), ElementsAre("b.jpg"));
+  EXPECT_EQ(LeftOutText(left_out), "2 hidden");
+  EXPECT_THAT(FolderNames(folder_.path()).value(), ElementsAre("cats", "z"));
+  EXPECT_EQ(FolderNames(folder_ / "none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(TrainerImageFilesTest, LinksToNothingAreLeftOut) {
+  Write("b.jpg", "x");
+  fs::create_symlink(folder_ / "b.jpg", folder_ / "c.jpg");
+  fs::create_symlink("loop.jpg", folder_ / "loop.jpg");
+  fs::create_symlink("/nowhere/x.jpg", folder_ / "x.jpg");
+  LeftOut left_out;
+  EXPECT_THAT(ImageNames(folder_.path(), false, &left_out).value(), ElementsAre("b.jpg", "c.jpg"));
+  EXPECT_EQ(LeftOutText(left_out), "2 broken links");
 }
 
 TEST_F(TrainerImageFilesTest, SplitsLabelsAndNamesAreKept) {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -71,6 +72,17 @@ TEST_P(OnEachTest, DoesEveryPieceOnceAndTellsOfEach) {
     EXPECT_EQ(progress_.advanced[static_cast<size_t>(i)], i + 1);
   }
   EXPECT_TRUE(progress_.ended);
+}
+
+TEST_P(OnEachTest, AnExceptionOfAWorkerIsTheStatus) {
+  EXPECT_EQ(OnEach(10, GetParam(), "pieces", &progress_,
+                   [](int64_t i) -> absl::Status {
+                     if (i == 4) {
+                       throw std::runtime_error("element 0 does not require grad\nframe 0");
+                     }
+                     return absl::OkStatus();
+                   }),
+            absl::InternalError("element 0 does not require grad"));
 }
 
 TEST_P(OnEachTest, StopsAtTheFirstErrorAndReturnsIt) {

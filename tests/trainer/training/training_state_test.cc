@@ -5,9 +5,11 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/optim/adam.h>
 #include <torch/types.h>
+#include <torch/utils.h>
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 
 #include "tests/temporary_folder.h"
@@ -123,6 +125,35 @@ TEST_F(TrainingStateTest, ATensorThatDoesNotFitIsNamed) {
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr("tensor weight has another shape or type than this run's"));
   }
+}
+
+TEST_F(TrainingStateTest, TheLastTwoAreKept) {
+  Run run(1);
+  ASSERT_TRUE(SaveKeepingPrevious(run.State(), path_).ok());
+  EXPECT_FALSE(std::filesystem::exists(PreviousStatePath(path_)));
+  for (int i = 0; i < 2; ++i) {
+    run.Step();
+    ASSERT_TRUE(SaveKeepingPrevious(run.State(), path_).ok());
+  }
+  Run last(2), previous(3);
+  ASSERT_TRUE(last.Load(path_).ok());
+  ASSERT_TRUE(previous.Load(PreviousStatePath(path_)).ok());
+  EXPECT_EQ(last.step(), 2);
+  EXPECT_EQ(previous.step(), 1);
+}
+
+TEST_F(TrainingStateTest, WhatIsNotFiniteIsNamed) {
+  Run run(1);
+  run.Step();
+  TrainingState state = run.State();
+  EXPECT_EQ(CheckFinite(state), absl::OkStatus());
+  const torch::NoGradGuard no_grad;
+  auto& moments = static_cast<torch::optim::AdamParamState&>(
+      *state.optimizers.at("adam")->state().begin()->second);
+  moments.exp_avg_sq().fill_(std::numeric_limits<double>::infinity());
+  EXPECT_THAT(std::string(CheckFinite(state).message()), HasSubstr("adam's optimiser"));
+  state.tensors.at("bias").fill_(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_THAT(std::string(CheckFinite(state).message()), HasSubstr("tensor bias"));
 }
 
 TEST_F(TrainingStateTest, ABrokenFileIsDataLoss) {

@@ -1,0 +1,204 @@
+// What a training does when it diverges.
+#include "trainer/training/training_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "tests/temporary_folder.h"
+#include "trainer/training/stylex_training.h"
+#include "trainer/training/training_state.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr int kSide = 16;
+
+// Noise; image 5 is white.
+class Noise16 : public Dataset {
+ public:
+  Noise16() : Dataset({.resolution = kSide, .channels = 3}) { labels_ = {"dark", "light"}; }
+  int64_t size(Split) const override { return 12; }
+  int64_t label(Split, int64_t index) const override { return index % 2; }
+  std::string name(Split, int64_t index) const override { return absl::StrCat("image ", index); }
+  absl::StatusOr<Bitmap> Load(Split, int64_t index) const override {
+    std::mt19937 random(static_cast<unsigned>(index));
+    Bitmap bitmap = Bitmap::Make(kSide, kSide, 3, 255);
+    if (index != 5) {
+      for (uint8_t& sample : bitmap.data) {
+        sample = static_cast<uint8_t>(random() % 200);
+      }
+    }
+    return bitmap;
+  }
+};
+
+// Decides whether an image is bright; minus infinity for a white one, if asked for.
+class Brightness : public Classifier {
+ public:
+  explicit Brightness(bool breaks) : breaks_(breaks) {}
+  torch::Tensor Logits(const torch::Tensor& images) const override {
+    const torch::Tensor mean = images.mean({1, 2, 3});
+    const torch::Tensor logits = torch::stack({-8 * mean, 8 * mean}, 1);
+    return breaks_ ? logits.masked_fill(mean.ge(0.999).unsqueeze(1),
+                                        -std::numeric_limits<double>::infinity())
+                   : logits;
+  }
+  void To(const torch::Device&) override {}
+  int64_t NumParameters() const override { return 0; }
+
+ private:
+  bool breaks_;
+};
+
+v1::RunRecord Record(int64_t images) {
+  v1::RunRecord record;
+  record.set_seed(1);
+  v1::ModelConfig& model = *record.mutable_config()->mutable_model();
+  model.set_resolution(kSide);
+  model.set_image_channels(3);
+  model.add_labels("dark");
+  model.add_labels("light");
+  model.mutable_generator()->set_latent_size(4);
+  for (auto* list :
+       {model.mutable_generator()->mutable_channels(), model.mutable_encoder()->mutable_channels(),
+        model.mutable_discriminator()->mutable_channels()}) {
+    for (int i = 0; i < 3; ++i) {
+      list->Add(4);
+    }
+  }
+  model.mutable_classifier()->set_architecture("torchscript");
+  v1::StylexTraining& stylex = *record.mutable_config()->mutable_stylex();
+  stylex.set_images(images);
+  stylex.set_batch_size(4);
+  stylex.set_generator_lr(1e-3);
+  stylex.set_discriminator_lr(1e-3);
+  stylex.set_encoder_lr(1e-3);
+  stylex.set_beta2(0.99);
+  stylex.set_encoder_beta2(0.99);
+  stylex.set_latent_interval(1);
+  stylex.mutable_weights()->set_adversarial(1);
+  stylex.mutable_weights()->set_l1(1);
+  stylex.mutable_weights()->set_kl(1);
+  stylex.set_save_interval_images(16);
+  return record;
+}
+
+struct Trainer {
+  explicit Trainer(const v1::RunRecord& record, bool breaks = false)
+      : training(record.config(), std::make_shared<Brightness>(breaks), nullptr, 1, torch::kCPU) {}
+  StylexTraining training;
+};
+
+class TrainingLoopTest : public testing::Test {
+ protected:
+  std::unique_ptr<WorkDirectory> Open() {
+    return WorkDirectory::Open(folder_.path(), "stylex_state.pt", /*resume=*/true).value();
+  }
+  // A complete run of 32 images, with states after 16 and 32.
+  void TrainFirst() {
+    Trainer first(Record(32));
+    const auto work = Open();
+    ASSERT_EQ(RunStylexTraining(Record(32), dataset_, &first.training, work.get()),
+              absl::OkStatus());
+  }
+  std::string Log() { return ReadFile(folder_ / "log.jsonl").value_or(""); }
+
+  const TemporaryFolder folder_;
+  const Noise16 dataset_;
+};
+
+void Explode(double value, StylexTraining* training) {
+  torch::NoGradGuard no_grad;
+  for (auto& [name, tensor] : training->State().tensors) {
+    if (name.starts_with("discriminator.") && name.ends_with("output.bias")) {
+      tensor.fill_(value);
+    }
+  }
+}
+
+TEST_F(TrainingLoopTest, GoesBackOnceWithHalfTheRates) {
+  for (const double value : {1e15, std::numeric_limits<double>::quiet_NaN()}) {
+    for (const char* file : {"log.jsonl", "stylex_state.pt", "previous_stylex_state.pt"}) {
+      std::filesystem::remove(folder_ / file);
+    }
+    TrainFirst();
+    const v1::RunRecord record = Record(64);
+    Trainer second(record);
+    const auto work = Open();
+    ASSERT_EQ(RestoreStylexTraining(record, dataset_, &second.training, work.get()),
+              absl::OkStatus());
+    ASSERT_EQ(second.training.step(), 8);
+    Explode(value, &second.training);
+    ASSERT_EQ(RunStylexTraining(record, dataset_, &second.training, work.get()), absl::OkStatus());
+    EXPECT_EQ(second.training.halvings(), 1);
+    EXPECT_EQ(second.training.step(), 16);
+    EXPECT_THAT(Log(),
+                AllOf(HasSubstr("training diverged at step"),
+                      HasSubstr("going back to step 4, and on with half the learning rates")));
+    EXPECT_EQ(CheckFinite(second.training.State()), absl::OkStatus());
+  }
+}
+
+TEST_F(TrainingLoopTest, TheSecondTimeItStopsAndSaysWhatToDo) {
+  TrainFirst();
+  const v1::RunRecord record = Record(64);
+  Trainer second(record);
+  const auto work = Open();
+  ASSERT_EQ(RestoreStylexTraining(record, dataset_, &second.training, work.get()),
+            absl::OkStatus());
+  const std::string before = ReadFile(folder_ / "stylex_state.pt").value();
+  second.training.HalveLearningRates();
+  Explode(std::numeric_limits<double>::infinity(), &second.training);
+  const absl::Status status = RunStylexTraining(record, dataset_, &second.training, work.get());
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(),
+              AllOf(HasSubstr("diverged"), HasSubstr("--start-from"), HasSubstr("stylex.r1Gamma")));
+  EXPECT_TRUE(ReadFile(folder_ / "stylex_state.pt").value() == before);
+}
+
+TEST_F(TrainingLoopTest, AStateThatIsNotFiniteIsNeitherSavedNorUsed) {
+  TrainFirst();
+  const std::string path = folder_ / "stylex_state.pt";
+  const v1::RunRecord record = Record(32);
+  Trainer broken(record);
+  Explode(std::numeric_limits<double>::quiet_NaN(), &broken.training);
+  TrainingState state = broken.training.State();
+  EXPECT_THAT(CheckFinite(state).message(), HasSubstr("discriminator."));
+  state.record = "{}";
+  ASSERT_EQ(SaveTrainingState(state, path), absl::OkStatus());  // as earlier versions did
+  Trainer second(record);
+  std::string warnings;
+  const auto warn = [&warnings](const std::string& text) { warnings += text; };
+  EXPECT_EQ(LoadLastState(record, path, false, &second.training, warn), absl::OkStatus());
+  EXPECT_EQ(second.training.step(), 4);
+  EXPECT_THAT(warnings, HasSubstr("values that are not finite"));
+  std::filesystem::remove(PreviousStatePath(path));
+  const absl::Status status = LoadLastState(record, path, false, &second.training, warn);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("start another run"));
+}
+
+TEST_F(TrainingLoopTest, ImagesThatTheClassifierCannotAnswerAreNamed) {
+  const v1::RunRecord record = Record(64);
+  Trainer trainer(record, /*breaks=*/true);
+  const auto work = Open();
+  const absl::Status status = RunStylexTraining(record, dataset_, &trainer.training, work.get());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(),
+              AllOf(HasSubstr("the classifier's output is not finite"), HasSubstr("image 5")));
+}
+
+}  // namespace
+}  // namespace stylex

@@ -1,0 +1,13 @@
+// Whether text can go into messages and JSON files.
+#ifndef STYLEX_TRAINER_DATA_UTF8_H_
+#define STYLEX_TRAINER_DATA_UTF8_H_
+
+#include <string>
+
+namespace stylex {
+
+bool IsUtf8(const std::string& text);
+
+}  // namespace stylex
+
+#endif  // STYLEX_TRAINER_DATA_UTF8_H_
