@@ -6,7 +6,7 @@
 namespace stylex {
 namespace {
 
-constexpr int64_t kImages = 4000;
+constexpr int64_t kHeldOut = 4000;
 
 struct HeldOut {
   torch::Tensor l1, ssim, kl;
@@ -17,24 +17,24 @@ struct HeldOut {
 
 HeldOut Draw(uint64_t seed) {
   torch::manual_seed(seed);
-  return {torch::rand({kImages}).pow(2) * 0.2, 1 - torch::rand({kImages}) * 0.5,
-          torch::randn({kImages}).exp() * 0.01};
+  return {torch::rand({kHeldOut}).pow(2) * 0.2, 1 - torch::rand({kHeldOut}) * 0.5,
+          torch::randn({kHeldOut}).exp() * 0.01};
 }
 
 TEST(ReconstructionErrorsTest, PercentilesOfTheSameKindOfImagesAreEvenlySpread) {
   const HeldOut known = Draw(1), others = Draw(2);
   const v1::ReconstructionErrors distribution = DistributionOf(known.l1, known.ssim, known.kl);
-  EXPECT_EQ(distribution.images(), kImages);
+  EXPECT_EQ(distribution.images(), kHeldOut);
   int below_half = 0, unlike = 0;
-  for (int64_t n = 0; n < kImages; ++n) {
+  for (int64_t n = 0; n < kHeldOut; ++n) {
     const double percentile = PercentileOf(distribution, others.Of(n)).value();
     EXPECT_GE(percentile, 0);
     EXPECT_LE(percentile, 100);
     below_half += percentile < 50 ? 1 : 0;
     unlike += percentile > kUnlikeTraining ? 1 : 0;
   }
-  EXPECT_NEAR(below_half / static_cast<double>(kImages), 0.5, 0.03);
-  EXPECT_NEAR(unlike / static_cast<double>(kImages), 0.01, 0.006);
+  EXPECT_NEAR(below_half / static_cast<double>(kHeldOut), 0.5, 0.03);
+  EXPECT_NEAR(unlike / static_cast<double>(kHeldOut), 0.01, 0.006);
 }
 
 TEST(ReconstructionErrorsTest, OneErrorOfThreeIsEnough) {
