@@ -33,9 +33,17 @@ constexpr double kWidest = 1.0 / 6;
 // find smaller sets.
 constexpr int64_t kMostInBeam = 4;
 // Searches until the delivered image keeps what was found, each with this many times the excess.
-constexpr int kAttempts = 3;
+constexpr int kAttempts = 4;
 constexpr double kExcessGrowth = 8;
 constexpr double kFirstExcess = 1e-3;
+// Logits of margin that are left after another compression.
+constexpr double kSurvivingMargin = 0.5;
+
+// Whether an image that was compressed once more is still decided as the target, and not by chance:
+// no two encoders write the same file.
+bool Survives(const torch::Tensor& logits, int64_t target) {
+  return MarginOf(logits, target).item<double>() >= kSurvivingMargin;
+}
 
 // The search on one image: the request and the state.
 class CounterfactualSearch {
@@ -64,8 +72,8 @@ class CounterfactualSearch {
   absl::Status WeakenLeastNeeded();
   // Weakens the last of `moves`, with which `goal` is reached, as far as possible.
   absl::Status WeakenLast(const Goal& goal, MoveSet* moves) const;
-  // Strengthens the last of `moves`, up to `most`, until the delivered image reaches `goal`;
-  // returns its logits, none if it does not.
+  // Strengthens the last of `moves`, up to `most`, until the delivered image reaches `goal`, and
+  // with a probability also survives another compression; returns its logits, none if it does not.
   absl::StatusOr<std::optional<torch::Tensor>> Confirm(const Goal& goal, double most,
                                                        MoveSet* moves) const;
   // Searches moves_ and returns what came of it, by the passes of the search.
@@ -248,7 +256,8 @@ absl::StatusOr<std::optional<torch::Tensor>> CounterfactualSearch::Confirm(const
   double& shift = moves->back().shift;
   for (double step = kShiftPrecision * options_.shift;; step *= 2) {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Delivered(*moves));
-    if (Reaches(logits, goal)) {
+    if (Reaches(logits, goal) &&
+        (goal.probability <= 0 || Survives(image_.Recompressed(*moves), goal.target))) {
       return std::optional<torch::Tensor>(logits);
     }
     if (shift >= most) {
@@ -343,7 +352,8 @@ absl::StatusOr<CounterfactualOutcome> CounterfactualSearch::Search(
 absl::StatusOr<CounterfactualResult> CounterfactualSearch::Run(
     const std::vector<Coordinate>& candidates) {
   CounterfactualResult result;
-  for (int attempt = 1;; ++attempt) {
+  int attempt = 1;
+  for (;; ++attempt) {
     STYLEX_ASSIGN_OR_RETURN(result.outcome, Search(candidates, &result));
     if (result.outcome != CounterfactualOutcome::kFlipped || options_.rendering.exact()) {
       break;
@@ -353,15 +363,20 @@ absl::StatusOr<CounterfactualResult> CounterfactualSearch::Run(
     if (confirmed) {
       break;
     }
-    // Nearly reached, but lost in the last bits: once more, further from the goal. What was
-    // computed is remembered.
+    // Nearly reached, but lost in the last bits or by compression: once more, further from the
+    // border. What was computed is remembered.
     if (attempt == kAttempts) {
-      result.certificate.reset();
       STYLEX_ASSIGN_OR_RETURN(const torch::Tensor delivered, image_.Delivered(moves_));
-      result.outcome = Unreached(CounterfactualOutcome::kNoImprovement, delivered);
+      if (!image_.Reached(delivered)) {
+        result.outcome = Unreached(CounterfactualOutcome::kNoImprovement, delivered);
+      }
       break;
     }
     image_.set_least_excess(kExcessGrowth * std::max(image_.goal().least_excess, kFirstExcess));
+  }
+  if (attempt > 1) {
+    result.certificate.reset();  // it is of what had to exceed the goal
+    image_.set_least_excess(options_.least_excess);
   }
   STYLEX_RETURN_IF_ERROR(Report(&result));
   STYLEX_RETURN_IF_ERROR(FindBorder(&result));

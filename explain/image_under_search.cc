@@ -11,6 +11,24 @@
 #include "explain/side_by_side.h"
 
 namespace stylex {
+namespace {
+
+constexpr int kUsualQuality = 90;
+
+// Images with their colours, but not their luma, at half the resolution.
+torch::Tensor HalvedColors(const torch::Tensor& images) {
+  if (images.size(1) != 3) {
+    return images;
+  }
+  const torch::Tensor weights =
+      torch::tensor({0.299, 0.587, 0.114}, images.options()).view({1, 3, 1, 1});
+  const torch::Tensor luma = (images * weights).sum(1, /*keepdim=*/true);
+  const torch::Tensor colors = torch::avg_pool2d(images - luma, 2);
+  return (luma + colors.repeat_interleave(2, 2).repeat_interleave(2, 3)).clamp(-1, 1);
+}
+
+}  // namespace
+
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
                                    const StyleRanges& ranges, const CounterfactualOptions& options)
     : model_(model),
@@ -161,6 +179,18 @@ absl::StatusOr<torch::Tensor> ImageUnderSearch::Delivered(const MoveSet& moves) 
   OnOneCore([&] {
     const torch::Tensor image = model_.Synthesize(ApplyMoves(styles_, ranges_, moves));
     logits = model_.Logits(options_.rendering.Apply(image))[0].to(torch::kCPU);
+  });
+  ++evaluations_;
+  return logits;
+}
+
+torch::Tensor ImageUnderSearch::Recompressed(const MoveSet& moves) const {
+  torch::Tensor logits;
+  OnOneCore([&] {
+    const torch::Tensor image =
+        options_.rendering.Apply(model_.Synthesize(ApplyMoves(styles_, ranges_, moves)));
+    logits =
+        model_.Logits(Rendering::Jpeg(kUsualQuality).Apply(HalvedColors(image)))[0].to(torch::kCPU);
   });
   ++evaluations_;
   return logits;

@@ -57,6 +57,10 @@ class ImageUnderSearch {
   // 8 bits magnifies.
   absl::StatusOr<torch::Tensor> Delivered(const MoveSet& moves) const;
 
+  // The same of an image that somebody compresses once more, to a JPEG file as most programs write
+  // it: quality 90, colours at half the resolution.
+  torch::Tensor Recompressed(const MoveSet& moves) const;
+
   // What is to be reached.
   const Goal& goal() const { return goal_; }
   void set_least_excess(double logits) { goal_.least_excess = logits; }

@@ -12,15 +12,15 @@
 namespace stylex {
 namespace {
 
-constexpr int64_t kSearchImages = 6;
+constexpr int64_t kSearched = 6;
 
 // The images that are not decided as `target`.
-StyleVectors Others(const TinyModel& tiny, int64_t target) {
+StyleVectors NotDecidedAs(const TinyModel& tiny, int64_t target) {
   const torch::Tensor decided = LogitsOf(tiny.stylex, tiny.styles).argmax(1);
   return tiny.styles.Select(decided.ne(target).nonzero().squeeze(1));
 }
 
-std::vector<Coordinate> ChosenCoordinates(const std::vector<SelectedAttribute>& attributes) {
+std::vector<Coordinate> Chosen(const std::vector<SelectedAttribute>& attributes) {
   std::vector<Coordinate> coordinates;
   for (const SelectedAttribute& attribute : attributes) {
     coordinates.push_back(attribute.coordinate);
@@ -29,10 +29,10 @@ std::vector<Coordinate> ChosenCoordinates(const std::vector<SelectedAttribute>& 
 }
 
 TEST(AttributeSearchTest, ExhaustivelyItChoosesFromAllEffects) {
-  const TinyModel tiny = MakeTinyModel(61, kSearchImages);
+  const TinyModel tiny = MakeTinyModel(61, kSearched);
   for (const bool joint : {false, true}) {
     for (int64_t target = 0; target < kTinyClasses; ++target) {
-      const StyleVectors styles = Others(tiny, target);
+      const StyleVectors styles = NotDecidedAs(tiny, target);
       AttributeSearchOptions options;
       options.target = target;
       options.max_attributes = 4;
@@ -50,7 +50,7 @@ TEST(AttributeSearchTest, ExhaustivelyItChoosesFromAllEffects) {
       options.control.progress = nullptr;
       const auto selected =
           SelectFromEffects(tiny.stylex, styles, tiny.ranges, effects, options).value();
-      EXPECT_EQ(ChosenCoordinates(found->attributes), ChosenCoordinates(selected));
+      EXPECT_EQ(Chosen(found->attributes), Chosen(selected));
       EXPECT_EQ(found->confidence, 1);
       EXPECT_EQ(found->evaluations, done);
       EXPECT_GE(done, styles.conv.size(0) * EvaluationsPerImage(false, kTinyCoordinates));
@@ -62,9 +62,9 @@ TEST(AttributeSearchTest, ExhaustivelyItChoosesFromAllEffects) {
 }
 
 TEST(AttributeSearchTest, ScreenedItEvaluatesWhatGradientsChoose) {
-  const TinyModel tiny = MakeTinyModel(62, kSearchImages);
+  const TinyModel tiny = MakeTinyModel(62, kSearched);
   for (const bool joint : {false, true}) {
-    const StyleVectors styles = Others(tiny, 1);
+    const StyleVectors styles = NotDecidedAs(tiny, 1);
     AttributeSearchOptions options;
     options.target = 1;
     options.max_attributes = 4;
@@ -79,10 +79,10 @@ TEST(AttributeSearchTest, ScreenedItEvaluatesWhatGradientsChoose) {
 }
 
 TEST(AttributeSearchTest, OnlyImagesThatCanBeChangedTakePart) {
-  const TinyModel tiny = MakeTinyModel(63, kSearchImages);
+  const TinyModel tiny = MakeTinyModel(63, kSearched);
   const torch::Tensor images = tiny.stylex.Synthesize(tiny.styles);
   int kept = 0;
-  for (int64_t n = 0; n < kSearchImages; ++n) {
+  for (int64_t n = 0; n < kSearched; ++n) {
     const torch::Tensor image = images.narrow(0, n, 1);
     const int64_t decided = tiny.stylex.Logits(image).argmax(1).item<int64_t>();
     const int64_t other = (decided + 1) % kTinyClasses;
@@ -98,15 +98,16 @@ TEST(AttributeSearchTest, OnlyImagesThatCanBeChangedTakePart) {
 }
 
 TEST(AttributeSearchTest, StopsWhenToldTo) {
-  const TinyModel tiny = MakeTinyModel(64, kSearchImages);
+  const TinyModel tiny = MakeTinyModel(64, kSearched);
   for (const bool screened : {false, true}) {
     AttributeSearchOptions options;
     options.target = 0;
     options.joint = true;
     options.screened = screened;
     options.control.give_way = [] { return false; };
-    EXPECT_EQ(SearchAttributes(tiny.stylex, Others(tiny, 0), tiny.ranges, options).status().code(),
-              absl::StatusCode::kCancelled);
+    EXPECT_EQ(
+        SearchAttributes(tiny.stylex, NotDecidedAs(tiny, 0), tiny.ranges, options).status().code(),
+        absl::StatusCode::kCancelled);
   }
 }
 

@@ -47,6 +47,7 @@ v1::AttributeIndex TinyIndex(const CheckpointToWrite& checkpoint) {
   v1::Attribute& attribute = *entry.add_attributes();
   attribute.set_index(3);
   attribute.set_direction(v1::DIRECTION_TO_MIN);
+  attribute.set_mean_effect(0.5);
   return index;
 }
 
