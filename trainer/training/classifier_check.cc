@@ -63,6 +63,14 @@ double Distance(const torch::Tensor& a, const torch::Tensor& b) {
   return (a - b).abs().max().item<double>();
 }
 
+// Whether they come from a softmax, or from a sigmoid that both saturates and does not.
+bool AreProbabilities(const torch::Tensor& logits) {
+  constexpr double kNearNone = 0.1, kNearCertain = 0.9, kRounding = 1e-3;
+  const double least = logits.min().item<double>(), most = logits.max().item<double>();
+  const double off = (logits.sum(1) - 1).abs().max().item<double>();
+  return least >= 0 && most <= 1 && (off < kRounding || (least < kNearNone && most > kNearCertain));
+}
+
 void CheckAnswers(const Classifier& classifier, const torch::Tensor& images, int64_t num_classes,
                   const torch::Device& device, std::vector<std::string>* faults) {
   const torch::Tensor part = images.narrow(0, 0, std::min(kBatch, images.size(0)));
@@ -95,7 +103,7 @@ void CheckAnswers(const Classifier& classifier, const torch::Tensor& images, int
         "in training mode? Save it after .eval()",
         off));
   }
-  if (logits.ge(0).all().item<bool>() && logits.le(1).all().item<bool>()) {
+  if (AreProbabilities(logits)) {
     faults->push_back(
         "gives probabilities: all outputs lie between 0 and 1. Logits are needed: leave out the "
         "softmax or sigmoid at its end, or append a logarithm");
