@@ -45,7 +45,7 @@ void CalibrateClassifier(const ReconstructionFigures& figures, bool labelled,
 absl::Status CalibrateCommand(const CommonOptions& common, const CalibrateOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataOf(checkpoint.model.config(), common.data));
+                          OpenDataOf(checkpoint.model.config(), common));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
       WorkDirectory::Open(common.work_directory, "calibration_state", /*resume=*/true));

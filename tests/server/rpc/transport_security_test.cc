@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "tests/temporary_folder.h"
 
 namespace stylex {
@@ -35,7 +36,7 @@ class TransportSecurityTest : public testing::Test {
   std::string Key(const std::string& name) const { return folder_ / (name + ".key"); }
   std::string Certificate(const std::string& name) const { return folder_ / (name + ".pem"); }
   std::string Refusal(const TlsFiles& files) const {
-    const absl::Status status = MakeServerCredentials(files).status();
+    const absl::Status status = MakeServerCredentials(files, &Clock::Real()).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     return std::string(status.message());
   }
@@ -45,15 +46,15 @@ class TransportSecurityTest : public testing::Test {
 
 TEST_F(TransportSecurityTest, WithoutFilesThereIsNone) {
   EXPECT_FALSE(TlsFiles{}.enabled());
-  EXPECT_NE(MakeServerCredentials({}).value(), nullptr);
+  EXPECT_NE(MakeServerCredentials({}, &Clock::Real()).value(), nullptr);
 }
 
 TEST_F(TransportSecurityTest, TakesACertificateWithItsKeyAndAClientsAuthority) {
   TlsFiles files = {Certificate("server"), Key("server"), ""};
   EXPECT_TRUE(files.enabled());
-  EXPECT_TRUE(MakeServerCredentials(files).ok());
+  EXPECT_TRUE(MakeServerCredentials(files, &Clock::Real()).ok());
   files.client_ca = Certificate("other");
-  EXPECT_TRUE(MakeServerCredentials(files).ok());
+  EXPECT_TRUE(MakeServerCredentials(files, &Clock::Real()).ok());
 }
 
 TEST_F(TransportSecurityTest, NamesTheFileThatIsMissing) {

@@ -65,7 +65,10 @@ class ClassifierTrainingTest : public testing::Test {
     return WorkDirectory::Open(folder_ / name, kClassifierStateFile, resume).value();
   }
   absl::Status Train(const v1::TrainConfig& config, uint64_t seed, WorkDirectory* run) const {
-    return TrainClassifier(config, dataset_, seed, torch::kCPU, run);
+    v1::RunRecord record;
+    *record.mutable_config() = config;
+    record.set_seed(seed);
+    return TrainClassifier(record, dataset_, torch::kCPU, run);
   }
   // [N, 2] logits of the validation images, one at a time.
   torch::Tensor Logits(MobileNetV2 network) const {

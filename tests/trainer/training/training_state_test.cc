@@ -128,14 +128,14 @@ TEST_F(TrainingStateTest, ATensorThatDoesNotFitIsNamed) {
 }
 
 TEST_F(TrainingStateTest, TheLastTwoAreKept) {
-  Run run(1);
+  LinearRun run(1);
   ASSERT_TRUE(SaveKeepingPrevious(run.State(), path_).ok());
   EXPECT_FALSE(std::filesystem::exists(PreviousStatePath(path_)));
   for (int i = 0; i < 2; ++i) {
     run.Step();
     ASSERT_TRUE(SaveKeepingPrevious(run.State(), path_).ok());
   }
-  Run last(2), previous(3);
+  LinearRun last(2), previous(3);
   ASSERT_TRUE(last.Load(path_).ok());
   ASSERT_TRUE(previous.Load(PreviousStatePath(path_)).ok());
   EXPECT_EQ(last.step(), 2);
@@ -143,7 +143,7 @@ TEST_F(TrainingStateTest, TheLastTwoAreKept) {
 }
 
 TEST_F(TrainingStateTest, WhatIsNotFiniteIsNamed) {
-  Run run(1);
+  LinearRun run(1);
   run.Step();
   TrainingState state = run.State();
   EXPECT_EQ(CheckFinite(state), absl::OkStatus());
