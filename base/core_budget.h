@@ -5,8 +5,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 
 namespace stylex {
 
@@ -20,15 +20,16 @@ class CoreBudget {
 
   // From now on, and for this long, computations on several cores leave one to others.
   void LeaveACoreFor(absl::Duration time) {
-    left_until_.store(absl::GetCurrentTimeNanos() + absl::ToInt64Nanoseconds(time),
+    left_until_.store(absl::ToUnixNanos(Clock::Real().Now()) + absl::ToInt64Nanoseconds(time),
                       std::memory_order_relaxed);
   }
+  // Whether a core is left to others at the moment.
   bool core_is_left() const {
-    return absl::GetCurrentTimeNanos() < left_until_.load(std::memory_order_relaxed);
+    return absl::ToUnixNanos(Clock::Real().Now()) < left_until_.load(std::memory_order_relaxed);
   }
 
  private:
-  std::atomic<int64_t> left_until_ = 0;  // nanoseconds of Abseil's clock
+  std::atomic<int64_t> left_until_ = 0;  // nanoseconds of Clock::Real()
 };
 
 }  // namespace stylex

@@ -112,7 +112,8 @@ class Service(pb_grpc.ExplanationServiceServicer):
         image = decode(request.image.data, self.model)
         logits, _, conv, rgb = self.model.encode(image)
         drawn = self.model.generator(conv, rgb)
-        drawn_logits = self.model.classifier(drawn)
+        # What is said of a drawn image is said of its file, of 8 bits a sample.
+        drawn_logits = self.model.classifier(((drawn + 1) * 127.5).round() / 127.5 - 1)
         log_p, log_q = torch.log_softmax(logits, 1), torch.log_softmax(drawn_logits, 1)
         error = float((image - drawn).square().mean())
         quality = pb.ReconstructionQuality(

@@ -186,6 +186,18 @@ void MeasureCancelling(const Flags& flags) {
   Print(milliseconds, 0, absl::ToDoubleSeconds(absl::Now() - start));
 }
 
+// One search after another, the last one cancelled.
+void SearchUntil(const std::atomic<bool>& done, Stub* stub, const Flags& flags, int target) {
+  while (!done) {
+    RunningSearch search(stub, flags, target);
+    while (!done) {
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    search.Cancel();
+    search.Finish();
+  }
+}
+
 void MeasureCalls(const Flags& flags) {
   std::atomic<bool> done = false;
   std::vector<std::thread> searchers;
@@ -193,14 +205,7 @@ void MeasureCalls(const Flags& flags) {
     searchers.emplace_back([&] {
       const auto stub = NewStub(flags);
       const int target = OtherClass(stub.get(), flags);
-      while (!done) {
-        RunningSearch search(stub.get(), flags, target);
-        while (!done) {
-          absl::SleepFor(absl::Milliseconds(5));
-        }
-        search.Cancel();
-        search.Finish();
-      }
+      SearchUntil(done, stub.get(), flags, target);
     });
   }
   if (flags.searches > 0) {

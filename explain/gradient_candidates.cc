@@ -6,6 +6,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <string>
 
 #include "explain/decisions.h"
 #include "explain/side_by_side.h"
@@ -19,7 +20,14 @@ torch::Tensor MarginGradients(const Stylex& model, const StyleVectors& styles, i
   const torch::Tensor conv = styles.conv.detach().clone().requires_grad_(true);
   const torch::Tensor logits = model.LogitsOfStyles({conv, styles.rgb.detach()});
   const torch::Tensor margin = MarginOf(logits, target);
-  return torch::autograd::grad({margin.sum()}, {conv})[0].to(torch::kCPU);
+  TORCH_CHECK(margin.requires_grad(),
+              "the classifier gives no gradients: its output does not require grad");
+  const torch::Tensor gradients =
+      torch::autograd::grad({margin.sum()}, {conv}, {}, /*retain_graph=*/c10::nullopt,
+                            /*create_graph=*/false, /*allow_unused=*/true)[0];
+  TORCH_CHECK(gradients.defined(),
+              "the classifier gives no gradients: what it says of an image does not require grad");
+  return gradients.to(torch::kCPU);
 }
 
 // The same with the images distributed over the cores: passes of a few images are so small that
@@ -31,14 +39,16 @@ torch::Tensor MarginGradientsSideBySide(const Stylex& model, const StyleVectors&
   const int64_t parts = on_cpu ? std::min<int64_t>(images, at::get_num_threads()) : 1;
   const int64_t of_part = (images + parts - 1) / parts;
   std::vector<torch::Tensor> gradients(static_cast<size_t>((images + of_part - 1) / of_part));
-  SideBySide(static_cast<int64_t>(gradients.size()), on_cpu, {.cores = cores},
-             [&](int64_t part, const GiveWay&) {
-               const int64_t start = part * of_part;
-               gradients[static_cast<size_t>(part)] = MarginGradients(
-                   model, styles.Narrow(start, std::min(of_part, images - start)), target);
-               return absl::OkStatus();
-             })
-      .IgnoreError();  // cannot fail or be cancelled here
+  const absl::Status status =
+      SideBySide(static_cast<int64_t>(gradients.size()), on_cpu, {.cores = cores},
+                 [&](int64_t part, const GiveWay&) {
+                   const int64_t start = part * of_part;
+                   gradients[static_cast<size_t>(part)] = MarginGradients(
+                       model, styles.Narrow(start, std::min(of_part, images - start)), target);
+                   return absl::OkStatus();
+                 });
+  // It is never told to stop: what failed is LibTorch or the classifier, which throw.
+  TORCH_CHECK(status.ok(), std::string(status.message()));
   return torch::cat(gradients);
 }
 

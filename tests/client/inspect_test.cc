@@ -120,7 +120,8 @@ TEST_F(InspectTest, TextFileIsRefusedAndNamedOnce) {
 }
 
 TEST_F(InspectTest, EmptyFolder) {
-  ExpectOneLine(Run({"classify", folder_.path()}), {folder_.path(), "no .jpg, .jpeg or .png"});
+  ExpectOneLine(Run({"classify", folder_.path()}),
+                {folder_.path(), "no .jpg, .jpeg, .png or .webp"});
 }
 
 TEST_F(InspectTest, BadCommandLines) {

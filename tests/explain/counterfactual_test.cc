@@ -403,6 +403,34 @@ TEST(GradientCandidatesTest, OrderIsThatOfSmallMoves) {
   }
 }
 
+// Decides like another classifier, and gives no gradients, as a user's TorchScript file may.
+class WithoutGradients : public Classifier {
+ public:
+  explicit WithoutGradients(std::shared_ptr<const Classifier> inner) : inner_(std::move(inner)) {}
+  torch::Tensor Logits(const torch::Tensor& images) const override {
+    return inner_->Logits(images.detach());
+  }
+  void To(const torch::Device&) override {}
+  int64_t NumParameters() const override { return inner_->NumParameters(); }
+
+ private:
+  std::shared_ptr<const Classifier> inner_;
+};
+
+TEST(GradientCandidatesTest, AClassifierWithoutGradientsIsSaidToHaveNone) {
+  const TinyModel tiny = MakeTinyModel(7);
+  const Stylex opaque(tiny.stylex.config(), tiny.stylex.networks(),
+                      std::make_shared<WithoutGradients>(tiny.classifier));
+  std::string said;
+  try {
+    GradientCandidates(opaque, tiny.styles.Narrow(0, 1), tiny.ranges, /*target=*/1, /*shift=*/1,
+                       /*count=*/3);
+  } catch (const std::exception& error) {
+    said = error.what();
+  }
+  EXPECT_THAT(said, testing::HasSubstr("the classifier gives no gradients"));
+}
+
 TEST(GradientCandidatesTest, FindTheStrongestMoves) {
   for (uint64_t seed = 21; seed <= 24; ++seed) {
     const TinyModel tiny = MakeTinyModel(seed);

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 #include <webp/encode.h>
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "base/heap.h"
 #include "image/codec.h"
 #include "image/resize.h"
@@ -72,6 +76,30 @@ std::string WebpOf(const Bitmap& bitmap, float quality) {
   const std::string file(reinterpret_cast<const char*>(bytes), size);
   WebPFree(bytes);
   return file;
+}
+
+// With alpha that differs from pixel to pixel.
+std::string TranslucentWebpOf(const Bitmap& rgb, float quality) {
+  std::vector<uint8_t> rgba;
+  for (int y = 0; y < rgb.height; ++y) {
+    for (int x = 0; x < rgb.width; ++x) {
+      const uint8_t* pixel = rgb.pixel(x, y);
+      rgba.insert(rgba.end(), {pixel[0], pixel[1], pixel[2], static_cast<uint8_t>(x + y)});
+    }
+  }
+  uint8_t* bytes = nullptr;
+  const int stride = 4 * rgb.width;
+  const size_t size =
+      quality > 0 ? WebPEncodeRGBA(rgba.data(), rgb.width, rgb.height, stride, quality, &bytes)
+                  : WebPEncodeLosslessRGBA(rgba.data(), rgb.width, rgb.height, stride, &bytes);
+  const std::string file(reinterpret_cast<const char*>(bytes), size);
+  WebPFree(bytes);
+  return file;
+}
+
+TEST(DecodingMemoryTest, TranslucentWebpsTakeWhatIsExpected) {
+  ExpectGoodEstimate(TranslucentWebpOf(SmoothBitmap(2000, 1500, 3), 80), "lossy with alpha");
+  ExpectGoodEstimate(TranslucentWebpOf(SmoothBitmap(2000, 1500, 3), 0), "lossless with alpha");
 }
 
 TEST(DecodingMemoryTest, WebpsTakeWhatIsExpected) {

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/utils.h>
+
+#include "base/cores.h"
 
 namespace stylex {
 namespace {
@@ -24,6 +27,17 @@ TEST(DeviceTest, SaysWhatWouldBeRight) {
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << name;
     EXPECT_THAT(std::string(status.message()), HasSubstr(name));
   }
+}
+
+TEST(DeviceTest, ChoosingSetsTheThreads) {
+  const int before = torch::get_num_threads();
+  EXPECT_TRUE(ChooseDevice("cpu", 1).ok());
+  EXPECT_EQ(torch::get_num_threads(), 1);
+  EXPECT_TRUE(ChooseDevice("cpu", 3).ok());
+  EXPECT_EQ(torch::get_num_threads(), 3);
+  EXPECT_TRUE(ChooseDevice("cpu", 0).ok());
+  EXPECT_EQ(torch::get_num_threads(), AvailableCores()) << "all that this process may use";
+  torch::set_num_threads(before);
 }
 
 TEST(DeviceTest, AutoIsTheCpuJustWhereThereIsAReason) {

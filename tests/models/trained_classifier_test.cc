@@ -171,5 +171,17 @@ TEST(MakeClassifierNetworkTest, FollowsTheConfig) {
   EXPECT_THAT(network->forward(torch::zeros({2, 3, kSide, kSide})).sizes(), ElementsAre(2, 5));
 }
 
+TEST(NamedTensorsTest, HoldsEveryParameterAndBufferBehindThePrefix) {
+  const MobileNetV2 network(3, 4, 0.25);
+  const std::map<std::string, torch::Tensor> plain = NamedTensors(network);
+  const std::map<std::string, torch::Tensor> prefixed = NamedTensors(network, "classifier.");
+  EXPECT_EQ(plain.size(), network->parameters().size() + network->buffers().size());
+  ASSERT_EQ(prefixed.size(), plain.size());
+  for (const auto& [name, tensor] : plain) {
+    EXPECT_TRUE(prefixed.at("classifier." + name).is_same(tensor)) << name;
+  }
+  EXPECT_TRUE(plain.contains("features.0.1.running_mean")) << "buffers, too";
+}
+
 }  // namespace
 }  // namespace stylex

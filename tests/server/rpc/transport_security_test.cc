@@ -37,7 +37,7 @@ class TransportSecurityTest : public testing::Test {
   std::string Certificate(const std::string& name) const { return folder_ / (name + ".pem"); }
   std::string Refusal(const TlsFiles& files) const {
     const absl::Status status = MakeServerCredentials(files, &Clock::Real()).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_FALSE(status.ok());
     return std::string(status.message());
   }
 
@@ -59,18 +59,18 @@ TEST_F(TransportSecurityTest, TakesACertificateWithItsKeyAndAClientsAuthority) {
 
 TEST_F(TransportSecurityTest, NamesTheFileThatIsMissing) {
   EXPECT_THAT(Refusal({folder_ / "no.pem", Key("server"), ""}),
-              HasSubstr(folder_ / "no.pem: is missing, not readable, or no certificate"));
+              HasSubstr(folder_ / "no.pem: cannot be opened"));
   EXPECT_THAT(Refusal({Certificate("server"), folder_ / "no.key", ""}),
-              HasSubstr(folder_ / "no.key: is missing, not readable, or no private key"));
+              HasSubstr(folder_ / "no.key: cannot be opened"));
   EXPECT_THAT(Refusal({Certificate("server"), Key("server"), folder_ / "ca.pem"}),
-              HasSubstr(folder_ / "ca.pem: is missing"));
+              HasSubstr(folder_ / "ca.pem: cannot be opened"));
 }
 
 TEST_F(TransportSecurityTest, NamesTheFileThatIsNotWhatItShouldBe) {
   std::ofstream(folder_ / "text.pem") << "no certificate\n";
   EXPECT_THAT(Refusal({folder_ / "text.pem", Key("server"), ""}), HasSubstr("text.pem"));
   EXPECT_THAT(Refusal({Certificate("server"), Certificate("server"), ""}),
-              HasSubstr(Certificate("server") + ": is missing, not readable, or no private key"));
+              HasSubstr(Certificate("server") + ": is no private key in PEM format"));
   EXPECT_THAT(Refusal({Key("server"), Key("server"), ""}), HasSubstr("no certificate in PEM"));
 }
 

@@ -330,7 +330,8 @@ TEST_F(ResumeTest, AStateOfBeforeGoesOnWithOneWarning) {
   EXPECT_EQ(run("8"), 1);
   EXPECT_THAT(said_, HasSubstr("stylex.batchSize is 8, there 4"));
   ASSERT_EQ(run("4"), 0) << said_;
-  EXPECT_THAT(absl::StrSplit(said_, "warning: "), testing::SizeIs(2)) << said_;
+  const std::vector<std::string> parts = absl::StrSplit(said_, "warning: ");
+  EXPECT_THAT(parts, testing::SizeIs(2)) << said_;
   EXPECT_THAT(said_, HasSubstr("was written by an earlier version"));
   EXPECT_TRUE(std::filesystem::exists(Path("models/before/1/weights.safetensors")));
   // The states that it saved since are complete.

@@ -10,6 +10,7 @@
 
 #include "explain/metrics.h"
 #include "models/pixels.h"
+#include "models/rendering.h"
 #include "tests/trainer/data/silent_progress.h"
 #include "tests/trainer/study/random_pictures.h"
 #include "trainer/data/random_order.h"
@@ -98,7 +99,7 @@ class CounterfactualQualityTest : public testing::Test {
     const torch::Tensor logits = model.Logits(literal.x);
     literal.of_photograph = logits.argmax(1).item<int64_t>();
     literal.styles = model.Styles(model.Encode(literal.x, logits));
-    literal.before = model.Synthesize(literal.styles);
+    literal.before = Rendering::Png().Apply(model.Synthesize(literal.styles));
     torch::Tensor base = model.Logits(literal.before)[0].clone();
     literal.decided = base.argmax().item<int64_t>();
     base[literal.decided] = -1e9;
@@ -153,7 +154,8 @@ TEST_F(CounterfactualQualityTest, FiguresAreThoseOfTheDefinitions) {
       distance += std::abs(moved) /
                   (tiny_.ranges.max[i].item<double>() - tiny_.ranges.min[i].item<double>());
     }
-    const torch::Tensor after = checkpoint_.model.Synthesize(Moved(literal, 1));
+    const torch::Tensor after =
+        Rendering::Png().Apply(checkpoint_.model.Synthesize(Moved(literal, 1)));
     double l1 = 0, changed = 0;
     for (int64_t p = 0; p < after.numel(); ++p) {
       const double change =
@@ -204,7 +206,8 @@ TEST_F(CounterfactualQualityTest, OraclesAreAskedAboutPhotographReconstructionAn
     const Literal literal = Explain(pictures, index);
     agreeing += decides(literal.x, literal.of_photograph);
     if (literal.result.outcome == CounterfactualOutcome::kFlipped) {
-      convinced += decides(checkpoint_.model.Synthesize(Moved(literal, 1)), literal.target);
+      convinced += decides(Rendering::Png().Apply(checkpoint_.model.Synthesize(Moved(literal, 1))),
+                           literal.target);
       by_the_image += decides(literal.before, literal.target);
     }
   }

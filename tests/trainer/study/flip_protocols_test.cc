@@ -11,6 +11,7 @@
 #include "explain/exemplar_baseline.h"
 #include "explain/selection.h"
 #include "models/pixels.h"
+#include "models/rendering.h"
 #include "tests/explain/tiny_model.h"
 #include "tests/temporary_folder.h"
 #include "tests/trainer/data/silent_progress.h"
@@ -207,12 +208,12 @@ TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
   for (int64_t n = 0; n < kValidation; ++n) {
     const torch::Tensor x = BitmapToTensor(pictures_.Load(Split::kValidation, n).value());
     const StyleVectors styles = model.StylesOfImages(x);
-    const torch::Tensor base = model.Logits(model.Synthesize(styles))[0];
+    const torch::Tensor drawn = Rendering::Png().Apply(model.Synthesize(styles));
+    const torch::Tensor base = model.Logits(drawn)[0];
     reconstruction_flips +=
         base.argmax().item<int64_t>() != model.Logits(x).argmax().item<int64_t>();
     const int64_t runner_up = base.argsort(0, true)[1].item<int64_t>();
-    agreeing += contrary->Logits(model.Synthesize(styles)).argmax().item<int64_t>() ==
-                base.argmax().item<int64_t>();
+    agreeing += contrary->Logits(drawn).argmax().item<int64_t>() == base.argmax().item<int64_t>();
     for (size_t i = 0; i < kCounts.size(); ++i) {
       std::vector<Move> moves;
       const auto& list = checkpoint_->attributes->classes(static_cast<int>(runner_up));
@@ -221,7 +222,7 @@ TEST_F(ProtocolsTest, HeldOutCountsFlipsToTheRunnerUp) {
             {{list.attributes(a).index(), DirectionFromProto(list.attributes(a).direction())}, 1});
       }
       const StyleVectors moved = ApplyMoves(styles, tiny_.ranges, moves);
-      const torch::Tensor image = model.Synthesize(moved);
+      const torch::Tensor image = Rendering::Png().Apply(model.Synthesize(moved));
       const bool flipped = model.Logits(image).argmax().item<int64_t>() == runner_up;
       flips[i] += flipped;
       convinced[i] += flipped && contrary->Logits(image).argmax().item<int64_t>() == runner_up;
@@ -391,7 +392,8 @@ TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
   const ClassLists lists = IndexLists(*plain.attributes, kTinyClasses);
   int64_t flips = 0;
   for (int64_t n = 0; n < kValidation; ++n) {
-    const int64_t runner_up = images.logits[n].argsort(0, true)[1].item<int64_t>();
+    const torch::Tensor base = Rendering::Png().Apply(model.Synthesize(images.styles.Narrow(n, 1)));
+    const int64_t runner_up = model.Logits(base)[0].argsort(0, true)[1].item<int64_t>();
     std::vector<Move> moves;
     for (const Coordinate& coordinate : lists[static_cast<size_t>(runner_up)]) {
       if (moves.size() < kMovedAtOnce) {
@@ -399,7 +401,8 @@ TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
       }
     }
     const StyleVectors moved = ApplyMoves(images.styles.Narrow(n, 1), tiny_.ranges, moves);
-    flips += model.LogitsOfStyles(moved).argmax().item<int64_t>() == runner_up;
+    const torch::Tensor image = Rendering::Png().Apply(model.Synthesize(moved));
+    flips += model.Logits(image).argmax().item<int64_t>() == runner_up;
   }
   EXPECT_EQ(figures.flips.at(Method::kAttFind)[3], flips);
   EXPECT_GT(flips, 0) << "the test sees no flips at all";

@@ -191,12 +191,5 @@ TEST_F(ClassifierTrainingTest, TheSeedDecides) {
   EXPECT_FALSE(logits(*first).allclose(logits(*other), 1e-4, 1e-5));
 }
 
-TEST_F(ClassifierTrainingTest, AnotherConfigDoesNotContinueARun) {
-  ASSERT_TRUE(Train(Config(1), 1, Open("run").get()).ok());
-  const absl::Status status = Train(Config(2), 1, Open("run", /*resume=*/true).get());
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("another configuration"));
-}
-
 }  // namespace
 }  // namespace stylex

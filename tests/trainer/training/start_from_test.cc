@@ -198,19 +198,6 @@ TEST(StartFromTest, SmallThingsAreDrawnWhereLargeErrorsAreDear) {
   EXPECT_LT(ErrorInMark(20), 0.6 * ErrorInMark(0));
 }
 
-TEST(StartFromTest, ResumingNeedsTheSameStart) {
-  v1::TrainConfig config = ConfigOf(16, {8, 8, 4});
-  const StylexTraining plain = Training(config, 1);
-  v1::FileHash& weights = *config.mutable_model()->add_files();
-  weights.set_name("weights.safetensors");
-  weights.set_sha256("0123");
-  const Stylex model(config.model(), plain.averaged_networks(), AnyClassifier());
-  StylexTraining later = Training(ConfigOf(16, {8, 8, 4}), 2);
-  const std::string before = later.State().fingerprint;
-  ASSERT_TRUE(later.StartFrom({model, std::nullopt}).ok());
-  EXPECT_EQ(later.State().fingerprint, before + " started from 0123");
-}
-
 TEST(StartFromTest, RefusesWhatDoesNotFitAndChangesNothing) {
   const StylexTraining earlier = Training(ConfigOf(16, {8, 8, 4}), 1);
   {
