@@ -1,11 +1,6 @@
 #include "image/decoding_memory.h"
 
 #include <gtest/gtest.h>
-#include <webp/encode.h>
-
-#include <cstdint>
-#include <string>
-#include <vector>
 
 #include "base/heap.h"
 #include "image/codec.h"
@@ -13,6 +8,7 @@
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/peak_memory.h"
 #include "tests/image/png_writer.h"
+#include "tests/image/webp_writer.h"
 
 namespace stylex {
 namespace {
@@ -65,53 +61,21 @@ TEST(DecodingMemoryTest, PngsTakeWhatIsExpected) {
   ExpectGoodEstimate(WritePng(file), "16 bits, interlaced");
 }
 
-// Quality 0: lossless.
-std::string WebpOf(const Bitmap& bitmap, float quality) {
-  uint8_t* bytes = nullptr;
-  const int stride = bitmap.channels * bitmap.width;
-  const size_t size =
-      quality > 0
-          ? WebPEncodeRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, quality, &bytes)
-          : WebPEncodeLosslessRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, &bytes);
-  const std::string file(reinterpret_cast<const char*>(bytes), size);
-  WebPFree(bytes);
-  return file;
-}
-
-// With alpha that differs from pixel to pixel.
-std::string TranslucentWebpOf(const Bitmap& rgb, float quality) {
-  std::vector<uint8_t> rgba;
-  for (int y = 0; y < rgb.height; ++y) {
-    for (int x = 0; x < rgb.width; ++x) {
-      const uint8_t* pixel = rgb.pixel(x, y);
-      rgba.insert(rgba.end(), {pixel[0], pixel[1], pixel[2], static_cast<uint8_t>(x + y)});
-    }
-  }
-  uint8_t* bytes = nullptr;
-  const int stride = 4 * rgb.width;
-  const size_t size =
-      quality > 0 ? WebPEncodeRGBA(rgba.data(), rgb.width, rgb.height, stride, quality, &bytes)
-                  : WebPEncodeLosslessRGBA(rgba.data(), rgb.width, rgb.height, stride, &bytes);
-  const std::string file(reinterpret_cast<const char*>(bytes), size);
-  WebPFree(bytes);
-  return file;
-}
-
 TEST(DecodingMemoryTest, TranslucentWebpsTakeWhatIsExpected) {
-  ExpectGoodEstimate(TranslucentWebpOf(SmoothBitmap(2000, 1500, 3), 80), "lossy with alpha");
-  ExpectGoodEstimate(TranslucentWebpOf(SmoothBitmap(2000, 1500, 3), 0), "lossless with alpha");
+  ExpectGoodEstimate(WriteTranslucentWebp(SmoothBitmap(2000, 1500, 3), 80), "lossy with alpha");
+  ExpectGoodEstimate(WriteTranslucentWebp(SmoothBitmap(2000, 1500, 3), 0), "lossless with alpha");
 }
 
 TEST(DecodingMemoryTest, WebpsTakeWhatIsExpected) {
-  ExpectGoodEstimate(WebpOf(SmoothBitmap(2000, 1500, 3), 80), "lossy");
-  ExpectGoodEstimate(WebpOf(SmoothBitmap(2000, 1500, 3), 0), "lossless");
+  ExpectGoodEstimate(WriteWebp(SmoothBitmap(2000, 1500, 3), 80), "lossy");
+  ExpectGoodEstimate(WriteWebp(SmoothBitmap(2000, 1500, 3), 0), "lossless");
 }
 
 TEST(DecodingMemoryTest, WhatIsOverTheLimitsIsSaidFromTheHeader) {
   const DecodeLimits limits = {.max_pixels = 1000};
   const std::string png = EncodePng(SmoothBitmap(100, 100, 3)).value();
   const std::string jpeg = EncodeJpeg(SmoothBitmap(100, 100, 3)).value();
-  const std::string webp = WebpOf(SmoothBitmap(100, 100, 3), 80);
+  const std::string webp = WriteWebp(SmoothBitmap(100, 100, 3), 80);
   for (const std::string& file : {png, jpeg, webp}) {
     EXPECT_EQ(DecodingBytes(file, kPreparation, limits).status(),
               DecodeImage(file, limits).status());

@@ -1,31 +1,18 @@
 // Untrusted bytes: truncated, flipped, spliced. With sanitizers these tests are a small fuzzer;
 // without, they still detect crashes and wrong results.
 #include <gtest/gtest.h>
-#include <webp/encode.h>
 
 #include <random>
 
 #include "image/codec.h"
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/png_writer.h"
+#include "tests/image/webp_writer.h"
 
 namespace stylex {
 namespace {
 
 constexpr DecodeLimits kLimits = {.max_pixels = 1 << 16};
-
-// Quality 0: lossless.
-std::string WriteWebp(const Bitmap& bitmap, float quality) {
-  uint8_t* bytes = nullptr;
-  const int stride = 3 * bitmap.width;
-  const size_t size =
-      quality > 0
-          ? WebPEncodeRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, quality, &bytes)
-          : WebPEncodeLosslessRGB(bitmap.data.data(), bitmap.width, bitmap.height, stride, &bytes);
-  const std::string file(reinterpret_cast<const char*>(bytes), size);
-  WebPFree(bytes);
-  return file;
-}
 
 std::vector<std::string> Files() {
   const Bitmap color = SmoothBitmap(19, 13, 3);
