@@ -113,10 +113,12 @@ TEST(RunRecordTest, InputsAreCompared) {
   now.mutable_config()->mutable_model()->set_labels(0, "dog");
   now.mutable_config()->mutable_model()->set_labels(1, "cat");
   now.set_lpips("cccc");
+  now.set_started_from("0123");
   const std::string message(CompareInputs(stored, now).message());
   EXPECT_THAT(message, AllOf(HasSubstr("the classes are dog, cat, there cat, dog"),
                              HasSubstr("the classifier has SHA-256 bbbb, there SHA-256 aaaa"),
                              HasSubstr("--lpips-weights has SHA-256 cccc, there none"),
+                             HasSubstr("--start-from has SHA-256 0123, there none"),
                              Not(HasSubstr("--seed"))));
 }
 
