@@ -1,5 +1,8 @@
 #include "server/options.h"
 
+#include <cstdlib>
+#include <string>
+
 #include "CLI/CLI.hpp"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -137,6 +140,35 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
       ->envname(EnvironmentName("reflection"));
 }
 
+// Throws for a variable of the environment that its flag would refuse. CLI11 before 2.4 refuses it
+// while parsing, later ones pass over it, and the server would listen where nobody asked it to: a
+// Service named "stylex" sets STYLEX_PORT=tcp://... in every pod of its namespace.
+void RefuseBadEnvironment(CLI::App* app) {
+  for (CLI::Option* option : app->get_options([](CLI::Option*) { return true; })) {
+    const std::string name = option->get_envname();
+    const char* value = name.empty() ? nullptr : std::getenv(name.c_str());
+    if (option->count() > 0 || value == nullptr || *value == '\0') {
+      continue;  // the command line or the environment gave it, or neither did
+    }
+    try {
+      option->add_result(value);
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      throw CLI::ValidationError(name, error.what());
+    }
+  }
+}
+
+void Parse(int argc, const char* const* argv, CLI::App* app) {
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::RequiredError&) {  // may be given, badly, by the environment
+    RefuseBadEnvironment(app);
+    throw;
+  }
+  RefuseBadEnvironment(app);
+}
+
 }  // namespace
 
 ParsedOptions ParseOptions(int argc, const char* const* argv) {
@@ -145,7 +177,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   app.set_version_flag("--version", STYLEX_VERSION);
   AddOptions(&app, &parsed.options);
   try {
-    app.parse(argc, argv);
+    Parse(argc, argv, &app);
     const ServerOptions& options = parsed.options;
     if (IsUnixSocket(options) && (options.metrics_port >= 0 || options.health_port >= 0)) {
       throw CLI::ValidationError(

@@ -66,8 +66,19 @@ TEST_F(OptionsTest, BadValuesEndTheProgram) {
       << "a certificate without a key";
   EXPECT_TRUE(Parse({"--models", "/tmp", "--tls-client-ca", "/etc/hostname"}).exit)
       << "client certificates without TLS";
+}
+
+TEST_F(OptionsTest, ABadValueInTheEnvironmentEndsTheProgramUnlessTheCommandLineGivesOne) {
   setenv("STYLEX_PORT", "tcp://10.0.0.1:50051", 1);
   EXPECT_TRUE(Parse({"--models", "/tmp"}).exit);
+  EXPECT_FALSE(Parse({"--models", "/tmp", "--port", "1"}).exit);
+  setenv("STYLEX_PORT", "", 1);
+  EXPECT_FALSE(Parse({"--models", "/tmp"}).exit) << "an empty variable is none";
+  setenv("STYLEX_REFLECTION", "perhaps", 1);
+  EXPECT_TRUE(Parse({"--models", "/tmp"}).exit);
+  unsetenv("STYLEX_REFLECTION");
+  setenv("STYLEX_MODELS", "/there/is/no/such/folder", 1);
+  EXPECT_TRUE(Parse({}).exit);
 }
 
 TEST_F(OptionsTest, HelpAndVersionEndItWell) {
