@@ -11,13 +11,10 @@
 
 #include <cmath>
 #include <map>
-#include <memory>
-#include <sstream>
-#include <string>
 #include <tuple>
-#include <type_traits>
-#include <utility>
 #include <vector>
+
+#include "trainer/training/adam_moments.h"
 
 namespace stylex {
 namespace {
@@ -41,31 +38,7 @@ void StepGroup(const Group& group, int64_t step, const torch::optim::AdamOptions
   at::_foreach_addcdiv_(group.parameters, group.means, deviations, -options.lr() / correction1);
 }
 
-// The key of an optimizer's state: the parameter's address, in LibTorch 1 as text.
-template <typename Key>
-Key KeyOf(const torch::Tensor& parameter) {
-  if constexpr (std::is_same_v<Key, std::string>) {
-    std::ostringstream address;
-    address << parameter.unsafeGetTensorImpl();
-    return address.str();
-  } else {
-    return parameter.unsafeGetTensorImpl();
-  }
-}
-
 }  // namespace
-
-torch::optim::AdamParamState& GroupedAdam::StateOf(const torch::Tensor& parameter) {
-  using Key = std::decay_t<decltype(state())>::key_type;
-  std::unique_ptr<torch::optim::OptimizerParamState>& state = state_[KeyOf<Key>(parameter)];
-  if (state == nullptr) {
-    auto fresh = std::make_unique<torch::optim::AdamParamState>();
-    fresh->exp_avg(torch::zeros_like(parameter, torch::MemoryFormat::Preserve));
-    fresh->exp_avg_sq(torch::zeros_like(parameter, torch::MemoryFormat::Preserve));
-    state = std::move(fresh);
-  }
-  return static_cast<torch::optim::AdamParamState&>(*state);
-}
 
 torch::Tensor GroupedAdam::step(LossClosure closure) {
   TORCH_CHECK(closure == nullptr, "GroupedAdam takes no closure");
@@ -79,7 +52,7 @@ torch::Tensor GroupedAdam::step(LossClosure closure) {
       if (!parameter.grad().defined()) {
         continue;
       }
-      torch::optim::AdamParamState& state = StateOf(parameter);
+      torch::optim::AdamParamState& state = AdamMoments(this, parameter);
       state.step(state.step() + 1);
       Group& group = groups[state.step()];
       group.parameters.push_back(parameter);

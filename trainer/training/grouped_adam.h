@@ -16,9 +16,6 @@ class GroupedAdam : public torch::optim::Adam {
 
   // Takes no closure. Parameters without a gradient are unchanged, and their step is not counted.
   torch::Tensor step(LossClosure closure = nullptr) override;
-
- private:
-  torch::optim::AdamParamState& StateOf(const torch::Tensor& parameter);
 };
 
 }  // namespace stylex

@@ -1,7 +1,5 @@
 #include "trainer/training/training_state.h"
 
-#include <torch/optim/adam.h>
-#include <torch/optim/adamw.h>
 #include <torch/serialize.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -14,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "trainer/training/adam_moments.h"
 
 namespace stylex {
 namespace {
@@ -32,13 +31,6 @@ std::string TextOf(torch::serialize::InputArchive* archive, const std::string& n
 
 bool IsFinite(const torch::Tensor& tensor) {
   return !tensor.defined() || tensor.isfinite().all().item<bool>();
-}
-
-// The moments of Adam or AdamW; other optimisers have none.
-template <typename ParamState>
-bool HasFiniteMoments(const torch::optim::OptimizerParamState& state) {
-  const auto* moments = dynamic_cast<const ParamState*>(&state);
-  return moments == nullptr || (IsFinite(moments->exp_avg()) && IsFinite(moments->exp_avg_sq()));
 }
 
 absl::Status ReadTensors(torch::serialize::InputArchive* archive, TrainingState* state) {
@@ -81,7 +73,9 @@ absl::Status ReadArchive(torch::serialize::InputArchive* archive, TrainingState*
   for (auto& [name, optimizer] : state->optimizers) {
     torch::serialize::InputArchive part;
     archive->read(absl::StrCat("optimizer.", name), part);
-    optimizer->load(part);
+    if (absl::Status status = ReadMoments(&part, optimizer); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("optimiser ", name, " ", status.message()));
+    }
   }
   return absl::OkStatus();
 }
@@ -104,7 +98,7 @@ absl::Status SaveTrainingState(const TrainingState& state, const std::string& pa
     archive.write("tensors", tensors);
     for (const auto& [name, optimizer] : state.optimizers) {
       torch::serialize::OutputArchive part(archive.compilation_unit());
-      optimizer->save(part);
+      WriteMoments(*optimizer, &part);
       archive.write(absl::StrCat("optimizer.", name), part);
     }
     archive.save_to(bytes);
@@ -150,12 +144,8 @@ absl::Status CheckFinite(const TrainingState& state) {
     }
   }
   for (const auto& [name, optimizer] : state.optimizers) {
-    for (const auto& [key, moments] : optimizer->state()) {
-      if (!HasFiniteMoments<torch::optim::AdamParamState>(*moments) ||
-          !HasFiniteMoments<torch::optim::AdamWParamState>(*moments)) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("the ", name, "'s optimiser has moments that are not finite"));
-      }
+    if (absl::Status status = CheckFiniteMoments(*optimizer); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("optimiser ", name, " ", status.message()));
     }
   }
   return absl::OkStatus();

@@ -19,7 +19,7 @@ namespace stylex {
 struct TrainingState {
   // Restored in place: names, shapes and types must agree.
   std::map<std::string, torch::Tensor> tensors;
-  std::map<std::string, torch::optim::Optimizer*> optimizers;
+  std::map<std::string, torch::optim::Optimizer*> optimizers;  // Adam or AdamW
   std::map<std::string, int64_t> counters;
   // Text that must be equal when resuming.
   std::string fingerprint;

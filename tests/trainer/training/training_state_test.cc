@@ -151,7 +151,8 @@ TEST_F(TrainingStateTest, WhatIsNotFiniteIsNamed) {
   auto& moments = static_cast<torch::optim::AdamParamState&>(
       *state.optimizers.at("adam")->state().begin()->second);
   moments.exp_avg_sq().fill_(std::numeric_limits<double>::infinity());
-  EXPECT_THAT(std::string(CheckFinite(state).message()), HasSubstr("adam's optimiser"));
+  EXPECT_THAT(std::string(CheckFinite(state).message()),
+              HasSubstr("optimiser adam has moments that are not finite"));
   state.tensors.at("bias").fill_(std::numeric_limits<double>::quiet_NaN());
   EXPECT_THAT(std::string(CheckFinite(state).message()), HasSubstr("tensor bias"));
 }
