@@ -1,9 +1,11 @@
 """What Pillow makes of pictures: the reference of the tests beside this file.
 
-pillow.py resize REQUESTS ANSWERS   resizes each bitmap of the file REQUESTS
-pillow.py write FOLDER              writes image files, and beside each its pixels as FILE.raw
+pillow.py resize REQUESTS ANSWERS     resizes each bitmap of the file REQUESTS
+pillow.py compress REQUESTS ANSWERS   encodes and decodes each as JPEG
+pillow.py write FOLDER                writes image files, and beside each its pixels as FILE.raw
 """
 
+import io
 import struct
 import sys
 
@@ -38,6 +40,23 @@ def resize(requests, answers):
             else:
                 image = image.resize(wanted, Image.BICUBIC)
             out.write(pack(numpy.array(image)))
+
+
+def compress(requests, answers):
+    """Each bitmap of the file REQUESTS as a JPEG file of quality 90 decodes, else by its defaults."""
+    with open(requests, "rb") as file:
+        data = file.read()
+    at = 0
+    with open(answers, "wb") as out:
+        while at < len(data):
+            width, height, channels = struct.unpack_from("<iii", data, at)
+            pixels = numpy.frombuffer(data, numpy.uint8, width * height * channels, at + 12)
+            at += 12 + pixels.size
+            pixels = pixels.reshape(height, width, channels)
+            file = io.BytesIO()
+            Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(
+                file, "JPEG", quality=90)
+            out.write(pack(numpy.array(Image.open(file))))
 
 
 def over_white(colors, alpha):
@@ -123,4 +142,4 @@ def write(folder):
 
 
 if __name__ == "__main__":
-    {"resize": resize, "write": write}[sys.argv[1]](*sys.argv[2:])
+    {"resize": resize, "compress": compress, "write": write}[sys.argv[1]](*sys.argv[2:])
