@@ -36,13 +36,12 @@ constexpr int64_t kMostInBeam = 4;
 constexpr int kAttempts = 4;
 constexpr double kExcessGrowth = 8;
 constexpr double kFirstExcess = 1e-3;
-// Logits of margin that are left after another compression.
+// Logits of margin to be left after another compression, as no two encoders write the same file.
 constexpr double kSurvivingMargin = 0.5;
 
-// Whether an image that was compressed once more is still decided as the target, and not by chance:
-// no two encoders write the same file.
-bool Survives(const torch::Tensor& logits, int64_t target) {
-  return MarginOf(logits, target).item<double>() >= kSurvivingMargin;
+// The least margin of an image's compressed files.
+double LeastMargin(const torch::Tensor& logits, int64_t target) {
+  return MarginOf(logits, target).min().item<double>();
 }
 
 // The search on one image: the request and the state.
@@ -257,7 +256,8 @@ absl::StatusOr<std::optional<torch::Tensor>> CounterfactualSearch::Confirm(const
   for (double step = kShiftPrecision * options_.shift;; step *= 2) {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Delivered(*moves));
     if (Reaches(logits, goal) &&
-        (goal.probability <= 0 || Survives(image_.Recompressed(*moves), goal.target))) {
+        (goal.probability <= 0 ||
+         LeastMargin(image_.Recompressed(*moves), goal.target) >= kSurvivingMargin)) {
       return std::optional<torch::Tensor>(logits);
     }
     if (shift >= most) {
@@ -369,6 +369,9 @@ absl::StatusOr<CounterfactualResult> CounterfactualSearch::Run(
       STYLEX_ASSIGN_OR_RETURN(const torch::Tensor delivered, image_.Delivered(moves_));
       if (!image_.Reached(delivered)) {
         result.outcome = Unreached(CounterfactualOutcome::kNoImprovement, delivered);
+      } else if (image_.goal().probability > 0 &&
+                 LeastMargin(image_.Recompressed(moves_), image_.goal().target) <= 0) {
+        result.outcome = CounterfactualOutcome::kLostInCompression;
       }
       break;
     }

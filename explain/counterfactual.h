@@ -62,6 +62,7 @@ enum class CounterfactualOutcome {
   kBudgetExhausted,              // max_attributes moves were not enough
   kNoImprovement,                // no remaining candidate raises the margin
   kProbabilityNotReached,        // decided as the target, but below the requested probability
+  kLostInCompression,            // reached, but not in a JPEG file that somebody makes of the image
 };
 
 struct AppliedMove {

@@ -106,6 +106,8 @@ ExplanationOutcome OutcomeOf(const CounterfactualResult& result) {
       return ExplanationOutcome::kNoImprovement;
     case CounterfactualOutcome::kProbabilityNotReached:
       return ExplanationOutcome::kProbabilityNotReached;
+    case CounterfactualOutcome::kLostInCompression:
+      return ExplanationOutcome::kLostInCompression;
   }
   return ExplanationOutcome::kNoImprovement;
 }

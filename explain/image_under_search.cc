@@ -15,18 +15,6 @@ namespace {
 
 constexpr int kUsualQuality = 90;
 
-// Images with their colours, but not their luma, at half the resolution.
-torch::Tensor HalvedColors(const torch::Tensor& images) {
-  if (images.size(1) != 3) {
-    return images;
-  }
-  const torch::Tensor weights =
-      torch::tensor({0.299, 0.587, 0.114}, images.options()).view({1, 3, 1, 1});
-  const torch::Tensor luma = (images * weights).sum(1, /*keepdim=*/true);
-  const torch::Tensor colors = torch::avg_pool2d(images - luma, 2);
-  return (luma + colors.repeat_interleave(2, 2).repeat_interleave(2, 3)).clamp(-1, 1);
-}
-
 }  // namespace
 
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
@@ -189,10 +177,12 @@ torch::Tensor ImageUnderSearch::Recompressed(const MoveSet& moves) const {
   OnOneCore([&] {
     const torch::Tensor image =
         options_.rendering.Apply(model_.Synthesize(ApplyMoves(styles_, ranges_, moves)));
-    logits =
-        model_.Logits(Rendering::Jpeg(kUsualQuality).Apply(HalvedColors(image)))[0].to(torch::kCPU);
+    const torch::Tensor files =
+        torch::cat({Rendering::Jpeg(kUsualQuality, JpegColors::kHalved).Apply(image),
+                    Rendering::Jpeg(kUsualQuality).Apply(image)});
+    logits = model_.Logits(files).to(torch::kCPU);
   });
-  ++evaluations_;
+  evaluations_ += logits.size(0);
   return logits;
 }
 

@@ -57,8 +57,8 @@ class ImageUnderSearch {
   // 8 bits magnifies.
   absl::StatusOr<torch::Tensor> Delivered(const MoveSet& moves) const;
 
-  // The same of an image that somebody compresses once more, to a JPEG file as most programs write
-  // it: quality 90, colours at half the resolution.
+  // The same of an image that somebody compresses once more, [2, K]: to a JPEG file of quality 90
+  // with colours at half the resolution, as most programs write it, and with all colours.
   torch::Tensor Recompressed(const MoveSet& moves) const;
 
   // What is to be reached.
