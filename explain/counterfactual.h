@@ -69,6 +69,7 @@ struct AppliedMove {
   Move move;
   double single_effect = 0;  // change of the target logit by this move alone
   torch::Tensor logits;      // [K] with this and all earlier moves, as delivered
+  torch::Tensor image;       // [1, C, R, R], as drawn; undefined where images are not rendered
 };
 
 // Where the decision becomes the target on the way through the applied moves.

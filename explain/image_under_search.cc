@@ -158,25 +158,28 @@ absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
   return strongest;
 }
 
-absl::StatusOr<torch::Tensor> ImageUnderSearch::Delivered(const MoveSet& moves) const {
+absl::StatusOr<ImageUnderSearch::DeliveredImage> ImageUnderSearch::Delivered(
+    const MoveSet& moves) const {
   if (options_.rendering.exact()) {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, Logits({&moves, 1}));
-    return logits[0];
+    return DeliveredImage{{}, logits[0]};
   }
-  torch::Tensor logits;
-  OnOneCore([&] {
-    const torch::Tensor image = model_.Synthesize(ApplyMoves(styles_, ranges_, moves));
-    logits = model_.Logits(options_.rendering.Apply(image))[0].to(torch::kCPU);
-  });
-  ++evaluations_;
-  return logits;
+  DeliveredImage& delivered = delivered_[MembersOf(moves)];
+  if (!delivered.image.defined()) {
+    OnOneCore([&] {
+      delivered.image = model_.Synthesize(ApplyMoves(styles_, ranges_, moves));
+      delivered.logits =
+          model_.Logits(options_.rendering.Apply(delivered.image))[0].to(torch::kCPU);
+    });
+    ++evaluations_;
+  }
+  return delivered;
 }
 
-torch::Tensor ImageUnderSearch::Recompressed(const MoveSet& moves) const {
+torch::Tensor ImageUnderSearch::Recompressed(const DeliveredImage& delivered) const {
   torch::Tensor logits;
   OnOneCore([&] {
-    const torch::Tensor image =
-        options_.rendering.Apply(model_.Synthesize(ApplyMoves(styles_, ranges_, moves)));
+    const torch::Tensor image = options_.rendering.Apply(delivered.image);
     const torch::Tensor files =
         torch::cat({Rendering::Jpeg(kUsualQuality, JpegColors::kHalved).Apply(image),
                     Rendering::Jpeg(kUsualQuality).Apply(image)});
