@@ -6,6 +6,7 @@ pillow.py write FOLDER                writes image files, and beside each its pi
 """
 
 import io
+import pathlib
 import struct
 import sys
 
@@ -20,21 +21,24 @@ def pack(pixels):
     return struct.pack("<iii", width, height, channels) + pixels.astype(numpy.uint8).tobytes()
 
 
+def take_bitmap(data, at):
+    """The bitmap that begins there, and where it ends."""
+    width, height, channels = struct.unpack_from("<iii", data, at)
+    at += 12
+    size = width * height * channels
+    pixels = numpy.frombuffer(data, numpy.uint8, size, at).reshape(height, width, channels)
+    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels), at + size
+
+
 def resize(requests, answers):
     """A request: the bitmap, then the width and height wanted, or 0, 0 for its luma."""
-    with open(requests, "rb") as file:
-        data = file.read()
+    data = pathlib.Path(requests).read_bytes()
     at = 0
     with open(answers, "wb") as out:
         while at < len(data):
-            width, height, channels = struct.unpack_from("<iii", data, at)
-            at += 12
-            size = width * height * channels
-            pixels = numpy.frombuffer(data, numpy.uint8, size, at).reshape(height, width, channels)
-            at += size
+            image, at = take_bitmap(data, at)
             wanted = struct.unpack_from("<ii", data, at)
             at += 8
-            image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
             if wanted == (0, 0):
                 image = image.convert("L")
             else:
@@ -44,18 +48,13 @@ def resize(requests, answers):
 
 def compress(requests, answers):
     """Each bitmap of the file REQUESTS as a JPEG file of quality 90 decodes, else by its defaults."""
-    with open(requests, "rb") as file:
-        data = file.read()
+    data = pathlib.Path(requests).read_bytes()
     at = 0
     with open(answers, "wb") as out:
         while at < len(data):
-            width, height, channels = struct.unpack_from("<iii", data, at)
-            pixels = numpy.frombuffer(data, numpy.uint8, width * height * channels, at + 12)
-            at += 12 + pixels.size
-            pixels = pixels.reshape(height, width, channels)
+            image, at = take_bitmap(data, at)
             file = io.BytesIO()
-            Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(
-                file, "JPEG", quality=90)
+            image.save(file, "JPEG", quality=90)
             out.write(pack(numpy.array(Image.open(file))))
 
 
