@@ -174,6 +174,23 @@ TEST(PhotographTest, NoMoreIsReducedThanCanBeSpared) {
             PrepareImage(DecodeImage(small).value(), {.resolution = 32}));
 }
 
+TEST(PhotographTest, BrokenLargeFilesAreRefusedAllTheSame) {
+  JpegFile jpeg = JpegOf(Busy(1500, 1000, 3));
+  const std::string baseline = WriteJpeg(jpeg);
+  jpeg.progressive = true;
+  for (const std::string& file :
+       {EncodePng(Busy(1500, 1000, 3)).value(), baseline, WriteJpeg(jpeg)}) {
+    for (const size_t kept : {file.size() / 2, file.size() - 20}) {
+      const absl::Status status = ReadPhotograph(file.substr(0, kept), kPreparation).status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << kept;
+      EXPECT_EQ(status, DecodeImage(file.substr(0, kept)).status());
+    }
+    const DecodeLimits limits = {.max_pixels = 1'000'000};
+    EXPECT_EQ(ReadPhotograph(file, kPreparation, limits).status(),
+              DecodeImage(file, limits).status());
+  }
+}
+
 TEST(PhotographTest, AReducedPixelIsTheMeanOfItsSquare) {
   const Bitmap picture = Busy(1601, 803, 3);
   const Bitmap reduced = DecodeImage(EncodePng(picture).value(), {.least_side = 200}).value();
