@@ -34,7 +34,11 @@ void ExpectGoodEstimate(const std::string& file, const char* what) {
       abort();
     }
   });
+#ifdef __SANITIZE_ADDRESS__
+  constexpr int kOverhead = 20;  // shadow memory, too
+#else
   constexpr int kOverhead = 6;  // MiB of the allocator, and of pages that are touched anyway
+#endif
   const int estimated = static_cast<int>(*bytes >> 20);
   EXPECT_LE(measured, estimated + kOverhead) << what;
   EXPECT_GE(2 * measured + kOverhead, estimated) << what;
