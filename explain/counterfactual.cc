@@ -36,13 +36,12 @@ constexpr int64_t kMostInBeam = 4;
 constexpr int kAttempts = 4;
 constexpr double kExcessGrowth = 8;
 constexpr double kFirstExcess = 1e-3;
-// Logits of margin that are left after another compression.
+// Logits of margin to be left after another compression, as no two encoders write the same file.
 constexpr double kSurvivingMargin = 0.5;
 
-// Whether an image that was compressed once more is still decided as the target, and not by chance:
-// no two encoders write the same file.
-bool Survives(const torch::Tensor& logits, int64_t target) {
-  return MarginOf(logits, target).item<double>() >= kSurvivingMargin;
+// The least margin of an image's compressed files.
+double LeastMargin(const torch::Tensor& logits, int64_t target) {
+  return MarginOf(logits, target).min().item<double>();
 }
 
 // The search on one image: the request and the state.
@@ -255,10 +254,12 @@ absl::StatusOr<std::optional<torch::Tensor>> CounterfactualSearch::Confirm(const
                                                                            MoveSet* moves) const {
   double& shift = moves->back().shift;
   for (double step = kShiftPrecision * options_.shift;; step *= 2) {
-    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, image_.Delivered(*moves));
-    if (Reaches(logits, goal) &&
-        (goal.probability <= 0 || Survives(image_.Recompressed(*moves), goal.target))) {
-      return std::optional<torch::Tensor>(logits);
+    STYLEX_ASSIGN_OR_RETURN(const ImageUnderSearch::DeliveredImage delivered,
+                            image_.Delivered(*moves));
+    if (Reaches(delivered.logits, goal) &&
+        (goal.probability <= 0 ||
+         LeastMargin(image_.Recompressed(delivered), goal.target) >= kSurvivingMargin)) {
+      return std::optional<torch::Tensor>(delivered.logits);
     }
     if (shift >= most) {
       return std::optional<torch::Tensor>();
@@ -278,10 +279,11 @@ absl::Status CounterfactualSearch::Report(CounterfactualResult* result) const {
   MoveSet prefix;
   for (size_t k = 0; k < moves_.size(); ++k) {
     prefix.push_back(moves_[k]);
-    STYLEX_ASSIGN_OR_RETURN(const torch::Tensor delivered, image_.Delivered(prefix));
+    STYLEX_ASSIGN_OR_RETURN(const ImageUnderSearch::DeliveredImage delivered,
+                            image_.Delivered(prefix));
     const torch::Tensor change = alone[static_cast<int64_t>(k)] - image_.base();
-    result->applied.push_back(
-        {moves_[k], change[options_.target].item<double>(), delivered.clone()});
+    result->applied.push_back({moves_[k], change[options_.target].item<double>(),
+                               delivered.logits.clone(), delivered.image});
     result->logits = result->applied.back().logits;
   }
   result->flipped = image_.IsTarget(result->logits);
@@ -366,9 +368,13 @@ absl::StatusOr<CounterfactualResult> CounterfactualSearch::Run(
     // Nearly reached, but lost in the last bits or by compression: once more, further from the
     // border. What was computed is remembered.
     if (attempt == kAttempts) {
-      STYLEX_ASSIGN_OR_RETURN(const torch::Tensor delivered, image_.Delivered(moves_));
-      if (!image_.Reached(delivered)) {
-        result.outcome = Unreached(CounterfactualOutcome::kNoImprovement, delivered);
+      STYLEX_ASSIGN_OR_RETURN(const ImageUnderSearch::DeliveredImage delivered,
+                              image_.Delivered(moves_));
+      if (!image_.Reached(delivered.logits)) {
+        result.outcome = Unreached(CounterfactualOutcome::kNoImprovement, delivered.logits);
+      } else if (image_.goal().probability > 0 &&
+                 LeastMargin(image_.Recompressed(delivered), image_.goal().target) <= 0) {
+        result.outcome = CounterfactualOutcome::kLostInCompression;
       }
       break;
     }

@@ -62,12 +62,14 @@ enum class CounterfactualOutcome {
   kBudgetExhausted,              // max_attributes moves were not enough
   kNoImprovement,                // no remaining candidate raises the margin
   kProbabilityNotReached,        // decided as the target, but below the requested probability
+  kLostInCompression,            // reached, but not in a JPEG file that somebody makes of the image
 };
 
 struct AppliedMove {
   Move move;
   double single_effect = 0;  // change of the target logit by this move alone
   torch::Tensor logits;      // [K] with this and all earlier moves, as delivered
+  torch::Tensor image;       // [1, C, R, R], as drawn; undefined where images are not rendered
 };
 
 // Where the decision becomes the target on the way through the applied moves.

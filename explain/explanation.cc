@@ -44,6 +44,9 @@ class Explainer {
     return {image, model_.Logits(options_.search.rendering.Apply(image))};
   }
 
+  // The image with the moves up to and including `applied`.
+  Picture Redraw(const AppliedMove& applied, const std::vector<Move>& moves) const;
+
   const Stylex& model_;
   const StyleRanges& ranges_;
   const ClassLists& index_;
@@ -106,6 +109,8 @@ ExplanationOutcome OutcomeOf(const CounterfactualResult& result) {
       return ExplanationOutcome::kNoImprovement;
     case CounterfactualOutcome::kProbabilityNotReached:
       return ExplanationOutcome::kProbabilityNotReached;
+    case CounterfactualOutcome::kLostInCompression:
+      return ExplanationOutcome::kLostInCompression;
   }
   return ExplanationOutcome::kNoImprovement;
 }
@@ -137,6 +142,14 @@ absl::Status Explainer::Search() {
   return absl::OkStatus();
 }
 
+Picture Explainer::Redraw(const AppliedMove& applied, const std::vector<Move>& moves) const {
+  // Of an attempt that JPEG undid, the search's logits are of PNG files.
+  if (applied.image.defined() && explanation_.outcome != ExplanationOutcome::kLostInJpeg) {
+    return {applied.image, applied.logits.unsqueeze(0)};
+  }
+  return Deliver(model_.Synthesize(ApplyMoves(styles_, ranges_, moves)));
+}
+
 absl::Status Explainer::Draw() {
   std::vector<Move> moves;
   for (size_t k = 0; k < explanation_.moved.size(); ++k) {
@@ -151,7 +164,7 @@ absl::Status Explainer::Draw() {
     if (!last && control.give_way && !control.give_way()) {
       return absl::CancelledError("the search was cancelled");
     }
-    const Picture picture = Deliver(model_.Synthesize(ApplyMoves(styles_, ranges_, moves)));
+    const Picture picture = Redraw(moved.applied, moves);
     moved.applied.logits = picture.logits[0].to(torch::kCPU);
     if (options_.steps) {
       explanation_.steps.push_back(picture);

@@ -25,13 +25,14 @@ struct ExplanationOptions {
 };
 
 enum class ExplanationOutcome {
-  kConvincing,  // flipped, and the requested probability is reached
+  kConvincing,  // the requested probability is reached, and the flip survives compression
   kImageAlreadyTarget,
   kReconstructionAlreadyTarget,
   kBudgetExhausted,
   kNoImprovement,
   kProbabilityNotReached,  // flipped all the same
   kLostInJpeg,             // the drawn image is flipped, its file is not
+  kLostInCompression,      // the requested probability is reached, but compression undoes the flip
 };
 
 struct Picture {

@@ -15,18 +15,6 @@ namespace {
 
 constexpr int kUsualQuality = 90;
 
-// Images with their colours, but not their luma, at half the resolution.
-torch::Tensor HalvedColors(const torch::Tensor& images) {
-  if (images.size(1) != 3) {
-    return images;
-  }
-  const torch::Tensor weights =
-      torch::tensor({0.299, 0.587, 0.114}, images.options()).view({1, 3, 1, 1});
-  const torch::Tensor luma = (images * weights).sum(1, /*keepdim=*/true);
-  const torch::Tensor colors = torch::avg_pool2d(images - luma, 2);
-  return (luma + colors.repeat_interleave(2, 2).repeat_interleave(2, 3)).clamp(-1, 1);
-}
-
 }  // namespace
 
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
@@ -170,29 +158,34 @@ absl::StatusOr<std::vector<Move>> ImageUnderSearch::Strongest(
   return strongest;
 }
 
-absl::StatusOr<torch::Tensor> ImageUnderSearch::Delivered(const MoveSet& moves) const {
+absl::StatusOr<ImageUnderSearch::DeliveredImage> ImageUnderSearch::Delivered(
+    const MoveSet& moves) const {
   if (options_.rendering.exact()) {
     STYLEX_ASSIGN_OR_RETURN(const torch::Tensor logits, Logits({&moves, 1}));
-    return logits[0];
+    return DeliveredImage{{}, logits[0]};
   }
-  torch::Tensor logits;
-  OnOneCore([&] {
-    const torch::Tensor image = model_.Synthesize(ApplyMoves(styles_, ranges_, moves));
-    logits = model_.Logits(options_.rendering.Apply(image))[0].to(torch::kCPU);
-  });
-  ++evaluations_;
-  return logits;
+  DeliveredImage& delivered = delivered_[MembersOf(moves)];
+  if (!delivered.image.defined()) {
+    OnOneCore([&] {
+      delivered.image = model_.Synthesize(ApplyMoves(styles_, ranges_, moves));
+      delivered.logits =
+          model_.Logits(options_.rendering.Apply(delivered.image))[0].to(torch::kCPU);
+    });
+    ++evaluations_;
+  }
+  return delivered;
 }
 
-torch::Tensor ImageUnderSearch::Recompressed(const MoveSet& moves) const {
+torch::Tensor ImageUnderSearch::Recompressed(const DeliveredImage& delivered) const {
   torch::Tensor logits;
   OnOneCore([&] {
-    const torch::Tensor image =
-        options_.rendering.Apply(model_.Synthesize(ApplyMoves(styles_, ranges_, moves)));
-    logits =
-        model_.Logits(Rendering::Jpeg(kUsualQuality).Apply(HalvedColors(image)))[0].to(torch::kCPU);
+    const torch::Tensor image = options_.rendering.Apply(delivered.image);
+    const torch::Tensor files =
+        torch::cat({Rendering::Jpeg(kUsualQuality, JpegColors::kHalved).Apply(image),
+                    Rendering::Jpeg(kUsualQuality).Apply(image)});
+    logits = model_.Logits(files).to(torch::kCPU);
   });
-  ++evaluations_;
+  evaluations_ += logits.size(0);
   return logits;
 }
 

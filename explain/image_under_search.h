@@ -52,14 +52,18 @@ class ImageUnderSearch {
   absl::StatusOr<std::vector<Move>> Strongest(const std::vector<Coordinate>& candidates,
                                               int64_t count) const;
 
-  // Logits of the image with the moves as it is delivered, [K]: drawn by the generator itself,
-  // where the functions above may use faster passes that differ in the last bits, which rounding to
-  // 8 bits magnifies.
-  absl::StatusOr<torch::Tensor> Delivered(const MoveSet& moves) const;
+  struct DeliveredImage {
+    torch::Tensor image;   // [1, C, R, R] as drawn; undefined where images are not rendered
+    torch::Tensor logits;  // [K] of its file
+  };
+  // The image with the moves as it is delivered: drawn by the generator itself, where the functions
+  // above may use faster passes that differ in the last bits, which rounding to 8 bits magnifies.
+  // Remembered, too.
+  absl::StatusOr<DeliveredImage> Delivered(const MoveSet& moves) const;
 
-  // The same of an image that somebody compresses once more, to a JPEG file as most programs write
-  // it: quality 90, colours at half the resolution.
-  torch::Tensor Recompressed(const MoveSet& moves) const;
+  // The same of an image that somebody compresses once more, [2, K]: to a JPEG file of quality 90
+  // with colours at half the resolution, as most programs write it, and with all colours.
+  torch::Tensor Recompressed(const DeliveredImage& delivered) const;
 
   // What is to be reached.
   const Goal& goal() const { return goal_; }
@@ -97,6 +101,7 @@ class ImageUnderSearch {
   const ImageVariants variants_;
   const torch::Tensor base_;
   mutable std::map<Members, torch::Tensor> known_;  // [K] each
+  mutable std::map<Members, DeliveredImage> delivered_;
   // Cache for the last call's moves, which are often repeated.
   mutable MoveSet moved_;
   mutable std::optional<ImageVariants> of_moved_;

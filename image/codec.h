@@ -34,6 +34,9 @@ struct DecodeLimits {
   // Progressive JPEGs with more scans are refused (a few kB could otherwise take minutes to
   // decode).
   int max_jpeg_scans = 64;
+  // JPEGs, and PNGs that are not interlaced, of more than 2^20 pixels are decoded at a half, a
+  // quarter or an eighth of both sides if each keeps this many pixels. 0: whole.
+  int least_side = 0;
   // For callers who share memory; DecodeImage itself does not ask it.
   MemoryReserve* memory = nullptr;
 };
@@ -51,9 +54,16 @@ ImageFormat DetectFormat(std::string_view data);
 // RESOURCE_EXHAUSTED: over the limits.
 absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits = {});
 
-// quality 1 to 100, 4:4:4. INVALID_ARGUMENT for another quality, an empty bitmap, or a side over
-// 65500 pixels.
-absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality = 90);
+// At which resolution a JPEG file holds colours; luma is always held whole.
+enum class JpegColors {
+  kWhole,   // 4:4:4
+  kHalved,  // 4:2:0, as most programs write by default
+};
+
+// quality 1 to 100. INVALID_ARGUMENT for another quality, an empty bitmap, or a side over 65500
+// pixels.
+absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality = 90,
+                                       JpegColors colors = JpegColors::kWhole);
 
 // Stored as iTXt, e.g. to mark an image as synthetic.
 struct PngText {

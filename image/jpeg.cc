@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "image/decoding_memory.h"
+#include "image/image_header.h"
 #include "image/orientation.h"
 
 namespace stylex {
@@ -130,6 +130,8 @@ bool Decode(Reader* reader) {
     return false;
   }
   ChooseColors(info);
+  info->scale_denom =
+      static_cast<unsigned>(ReductionOf(info->image_width, info->image_height, reader->limits));
   jpeg_start_decompress(info);
   const int channels = info->out_color_space == JCS_GRAYSCALE ? 1 : 3;
   reader->bitmap = Bitmap::Make(static_cast<int>(info->output_width),
@@ -178,7 +180,7 @@ struct Writer {
   Destination destination = {};
 };
 
-bool Encode(const Bitmap& bitmap, int quality, Writer* writer) {
+bool Encode(const Bitmap& bitmap, int quality, JpegColors colors, Writer* writer) {
   jpeg_compress_struct* info = &writer->info;
   PrepareErrors(&writer->error);
   info->err = &writer->error.manager;
@@ -196,8 +198,10 @@ bool Encode(const Bitmap& bitmap, int quality, Writer* writer) {
   info->in_color_space = bitmap.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   jpeg_set_defaults(info);
   jpeg_set_quality(info, quality, TRUE);
-  info->comp_info[0].h_samp_factor = 1;  // 4:4:4: keeps the colours of small pictures sharp
-  info->comp_info[0].v_samp_factor = 1;
+  if (colors == JpegColors::kWhole) {  // libjpeg's default is 4:2:0
+    info->comp_info[0].h_samp_factor = 1;
+    info->comp_info[0].v_samp_factor = 1;
+  }
   jpeg_start_compress(info, TRUE);
   while (info->next_scanline < info->image_height) {
     JSAMPROW row = const_cast<JSAMPROW>(bitmap.pixel(0, static_cast<int>(info->next_scanline)));
@@ -262,8 +266,9 @@ absl::StatusOr<ImageHeader> ReadJpegHeader(std::string_view data, const DecodeLi
   const jpeg_decompress_struct& info = reader.info;
   ImageHeader header = {.width = info.image_width,
                         .height = info.image_height,
+                        .reduction = ReductionOf(info.image_width, info.image_height, limits),
                         .channels = info.jpeg_color_space == JCS_GRAYSCALE ? 1 : 3,
-                        .turned = ExifOrientation(data) != 1};
+                        .orientation = ExifOrientation(data)};
   // The coefficients of several scans are collected, two bytes each, in blocks of 8x8.
   if (info.progressive_mode || info.comps_in_scan < info.num_components) {
     for (int i = 0; i < info.num_components; ++i) {
@@ -276,13 +281,13 @@ absl::StatusOr<ImageHeader> ReadJpegHeader(std::string_view data, const DecodeLi
   return header;
 }
 
-absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality) {
+absl::StatusOr<std::string> EncodeJpeg(const Bitmap& bitmap, int quality, JpegColors colors) {
   if (quality < 1 || quality > 100) {
     return absl::InvalidArgumentError(
         absl::StrCat("JPEG quality ", quality, "; expected 1 to 100"));
   }
   Writer writer;
-  if (!Encode(bitmap, quality, &writer)) {
+  if (!Encode(bitmap, quality, colors, &writer)) {
     return absl::InvalidArgumentError(
         absl::StrCat("a ", bitmap.width, "x", bitmap.height, "x", bitmap.channels,
                      " bitmap cannot be written as JPEG: ", writer.error.message));

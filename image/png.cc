@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csetjmp>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -11,32 +12,53 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "image/decoding_memory.h"
+#include "image/image_header.h"
 #include "image/orientation.h"
 
 namespace stylex {
 namespace {
 
 // libpng reports errors by longjmp. Objects with destructors are kept outside of the functions that
-// call setjmp, and are accessed through these structures.
+// call setjmp, and are accessed through these structures, which also free libpng's: an exception,
+// such as bad_alloc, passes through those functions too.
 struct Reader {
+  Reader(std::string_view bytes, const DecodeLimits& decode_limits)
+      : data(bytes), limits(decode_limits) {}
+  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
   std::string_view data;
+  const DecodeLimits& limits;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
   size_t position = 0;
-  std::string error;
+  char error[128] = "out of memory";
   bool too_large = false;
-  int64_t max_pixels = 0;
   Bitmap bitmap;
   std::vector<png_bytep> rows;
+  // Of a picture that is decoded smaller: one row of the file, and sums of the samples that become
+  // one.
+  std::vector<uint8_t> row;
+  std::vector<uint32_t> sums;
 };
 
 struct Writer {
+  Writer() = default;
+  ~Writer() { png_destroy_write_struct(&png, &info); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  png_structp png = nullptr;
+  png_infop info = nullptr;
   std::string data;
-  std::string error;
+  char error[128] = "out of memory";
 };
 
 template <typename T>
 void OnError(png_structp png, png_const_charp message) {
-  static_cast<T*>(png_get_error_ptr(png))->error = message;
+  T* const owner = static_cast<T*>(png_get_error_ptr(png));
+  std::snprintf(owner->error, sizeof(owner->error), "%s", message);
   png_longjmp(png, 1);
 }
 
@@ -74,32 +96,86 @@ void SetTransforms(png_structp png, png_infop info) {
   png_set_interlace_handling(png);
 }
 
-// Not inlined into Decode, where setjmp could clobber the local variables of strings and vectors.
-[[gnu::noinline]] void RefuseSize(Reader* reader, int64_t width, int64_t height) {
-  reader->too_large = true;
-  reader->error = absl::StrCat(width, "x", height, " pixels");
-}
-
-[[gnu::noinline]] void RefuseWithoutMemory(Reader* reader) { reader->error = "out of memory"; }
-
-[[gnu::noinline]] void MakeRows(Reader* reader, int64_t width, int64_t height, int channels) {
-  reader->bitmap = Bitmap::Make(static_cast<int>(width), static_cast<int>(height), channels);
-  for (int y = 0; y < reader->bitmap.height; ++y) {
+// Not inlined where setjmp is called, which could clobber the local variables of strings and
+// vectors.
+[[gnu::noinline]] void MakeRows(Reader* reader, int width, int height, int channels) {
+  reader->bitmap = Bitmap::Make(width, height, channels);
+  for (int y = 0; y < height; ++y) {
     reader->rows.push_back(reader->bitmap.pixel(0, y));
   }
 }
 
+[[gnu::noinline]] void MakeReducedRows(Reader* reader, int width, int height, int channels,
+                                       int reduction) {
+  const auto reduced_width = static_cast<int>(Reduced(width, reduction));
+  reader->bitmap =
+      Bitmap::Make(reduced_width, static_cast<int>(Reduced(height, reduction)), channels);
+  reader->row.resize(static_cast<size_t>(width) * static_cast<size_t>(channels));
+  reader->sums.resize(static_cast<size_t>(reduced_width) * static_cast<size_t>(channels));
+}
+
+// Adds the samples of reader->row to the sums of `reduction` pixels each.
+void AddRow(Reader* reader, int width, int reduction) {
+  const int channels = reader->bitmap.channels;
+  const uint8_t* sample = reader->row.data();
+  for (int x = 0; x < width; ++x) {
+    uint32_t* const sums = &reader->sums[static_cast<size_t>(x / reduction * channels)];
+    for (int c = 0; c < channels; ++c) {
+      sums[c] += *sample++;
+    }
+  }
+}
+
+// Row `y` of the bitmap from the sums of `rows` rows.
+void FinishRow(Reader* reader, int width, int reduction, int y, int rows) {
+  const int channels = reader->bitmap.channels;
+  for (int x = 0; x < reader->bitmap.width; ++x) {
+    const auto count = static_cast<uint32_t>(rows * std::min(reduction, width - x * reduction));
+    for (int c = 0; c < channels; ++c) {
+      uint32_t& sum = reader->sums[static_cast<size_t>(x * channels + c)];
+      reader->bitmap.pixel(x, y)[c] = static_cast<uint8_t>((sum + count / 2) / count);
+      sum = 0;
+    }
+  }
+}
+
+// Reads the file's rows one by one; each pixel of the bitmap is the mean of a square of the file's.
+void ReadReduced(Reader* reader, int width, int height, int reduction) {
+  for (int y = 0; y < height; ++y) {
+    png_read_row(reader->png, reader->row.data(), nullptr);
+    AddRow(reader, width, reduction);
+    if ((y + 1) % reduction == 0 || y + 1 == height) {
+      FinishRow(reader, width, reduction, y / reduction, y % reduction + 1);
+    }
+  }
+}
+
+void ReadPixels(Reader* reader, int width, int height) {
+  png_structp png = reader->png;
+  const int channels = png_get_channels(png, reader->info);
+  if ((channels != 1 && channels != 3) || png_get_bit_depth(png, reader->info) != 8) {
+    png_error(png, "unsupported sample layout");
+  }
+  const bool interlaced = png_get_interlace_type(png, reader->info) != PNG_INTERLACE_NONE;
+  const int reduction = interlaced ? 1 : ReductionOf(width, height, reader->limits);
+  if (reduction > 1) {
+    MakeReducedRows(reader, width, height, channels, reduction);
+    ReadReduced(reader, width, height, reduction);
+  } else {
+    MakeRows(reader, width, height, channels);
+    png_read_image(png, reader->rows.data());
+  }
+  png_read_end(png, nullptr);
+}
+
 bool Decode(Reader* reader) {
-  png_structp png =
-      png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, OnError<Reader>, OnWarning);
-  png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
-  if (info == nullptr) {
-    png_destroy_read_struct(&png, nullptr, nullptr);
-    RefuseWithoutMemory(reader);
+  reader->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, reader, OnError<Reader>, OnWarning);
+  reader->info = reader->png == nullptr ? nullptr : png_create_info_struct(reader->png);
+  if (reader->info == nullptr) {
     return false;
   }
+  png_structp png = reader->png;
   if (setjmp(png_jmpbuf(png)) != 0) {
-    png_destroy_read_struct(&png, &info, nullptr);
     return false;
   }
   png_set_read_fn(png, reader, ReadBytes);
@@ -108,38 +184,30 @@ bool Decode(Reader* reader) {
   // gamma transparent pixels would blend differently than in viewers.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // ours is below
-  png_read_info(png, info);
-  const int64_t width = png_get_image_width(png, info);
-  const int64_t height = png_get_image_height(png, info);
-  if (width > reader->max_pixels || height > reader->max_pixels / width) {
-    png_destroy_read_struct(&png, &info, nullptr);
-    RefuseSize(reader, width, height);
+  png_read_info(png, reader->info);
+  const int64_t width = png_get_image_width(png, reader->info);
+  const int64_t height = png_get_image_height(png, reader->info);
+  if (width > reader->limits.max_pixels || height > reader->limits.max_pixels / width) {
+    reader->too_large = true;
+    std::snprintf(reader->error, sizeof(reader->error), "%lldx%lld pixels",
+                  static_cast<long long>(width), static_cast<long long>(height));
     return false;
   }
-  SetTransforms(png, info);
-  png_read_update_info(png, info);
-  const int channels = png_get_channels(png, info);
-  if ((channels != 1 && channels != 3) || png_get_bit_depth(png, info) != 8) {
-    png_error(png, "unsupported sample layout");
-  }
-  MakeRows(reader, width, height, channels);
-  png_read_image(png, reader->rows.data());
-  png_read_end(png, nullptr);
-  png_destroy_read_struct(&png, &info, nullptr);
+  SetTransforms(png, reader->info);
+  png_read_update_info(png, reader->info);
+  ReadPixels(reader, static_cast<int>(width), static_cast<int>(height));
   return true;
 }
 
 bool Encode(const Bitmap& bitmap, std::vector<png_text>* text, Writer* writer) {
-  png_structp png =
-      png_create_write_struct(PNG_LIBPNG_VER_STRING, writer, OnError<Writer>, OnWarning);
-  png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
-  if (info == nullptr) {
-    png_destroy_write_struct(&png, nullptr);
-    writer->error = "out of memory";
+  writer->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, writer, OnError<Writer>, OnWarning);
+  writer->info = writer->png == nullptr ? nullptr : png_create_info_struct(writer->png);
+  if (writer->info == nullptr) {
     return false;
   }
+  png_structp png = writer->png;
+  png_infop info = writer->info;
   if (setjmp(png_jmpbuf(png)) != 0) {
-    png_destroy_write_struct(&png, &info);
     return false;
   }
   png_set_write_fn(png, writer, WriteBytes, FlushBytes);
@@ -155,7 +223,6 @@ bool Encode(const Bitmap& bitmap, std::vector<png_text>* text, Writer* writer) {
     png_write_row(png, const_cast<png_bytep>(bitmap.pixel(0, y)));
   }
   png_write_end(png, info);
-  png_destroy_write_struct(&png, &info);
   return true;
 }
 
@@ -183,9 +250,7 @@ absl::Status CheckText(const PngText& text) {
 }  // namespace
 
 absl::StatusOr<Bitmap> DecodePng(std::string_view data, const DecodeLimits& limits) {
-  Reader reader;
-  reader.data = data;
-  reader.max_pixels = limits.max_pixels;
+  Reader reader(data, limits);
   if (Decode(&reader)) {
     return ApplyOrientation(std::move(reader.bitmap), PngOrientation(data));
   }
@@ -198,7 +263,7 @@ absl::StatusOr<Bitmap> DecodePng(std::string_view data, const DecodeLimits& limi
 
 absl::StatusOr<ImageHeader> ReadPngHeader(std::string_view data, const DecodeLimits& limits) {
   // The signature, and IHDR: length, type, width, height, depth, colour type, ...
-  constexpr size_t kWidth = 16, kHeight = 20, kColor = 25, kEnd = 33;
+  constexpr size_t kWidth = 16, kHeight = 20, kColor = 25, kInterlace = 28, kEnd = 33;
   if (data.size() < kEnd || data.substr(12, 4) != "IHDR") {
     return absl::InvalidArgumentError("broken PNG image: it does not begin with IHDR");
   }
@@ -210,11 +275,17 @@ absl::StatusOr<ImageHeader> ReadPngHeader(std::string_view data, const DecodeLim
                                                      " pixels; the limit is ", limits.max_pixels,
                                                      " pixels"));
   }
+  const int reduction = bytes[kInterlace] != 0 ? 1 : ReductionOf(width, height, limits);
+  const int64_t channels = (bytes[kColor] & PNG_COLOR_MASK_COLOR) == 0 ? 1 : 3;
+  // A row or two of up to 8 bytes a pixel; the pointers of the rows, or what is summed up.
+  const int64_t rows = reduction > 1 ? channels * (width + int64_t{4} * Reduced(width, reduction))
+                                     : height * static_cast<int64_t>(sizeof(png_bytep));
   return ImageHeader{.width = width,
                      .height = height,
-                     .channels = (bytes[kColor] & PNG_COLOR_MASK_COLOR) == 0 ? 1 : 3,
-                     // The pointers of the rows, and a row or two of up to 8 bytes a pixel.
-                     .working = height * static_cast<int64_t>(sizeof(png_bytep)) + 3 * 8 * width};
+                     .reduction = reduction,
+                     .channels = static_cast<int>(channels),
+                     .working = 3 * 8 * width + rows,
+                     .orientation = PngOrientation(data)};
 }
 
 absl::StatusOr<std::string> EncodePng(const Bitmap& bitmap, std::span<const PngText> text) {

@@ -27,15 +27,18 @@ struct Window {
   std::vector<int32_t> weights;
 };
 
-std::vector<Window> MakeWindows(int in, int out) {
-  const double scale = static_cast<double>(in) / out;
+// Of `length` samples from `start` on.
+std::vector<Window> MakeWindows(double start, double length, int out) {
+  const double scale = length / out;
+  const int begin = static_cast<int>(std::floor(start));
+  const int end = static_cast<int>(std::ceil(start + length));
   const double filter_scale = std::max(scale, 1.0);  // antialiasing: widen the filter to shrink
   const double support = 2.0 * filter_scale;
   std::vector<Window> windows;
   for (int i = 0; i < out; ++i) {
-    const double center = (i + 0.5) * scale;
-    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int last = std::min(static_cast<int>(center + support + 0.5), in);
+    const double center = start + (i + 0.5) * scale;
+    const int first = std::max(static_cast<int>(center - support + 0.5), begin);
+    const int last = std::min(static_cast<int>(center + support + 0.5), end);
     std::vector<double> weights;
     double sum = 0;
     for (int x = first; x < last; ++x) {
@@ -56,9 +59,9 @@ uint8_t ToByte(int64_t sum) {
   return static_cast<uint8_t>(std::clamp<int64_t>(sum >> kPrecisionBits, 0, 255));
 }
 
-Bitmap ResizeHorizontally(const Bitmap& in, int width) {
+Bitmap ResizeHorizontally(const Bitmap& in, double left, double part, int width) {
   Bitmap out = Bitmap::Make(width, in.height, in.channels);
-  const std::vector<Window> windows = MakeWindows(in.width, width);
+  const std::vector<Window> windows = MakeWindows(left, part, width);
   for (int y = 0; y < in.height; ++y) {
     for (int x = 0; x < width; ++x) {
       const Window& window = windows[static_cast<size_t>(x)];
@@ -76,9 +79,9 @@ Bitmap ResizeHorizontally(const Bitmap& in, int width) {
   return out;
 }
 
-Bitmap ResizeVertically(const Bitmap& in, int height) {
+Bitmap ResizeVertically(const Bitmap& in, double top, double part, int height) {
   Bitmap out = Bitmap::Make(in.width, height, in.channels);
-  const std::vector<Window> windows = MakeWindows(in.height, height);
+  const std::vector<Window> windows = MakeWindows(top, part, height);
   const int row = in.width * in.channels;
   std::vector<int64_t> sums(static_cast<size_t>(row));
   for (int y = 0; y < height; ++y) {
@@ -98,8 +101,14 @@ Bitmap ResizeVertically(const Bitmap& in, int height) {
 }  // namespace
 
 Bitmap ResizeBicubic(const Bitmap& bitmap, int width, int height) {
-  const Bitmap narrowed = bitmap.width == width ? bitmap : ResizeHorizontally(bitmap, width);
-  return bitmap.height == height ? narrowed : ResizeVertically(narrowed, height);
+  const Bitmap narrowed =
+      bitmap.width == width ? bitmap : ResizeHorizontally(bitmap, 0, bitmap.width, width);
+  return bitmap.height == height ? narrowed : ResizeVertically(narrowed, 0, bitmap.height, height);
+}
+
+Bitmap ResizeBicubic(const Bitmap& bitmap, const PixelBox& part, int width, int height) {
+  return ResizeVertically(ResizeHorizontally(bitmap, part.left, part.width, width), part.top,
+                          part.height, height);
 }
 
 Bitmap ResizeNearest(const Bitmap& bitmap, int width, int height) {

@@ -11,6 +11,16 @@ namespace stylex {
 // pass first with the intermediate rounded to 8 bits. Within 1/255 of Pillow. width, height >= 1.
 Bitmap ResizeBicubic(const Bitmap& bitmap, int width, int height);
 
+// A part of a bitmap, in pixels, which may begin and end within one.
+struct PixelBox {
+  double left = 0;
+  double top = 0;
+  double width = 0;
+  double height = 0;
+};
+// The same of a part of the bitmap, which must lie within it. Pixels that lie outside do not count.
+Bitmap ResizeBicubic(const Bitmap& bitmap, const PixelBox& part, int width, int height);
+
 // Nearest neighbour, for enlarging small pictures.
 Bitmap ResizeNearest(const Bitmap& bitmap, int width, int height);
 

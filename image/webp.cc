@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "image/decoding_memory.h"
+#include "image/image_header.h"
 #include "image/orientation.h"
 
 namespace stylex {
@@ -107,7 +107,7 @@ absl::StatusOr<ImageHeader> ReadWebpHeader(std::string_view data, const DecodeLi
       // (alpha at one or four); with alpha, RGBA is made first and then RGB.
       .working = (lossless ? 4 * pixels : int64_t{64} * features.width) +
                  (features.has_alpha != 0 ? 4 * pixels + (lossless ? 0 : 4 * pixels) : 0),
-      .turned = OrientationOf(data) != 1};
+      .orientation = OrientationOf(data)};
 }
 
 absl::StatusOr<Bitmap> DecodeWebp(std::string_view data, const DecodeLimits& limits) {

@@ -5,14 +5,13 @@
 
 #include <vector>
 
-#include "image/codec.h"
 #include "models/pixels.h"
 
 namespace stylex {
 namespace {
 
-Bitmap ThroughJpeg(const Bitmap& bitmap, int quality) {
-  const absl::StatusOr<std::string> file = EncodeJpeg(bitmap, quality);
+Bitmap ThroughJpeg(const Bitmap& bitmap, int quality, JpegColors colors) {
+  const absl::StatusOr<std::string> file = EncodeJpeg(bitmap, quality, colors);
   TORCH_CHECK(file.ok(), file.status().ToString());
   absl::StatusOr<Bitmap> decoded = DecodeImage(*file);
   TORCH_CHECK(decoded.ok(), decoded.status().ToString());
@@ -21,9 +20,9 @@ Bitmap ThroughJpeg(const Bitmap& bitmap, int quality) {
 
 }  // namespace
 
-Rendering Rendering::Jpeg(int quality) {
+Rendering Rendering::Jpeg(int quality, JpegColors colors) {
   TORCH_CHECK(quality >= 1 && quality <= 100, "JPEG quality ", quality);
-  return Rendering(Kind::kJpeg, quality);
+  return Rendering(Kind::kJpeg, quality, colors);
 }
 
 torch::Tensor Rendering::Apply(const torch::Tensor& images) const {
@@ -35,7 +34,7 @@ torch::Tensor Rendering::Apply(const torch::Tensor& images) const {
     case Kind::kJpeg: {
       std::vector<Bitmap> files;
       for (const Bitmap& bitmap : TensorToBitmaps(images)) {
-        files.push_back(ThroughJpeg(bitmap, quality_));
+        files.push_back(ThroughJpeg(bitmap, quality_, colors_));
       }
       return BitmapsToTensor(files).to(images.device());
     }

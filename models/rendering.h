@@ -5,6 +5,8 @@
 
 #include <torch/types.h>
 
+#include "image/codec.h"
+
 namespace stylex {
 
 // Copyable, thread-safe.
@@ -15,7 +17,7 @@ class Rendering {
   // PNG: 8 bits a sample.
   static Rendering Png() { return Rendering(Kind::kPng, 0); }
   // quality: 1 to 100, else a CHECK fails.
-  static Rendering Jpeg(int quality);
+  static Rendering Jpeg(int quality, JpegColors colors = JpegColors::kWhole);
 
   // Whether images stay as they are drawn.
   bool exact() const { return kind_ == Kind::kExact; }
@@ -28,10 +30,12 @@ class Rendering {
 
  private:
   enum class Kind { kExact, kPng, kJpeg };
-  Rendering(Kind kind, int quality) : kind_(kind), quality_(quality) {}
+  Rendering(Kind kind, int quality, JpegColors colors = JpegColors::kWhole)
+      : kind_(kind), quality_(quality), colors_(colors) {}
 
   Kind kind_ = Kind::kExact;
   int quality_ = 0;
+  JpegColors colors_ = JpegColors::kWhole;
 };
 
 }  // namespace stylex

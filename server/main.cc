@@ -1,9 +1,11 @@
 // stylex-server: see --help.
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "base/heap.h"
@@ -11,6 +13,7 @@
 #include "server/server.h"
 #include "server/signals.h"
 #include "server/telemetry/request_log.h"
+#include "server/telemetry/stray_output.h"
 
 namespace stylex {
 namespace {
@@ -30,9 +33,21 @@ void BeforeLibraries() {
 }
 [[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = BeforeLibraries;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Sanitizers report to stderr and end the program at once.
+constexpr bool kCatchStrayOutput = false;
+#else
+constexpr bool kCatchStrayOutput = true;
+#endif
+
 int Run(const ServerOptions& options) {
+  std::optional<StrayOutput> stray;
+  if (kCatchStrayOutput) {
+    stray.emplace(STDERR_FILENO, [](const std::string& line) { spdlog::warn("{}", line); });
+  }
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
   if (!server.ok()) {
+    stray.reset();  // this is for whoever typed the command
     std::fprintf(stderr, "stylex-server: %s\n", std::string(server.status().message()).c_str());
     return 1;
   }

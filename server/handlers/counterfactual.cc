@@ -81,6 +81,7 @@ v1::CounterfactualReason ReasonOf(ExplanationOutcome outcome) {
     case ExplanationOutcome::kProbabilityNotReached:
       return v1::COUNTERFACTUAL_REASON_PROBABILITY_NOT_REACHED;
     case ExplanationOutcome::kLostInJpeg:
+    case ExplanationOutcome::kLostInCompression:
       return v1::COUNTERFACTUAL_REASON_LOST_IN_JPEG;
   }
   return v1::COUNTERFACTUAL_REASON_UNSPECIFIED;
@@ -109,6 +110,9 @@ std::string ReasonText(ExplanationOutcome outcome, const std::string& label,
       return absl::StrCat("the decision became ", target,
                           " in drawn images, but JPEG compression of this quality undoes it in all "
                           "of them; ask for a higher quality, or for PNG");
+    case ExplanationOutcome::kLostInCompression:
+      return absl::StrCat("the decision became ", target,
+                          ", but not in a JPEG file of quality 90 that is made of the image");
   }
   return "";
 }

@@ -11,7 +11,7 @@
 #include "base/status_macros.h"
 #include "explain/metrics.h"
 #include "explain/reconstruction_errors.h"
-#include "image/decoding_memory.h"
+#include "image/photograph.h"
 #include "image/resize.h"
 #include "models/checkpoint/model_config.h"
 #include "models/pixels.h"
@@ -40,8 +40,8 @@ absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const Served
     STYLEX_ASSIGN_OR_RETURN(const int64_t bytes, DecodingBytes(image.data(), preparation, limits));
     STYLEX_ASSIGN_OR_RETURN(memory, limits.memory->Reserve(bytes));
   }
-  STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeImage(image.data(), limits));
-  return BitmapToTensor(PrepareImage(bitmap, preparation));
+  STYLEX_ASSIGN_OR_RETURN(const Bitmap prepared, ReadPhotograph(image.data(), preparation, limits));
+  return BitmapToTensor(prepared);
 }
 
 absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,

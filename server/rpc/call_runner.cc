@@ -93,7 +93,11 @@ std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
   // call committed and does not retry it on another server, even if its status is retryable.
   context->AddTrailingMetadata(kRequestIdKey, record.request_id);
   for (CallObserver* observer : options_.observers) {
-    observer->OnStarted(method);
+    try {
+      observer->OnStarted(method);
+    } catch (const std::exception&) {
+      // As in Report.
+    }
   }
   return call;
 }
@@ -235,8 +239,7 @@ grpc::Status CallRunner::Report(Call* call, const absl::Status& status) const {
 
 void CallRunner::Finish(const std::shared_ptr<Call>& call,
                         const absl::Status& status) const noexcept {
-  // Without a text: that needs memory.
-  grpc::Status told(grpc::StatusCode::RESOURCE_EXHAUSTED, "");
+  grpc::Status told = NoMemoryAtAll();
   try {
     told = Report(call.get(), status);
   } catch (const std::exception&) {

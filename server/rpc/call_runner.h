@@ -10,6 +10,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -107,7 +108,13 @@ class CallRunner {
   };
   template <class Response>
   class UnaryReactor;
+  template <class Reactor>
+  class Refusal;
 
+  // Without a text: that needs memory.
+  static grpc::Status NoMemoryAtAll() { return {grpc::StatusCode::RESOURCE_EXHAUSTED, ""}; }
+
+  // Throws where there is no memory.
   std::shared_ptr<Call> MakeCall(const char* method, grpc::CallbackServerContext* context,
                                  const google::protobuf::Message& request,
                                  absl::Duration default_deadline) const;
@@ -136,6 +143,14 @@ class CallRunner {
   std::atomic<bool> abandon_all_ = false;
 };
 
+// Of a call for which there is no memory to begin with.
+template <class Reactor>
+class CallRunner::Refusal : public Reactor {
+ public:
+  Refusal() { this->Finish(NoMemoryAtAll()); }
+  void OnDone() override { delete this; }
+};
+
 template <class Response>
 class CallRunner::UnaryReactor : public grpc::ServerUnaryReactor {
  public:
@@ -153,11 +168,17 @@ grpc::ServerUnaryReactor* CallRunner::Unary(const char* method,
                                             const google::protobuf::Message& request,
                                             Response* response,
                                             const std::function<UnaryWork<Response>()>& prepare) {
-  const std::shared_ptr<Call> call = MakeCall(method, context, request, options_.unary_deadline);
-  call->record.response = response;
-  call->response_bytes = [response] { return static_cast<int64_t>(response->ByteSizeLong()); };
-  // gRPC keeps reactor, context and response alive until OnDone, i.e. until `finish` was called.
-  auto* reactor = new UnaryReactor<Response>(call);
+  std::shared_ptr<Call> call;
+  UnaryReactor<Response>* reactor = nullptr;
+  try {
+    call = MakeCall(method, context, request, options_.unary_deadline);
+    call->record.response = response;
+    call->response_bytes = [response] { return static_cast<int64_t>(response->ByteSizeLong()); };
+    // gRPC keeps reactor, context and response alive until OnDone, i.e. until `finish` was called.
+    reactor = new UnaryReactor<Response>(call);
+  } catch (const std::exception&) {
+    return new Refusal<grpc::ServerUnaryReactor>;
+  }
   call->finish = [reactor](const grpc::Status& status) { reactor->Finish(status); };
   Start(call, [&]() -> absl::StatusOr<Effort> {
     UnaryWork<Response> work = prepare();
@@ -177,12 +198,22 @@ grpc::ServerWriteReactor<Response>* CallRunner::Stream(
     const char* method, grpc::CallbackServerContext* context,
     const google::protobuf::Message& request,
     const std::function<StreamWork<Response>()>& prepare) {
-  const std::shared_ptr<Call> call = MakeCall(method, context, request, options_.stream_deadline);
-  // An aliasing pointer into `call` keeps the cancellation alive as long as the stream.
-  auto stream =
-      StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation));
-  call->response_bytes = [stream] { return stream->queued_bytes(); };
-  call->finish = [stream](const grpc::Status& status) { stream->End(status); };
+  std::shared_ptr<Call> call;
+  std::shared_ptr<StreamCall<Response>> stream;
+  try {
+    call = MakeCall(method, context, request, options_.stream_deadline);
+    // An aliasing pointer into `call` keeps the cancellation alive as long as the stream.
+    stream = StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation));
+    call->response_bytes = [stream] { return stream->queued_bytes(); };
+    call->finish = [stream](const grpc::Status& status) { stream->End(status); };
+  } catch (const std::exception&) {
+    if (stream == nullptr) {
+      return new Refusal<grpc::ServerWriteReactor<Response>>;
+    }
+    call->response_bytes = nullptr;  // a cycle
+    stream->End(NoMemoryAtAll());
+    return stream.get();
+  }
   Start(call, [&]() -> absl::StatusOr<Effort> {
     StreamWork<Response> work = prepare();
     if (!work.ok()) {

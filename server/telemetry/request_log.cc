@@ -67,7 +67,8 @@ class WriterSink : public spdlog::sinks::base_sink<std::mutex> {
   explicit WriterSink(std::unique_ptr<spdlog::formatter> formatter)
       : base_sink(formatter->clone()),
         telling_(std::move(formatter)),
-        writer_({.on_dropped = [this](int64_t dropped) { return TellDropped(dropped); }}) {}
+        writer_({.file = OwnStderr(),
+                 .on_dropped = [this](int64_t dropped) { return TellDropped(dropped); }}) {}
 
   LogWriter* writer() { return &writer_; }
 
@@ -81,6 +82,12 @@ class WriterSink : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   static constexpr absl::Duration kFlushPatience = absl::Seconds(1);
+
+  // Stays what stderr is now, when something else is put in its place (stray_output.h).
+  static int OwnStderr() {
+    const int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    return copy < 0 ? STDERR_FILENO : copy;
+  }
 
   // On the writer's thread.
   std::string TellDropped(int64_t dropped) {

@@ -134,6 +134,27 @@ TEST_F(HostileTest, EveryRefusalLeavesALineAndACount) {
   EXPECT_EQ(lines, expected);
 }
 
+// OpenMP is told to print where each of its threads runs.
+TEST_F(HostileTest, WhatLibrariesPrintIsPartOfTheLog) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the reports of sanitizers are printed as they are";
+#endif
+  setenv("OMP_DISPLAY_AFFINITY", "true", /*overwrite=*/1);
+  Start({"--threads", "2"});
+  unsetenv("OMP_DISPLAY_AFFINITY");
+  v1::ClassifyResponse response;
+  EXPECT_TRUE(Classify(&response).ok());
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 0);
+  std::istringstream log(server_->Log());
+  int printed = 0;
+  for (std::string line; std::getline(log, line);) {
+    EXPECT_TRUE(nlohmann::json::accept(line)) << "not of our format: " << line;
+    printed += line.find("affinity") != std::string::npos;
+  }
+  EXPECT_GE(printed, 1);
+}
+
 TEST_F(HostileTest, WhatIsWrongWithAMessageIsSaid) {
   Start({});
   grpc::GenericStub stub(server_->NewChannel());
@@ -153,8 +174,8 @@ TEST_F(HostileTest, WhatIsWrongWithAMessageIsSaid) {
   EXPECT_THAT(status.error_message(), HasSubstr("UTF-8"));
 }
 
-// A picture of one colour: some 50 kB for 4096 x 4096 pixels.
-std::string LargePng(int side) { return EncodePng(Bitmap::Make(side, side, 3, 120)).value(); }
+// A picture of one colour that can only be decoded whole: some 50 kB for 4096 x 4096 pixels.
+std::string LargePng(int side) { return InterlacedPng(side, 120); }
 
 TEST_F(HostileTest, LargeImagesShareTheMemory) {
   constexpr int kBudgetMib = 300;

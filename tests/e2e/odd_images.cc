@@ -90,23 +90,37 @@ std::string CmykJpeg(int side, uint8_t brightness) {
   return file;
 }
 
-std::string RgbPng(int side, uint8_t brightness, int depth, bool alpha) {
+namespace {
+
+std::string WriteOneColor(int side, uint8_t brightness, int depth, int color_type, int interlace) {
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
   png_infop info = png_create_info_struct(png);
   std::string file;
   png_set_write_fn(png, &file, AppendBytes, nullptr);
   png_set_IHDR(png, info, static_cast<png_uint_32>(side), static_cast<png_uint_32>(side), depth,
-               alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+               color_type, interlace, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
-  const size_t samples = static_cast<size_t>(side) * (alpha ? 4 : 3);
+  const int passes = png_set_interlace_handling(png);
+  const size_t samples =
+      static_cast<size_t>(side) * (color_type == PNG_COLOR_TYPE_RGB_ALPHA ? 4 : 3);
   std::vector<png_byte> row(samples * static_cast<size_t>(depth / 8), brightness);
-  for (int y = 0; y < side; ++y) {
+  for (int y = 0; y < passes * side; ++y) {
     png_write_row(png, row.data());
   }
   png_write_end(png, info);
   png_destroy_write_struct(&png, &info);
   return file;
+}
+
+}  // namespace
+
+std::string RgbPng(int side, uint8_t brightness, int depth, bool alpha) {
+  return WriteOneColor(side, brightness, depth,
+                       alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE);
+}
+
+std::string InterlacedPng(int side, uint8_t brightness) {
+  return WriteOneColor(side, brightness, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_ADAM7);
 }
 
 std::string PngBomb() {

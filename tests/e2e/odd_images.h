@@ -17,6 +17,8 @@ std::string JpegPicture(int width, int height, int channels, int brightness);
 std::string CmykJpeg(int side, uint8_t brightness);
 // One colour; depth 8 or 16, with an alpha channel or without.
 std::string RgbPng(int side, uint8_t brightness, int depth, bool alpha);
+// The same of 8 bits, interlaced: such a file can only be decoded whole.
+std::string InterlacedPng(int side, uint8_t brightness);
 // A PNG file whose header claims 60,000 x 60,000 pixels.
 std::string PngBomb();
 

@@ -82,6 +82,39 @@ TEST(ExplanationTest, EveryClaimHoldsForTheFile) {
   EXPECT_GE(flipped, convincing);
 }
 
+// Whoever opens the file and saves it as JPEG again gets an image that is still decided as the
+// target; where none is found, the answer does not claim to convince.
+TEST(ExplanationTest, WhatConvincesSurvivesCompression) {
+  int convincing = 0, lost = 0;
+  for (uint64_t seed = 1; seed <= 24; ++seed) {
+    const TinyModel tiny = MakeTinyModel(seed, /*images=*/1, /*components=*/0, /*channels=*/3);
+    ExplanationOptions options;
+    options.search.target_probability = 0.6;
+    options.search.max_attributes = 4;
+    options.search.rendering = Rendering::Png();
+    options.search.least_excess = 1e-3;
+    const auto explanation = ExplainTiny(tiny, options);
+    ASSERT_TRUE(explanation.ok()) << explanation.status();
+    int kept = 0;
+    for (const JpegColors colors : {JpegColors::kHalved, JpegColors::kWhole}) {
+      const Bitmap bitmap = TensorToBitmap(explanation->counterfactual.image);
+      const std::string file = EncodeJpeg(bitmap, 90, colors).value();
+      const torch::Tensor logits = tiny.stylex.Logits(BitmapToTensor(DecodeImage(file).value()));
+      kept += logits.argmax(1).item<int64_t>() == explanation->target ? 1 : 0;
+    }
+    if (explanation->outcome == ExplanationOutcome::kConvincing) {
+      ++convincing;
+      EXPECT_EQ(kept, 2) << "seed " << seed;
+    } else if (explanation->outcome == ExplanationOutcome::kLostInCompression) {
+      ++lost;
+      EXPECT_LT(kept, 2) << "seed " << seed;
+      EXPECT_TRUE(explanation->flipped);
+    }
+  }
+  EXPECT_GE(convincing, 8);
+  EXPECT_GE(lost, 1);
+}
+
 TEST(ExplanationTest, TheBorderIsWhereTheFileFlips) {
   int crossed = 0;
   for (const int quality : {0, 90}) {

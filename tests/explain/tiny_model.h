@@ -22,8 +22,8 @@ constexpr int64_t kTinyCoordinates = 5 * 8;
 // Two layers of random weights. Counts the classified images.
 class TinyClassifier : public Classifier {
  public:
-  TinyClassifier()
-      : hidden_(torch::randn({kTinyResolution * kTinyResolution, 16}) / 4),
+  explicit TinyClassifier(int64_t channels = 1)
+      : hidden_(torch::randn({channels * kTinyResolution * kTinyResolution, 16}) / 4),
         output_(torch::randn({16, kTinyClasses}) * 1.5) {}
 
   torch::Tensor Logits(const torch::Tensor& images) const override {
@@ -62,13 +62,14 @@ struct TinyModel {
   StyleRanges ranges;   // over 64 other ones
 };
 
-// `components`: their number; 0: coordinates are channels.
-inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1, int components = 0) {
+// `components`: their number; 0: coordinates are channels. channels: 1 for grey images, 3 for RGB.
+inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1, int components = 0,
+                               int channels = 1) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(seed);
   v1::ModelConfig config;
   config.set_resolution(kTinyResolution);
-  config.set_image_channels(1);
+  config.set_image_channels(channels);
   for (int64_t k = 0; k < kTinyClasses; ++k) {
     config.add_labels(std::string(1, static_cast<char>('a' + k)));
   }
@@ -91,7 +92,7 @@ inline TinyModel MakeTinyModel(uint64_t seed, int64_t images = 1, int components
       tensor.normal_(0, 0.1);  // zero before training, which would hide mistakes
     }
   }
-  auto classifier = std::make_shared<TinyClassifier>();
+  auto classifier = std::make_shared<TinyClassifier>(channels);
   Stylex stylex(config, networks, classifier);
   StyleRangeAccumulator ranges;
   ranges.Add(stylex.Styles(torch::randn({64, stylex.w_size()})).conv);

@@ -6,6 +6,7 @@
 #include "tests/image/decoded.h"
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/peak_memory.h"
+#include "tests/image/pillow.h"
 
 namespace stylex {
 namespace {
@@ -113,11 +114,41 @@ TEST(JpegTest, KeepsChromaAtFullSize) {
   EXPECT_LE(MaxDifference(DecodedOrEmpty(*bytes), stripes), 12);
 }
 
-TEST(JpegTest, QualityChangesTheSize) {
-  Bitmap noisy = SmoothBitmap(128, 128, 3);
-  for (size_t i = 0; i < noisy.data.size(); ++i) {
-    noisy.data[i] = static_cast<uint8_t>(noisy.data[i] ^ (i * 2654435761u >> 28));
+// Noise, in which every choice of an encoder shows.
+Bitmap Noisy(int width, int height, int channels) {
+  Bitmap bitmap = SmoothBitmap(width, height, channels);
+  for (size_t i = 0; i < bitmap.data.size(); ++i) {
+    bitmap.data[i] = static_cast<uint8_t>(bitmap.data[i] ^ (i * 2654435761u >> 26));
   }
+  return bitmap;
+}
+
+// What becomes of a picture that somebody opens with Pillow and saves, to the last bit.
+TEST(JpegTest, HalvedColorsAreThoseOfPillow) {
+  if (!HavePillow()) {
+    GTEST_SKIP() << "/usr/bin/python3 has no Pillow";
+  }
+  const std::vector<Bitmap> bitmaps = {Noisy(64, 64, 3), Noisy(37, 23, 3), Noisy(1, 1, 3),
+                                       Noisy(28, 28, 1)};
+  std::string requests;
+  for (const Bitmap& bitmap : bitmaps) {
+    AppendBitmap(bitmap, &requests);
+  }
+  const std::vector<Bitmap> theirs = AskPillow("compress", requests);
+  ASSERT_EQ(theirs.size(), bitmaps.size());
+  for (size_t i = 0; i < bitmaps.size(); ++i) {
+    const Bitmap& bitmap = bitmaps[i];
+    const std::string halved = EncodeJpeg(bitmap, 90, JpegColors::kHalved).value();
+    EXPECT_EQ(MaxDifference(DecodedOrEmpty(halved), theirs[i]), 0) << i;
+    const std::string whole = EncodeJpeg(bitmap, 90).value();
+    EXPECT_EQ(MaxDifference(DecodedOrEmpty(whole), theirs[i]) > 0,
+              bitmap.channels == 3 && bitmap.width > 1)
+        << i;
+  }
+}
+
+TEST(JpegTest, QualityChangesTheSize) {
+  const Bitmap noisy = Noisy(128, 128, 3);
   EXPECT_LT(EncodeJpeg(noisy, 20)->size() * 2, EncodeJpeg(noisy, 95)->size());
 }
 

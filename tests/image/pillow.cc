@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+
+#include "base/file.h"
 
 namespace stylex {
 
@@ -24,6 +27,22 @@ std::string MakeTemporaryFolder() {
   std::string folder = testing::TempDir() + "stylex-image-XXXXXX";
   EXPECT_NE(mkdtemp(folder.data()), nullptr) << folder;
   return folder;
+}
+
+std::vector<Bitmap> AskPillow(const std::string& mode, const std::string& requests) {
+  const std::string folder = MakeTemporaryFolder();
+  EXPECT_TRUE(WriteFileAtomic(folder + "/requests", requests).ok());
+  EXPECT_TRUE(RunPillow({mode, folder + "/requests", folder + "/answers"}));
+  const absl::StatusOr<std::string> answers = ReadFile(folder + "/answers");
+  std::vector<Bitmap> bitmaps;
+  if (answers.ok()) {
+    std::string_view rest = *answers;
+    while (!rest.empty()) {
+      bitmaps.push_back(TakeBitmap(&rest));
+    }
+  }
+  std::filesystem::remove_all(folder);
+  return bitmaps;
 }
 
 void AppendNumber(int number, std::string* out) {

@@ -18,6 +18,9 @@ bool RunPillow(const std::vector<std::string>& arguments);
 // A fresh folder.
 std::string MakeTemporaryFolder();
 
+// The bitmaps with which one of pillow.py's modes answers `requests`.
+std::vector<Bitmap> AskPillow(const std::string& mode, const std::string& requests);
+
 // The format in which the two programs exchange bitmaps: width, height, channels (int32,
 // little-endian), samples.
 void AppendNumber(int number, std::string* out);

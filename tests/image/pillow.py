@@ -1,9 +1,12 @@
 """What Pillow makes of pictures: the reference of the tests beside this file.
 
-pillow.py resize REQUESTS ANSWERS   resizes each bitmap of the file REQUESTS
-pillow.py write FOLDER              writes image files, and beside each its pixels as FILE.raw
+pillow.py resize REQUESTS ANSWERS     resizes each bitmap of the file REQUESTS
+pillow.py compress REQUESTS ANSWERS   encodes and decodes each as JPEG
+pillow.py write FOLDER                writes image files, and beside each its pixels as FILE.raw
 """
 
+import io
+import pathlib
 import struct
 import sys
 
@@ -18,26 +21,41 @@ def pack(pixels):
     return struct.pack("<iii", width, height, channels) + pixels.astype(numpy.uint8).tobytes()
 
 
+def take_bitmap(data, at):
+    """The bitmap that begins there, and where it ends."""
+    width, height, channels = struct.unpack_from("<iii", data, at)
+    at += 12
+    size = width * height * channels
+    pixels = numpy.frombuffer(data, numpy.uint8, size, at).reshape(height, width, channels)
+    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels), at + size
+
+
 def resize(requests, answers):
     """A request: the bitmap, then the width and height wanted, or 0, 0 for its luma."""
-    with open(requests, "rb") as file:
-        data = file.read()
+    data = pathlib.Path(requests).read_bytes()
     at = 0
     with open(answers, "wb") as out:
         while at < len(data):
-            width, height, channels = struct.unpack_from("<iii", data, at)
-            at += 12
-            size = width * height * channels
-            pixels = numpy.frombuffer(data, numpy.uint8, size, at).reshape(height, width, channels)
-            at += size
+            image, at = take_bitmap(data, at)
             wanted = struct.unpack_from("<ii", data, at)
             at += 8
-            image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
             if wanted == (0, 0):
                 image = image.convert("L")
             else:
                 image = image.resize(wanted, Image.BICUBIC)
             out.write(pack(numpy.array(image)))
+
+
+def compress(requests, answers):
+    """Each bitmap of the file REQUESTS as a JPEG file of quality 90 decodes, else by its defaults."""
+    data = pathlib.Path(requests).read_bytes()
+    at = 0
+    with open(answers, "wb") as out:
+        while at < len(data):
+            image, at = take_bitmap(data, at)
+            file = io.BytesIO()
+            image.save(file, "JPEG", quality=90)
+            out.write(pack(numpy.array(Image.open(file))))
 
 
 def over_white(colors, alpha):
@@ -123,4 +141,4 @@ def write(folder):
 
 
 if __name__ == "__main__":
-    {"resize": resize, "write": write}[sys.argv[1]](*sys.argv[2:])
+    {"resize": resize, "compress": compress, "write": write}[sys.argv[1]](*sys.argv[2:])

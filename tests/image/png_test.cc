@@ -2,7 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <zlib.h>
+
+#include <limits>
+#include <new>
 
 #include "tests/image/decoded.h"
 #include "tests/image/jpeg_writer.h"
@@ -224,6 +228,29 @@ TEST(PngTest, EveryWrongChecksumIsRefused) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << type;
     EXPECT_THAT(std::string(status.message()), HasSubstr("broken PNG image")) << type;
   }
+}
+
+// Bytes that are allocated and not freed.
+size_t AllocatedBytes() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+// The bitmap of this header's image can never be allocated; libpng's own structures can.
+TEST(PngTest, NothingLeaksWhereMemoryEnds) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer ends the program instead of throwing";
+#endif
+  using std::string_view_literals::operator""sv;
+  const std::string file =
+      WithSize(*EncodePng(SmoothBitmap(8, 8, 3)), "\x00\x10\x00\x00"sv, "\x7f\xff\xff\xff"sv);
+  const DecodeLimits limits = {.max_pixels = std::numeric_limits<int64_t>::max()};
+  EXPECT_THROW((void)DecodeImage(file, limits), std::bad_alloc);  // whatever is made only once
+  const size_t before = AllocatedBytes();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_THROW((void)DecodeImage(file, limits), std::bad_alloc);
+  }
+  EXPECT_LT(AllocatedBytes(), before + 1000);
 }
 
 }  // namespace

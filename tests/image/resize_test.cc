@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <random>
 
-#include "base/file.h"
 #include "image/bitmap.h"
 #include "tests/image/jpeg_writer.h"
 #include "tests/image/pillow.h"
@@ -27,26 +25,14 @@ struct Request {
   int height;
 };
 
-std::vector<Bitmap> AskPillow(const std::vector<Request>& requests) {
+std::vector<Bitmap> ResizedByPillow(const std::vector<Request>& requests) {
   std::string data;
   for (const Request& request : requests) {
     AppendBitmap(request.bitmap, &data);
     AppendNumber(request.width, &data);
     AppendNumber(request.height, &data);
   }
-  const std::string folder = MakeTemporaryFolder();
-  EXPECT_TRUE(WriteFileAtomic(folder + "/requests", data).ok());
-  EXPECT_TRUE(RunPillow({"resize", folder + "/requests", folder + "/answers"}));
-  const absl::StatusOr<std::string> answers = ReadFile(folder + "/answers");
-  std::vector<Bitmap> bitmaps;
-  if (answers.ok()) {
-    std::string_view rest = *answers;
-    while (!rest.empty()) {
-      bitmaps.push_back(TakeBitmap(&rest));
-    }
-  }
-  std::filesystem::remove_all(folder);
-  return bitmaps;
+  return AskPillow("resize", data);
 }
 
 TEST(ResizeTest, AgreesWithPillow) {
@@ -74,7 +60,7 @@ TEST(ResizeTest, AgreesWithPillow) {
     }
     requests.push_back({bitmap, 40 + 60 * i, 35 + 40 * i});
   }
-  const std::vector<Bitmap> answers = AskPillow(requests);
+  const std::vector<Bitmap> answers = ResizedByPillow(requests);
   ASSERT_EQ(answers.size(), requests.size());
   for (size_t i = 0; i < requests.size(); ++i) {
     const Request& request = requests[i];
@@ -91,7 +77,7 @@ TEST(ResizeTest, LumaAgreesWithPillow) {
   }
   std::mt19937 random(8);
   const Bitmap bitmap = RandomBitmap(300, 200, 3, &random);
-  const std::vector<Bitmap> answers = AskPillow({{bitmap, 0, 0}});
+  const std::vector<Bitmap> answers = ResizedByPillow({{bitmap, 0, 0}});
   ASSERT_EQ(answers.size(), 1u);
   EXPECT_EQ(ConvertChannels(bitmap, 1), answers[0]);
 }
@@ -163,6 +149,30 @@ TEST(ResizeTest, PrepareFramesWhatHasJustTheSide) {
   EXPECT_EQ(PrepareImage(Bitmap::Make(40, 28, 1, 200), preparation), framed);
   EXPECT_EQ(PrepareImage(Bitmap::Make(27, 27, 1, 200), preparation), Bitmap::Make(32, 32, 1, 200));
   EXPECT_EQ(PrepareImage(Bitmap::Make(56, 56, 1, 200), preparation), Bitmap::Make(32, 32, 1, 200));
+}
+
+TEST(ResizeTest, APartIsResizedAsIfItWereCutOut) {
+  std::mt19937 random(9);
+  const Bitmap bitmap = RandomBitmap(90, 70, 3, &random);
+  EXPECT_EQ(ResizeBicubic(bitmap, {0, 0, 90, 70}, 31, 17), ResizeBicubic(bitmap, 31, 17));
+  EXPECT_EQ(ResizeBicubic(bitmap, {15, 5, 60, 60}, 32, 32),
+            ResizeBicubic(CropCenter(bitmap, 60), 32, 32));
+}
+
+// A ramp shows by how much a part is off.
+TEST(ResizeTest, APartMayBeginWithinAPixel) {
+  Bitmap ramp = Bitmap::Make(120, 120, 1);
+  for (int y = 0; y < 120; ++y) {
+    for (int x = 0; x < 120; ++x) {
+      *ramp.pixel(x, y) = static_cast<uint8_t>(x + y);
+    }
+  }
+  const Bitmap part = ResizeBicubic(ramp, {20.5, 10.25, 80, 80}, 8, 8);
+  for (int y = 1; y < 7; ++y) {
+    for (int x = 1; x < 7; ++x) {
+      EXPECT_NEAR(*part.pixel(x, y), 20.5 + 10.25 + 10 * (x + y + 1) - 1, 1);
+    }
+  }
 }
 
 }  // namespace

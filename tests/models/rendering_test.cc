@@ -35,6 +35,8 @@ TEST(RenderingTest, JpegIsWhatItsFileHolds) {
         const std::string file = EncodeJpeg(TensorToBitmap(images[n]), quality).value();
         EXPECT_TRUE(rendered[n].equal(BitmapToTensor(DecodeImage(file).value())[0])) << n;
       }
+      EXPECT_EQ(rendered.equal(Rendering::Jpeg(quality, JpegColors::kHalved).Apply(images)),
+                channels == 1);
     }
   }
 }

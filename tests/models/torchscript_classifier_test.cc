@@ -4,9 +4,12 @@
 #include <torch/script.h>
 #include <torch/types.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "models/classifier.h"
 #include "tests/temporary_folder.h"
 
@@ -63,6 +66,56 @@ TEST_F(TorchScriptClassifierTest, TheCauseInsideIsTold) {
   EXPECT_THAT(FaultOfForward("  return (x, x)\n"), HasSubstr("gives a Tuple"));
   EXPECT_THAT(FaultOfForward("  return x.mean([2, 3])\n"),
               AllOf(HasSubstr("[1, 3]"), HasSubstr("expected [1, 2]")));
+}
+
+// The only Python block of docs/training.md, to the letter.
+std::string DocumentedWrapper() {
+  const std::string text = ReadFile(STYLEX_SOURCE_DIR "/docs/training.md").value();
+  const std::string fence = "```python\n";
+  const size_t begin = text.find(fence) + fence.size();
+  return text.substr(begin, text.find("```", begin) - begin);
+}
+
+// A network that takes images of 224x224 alone, normalised as for ImageNet.
+constexpr char kNetwork[] = R"(
+import torch
+torch.manual_seed(1)
+network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 7, stride=16), torch.nn.ReLU(),
+                              torch.nn.Flatten(), torch.nn.Linear(4 * 14 * 14, 5))
+)";
+
+// What that network says of an image of 64x64, without the wrapper.
+constexpr char kItsLogits[] = R"(
+x = torch.sin(torch.arange(3 * 64 * 64) * 0.1).view(1, 3, 64, 64)
+pixels = torch.nn.functional.interpolate(127.5 * x + 127.5, size=(224, 224), mode="bilinear")
+for channel, mean, std in (0, 0.485, 0.229), (1, 0.456, 0.224), (2, 0.406, 0.225):
+    pixels[:, channel] = (pixels[:, channel] / 255 - mean) / std
+open("logits.txt", "w").write(" ".join(str(y) for y in network(pixels)[0].tolist()))
+)";
+
+TEST_F(TorchScriptClassifierTest, TheDocumentedWrapperWorksAsItStands) {
+  if (std::system("/usr/bin/python3 -c 'import torch' >/dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "/usr/bin/python3 has no torch";
+  }
+  const std::string script = absl::StrCat(kNetwork, DocumentedWrapper(), kItsLogits);
+  ASSERT_THAT(script, HasSubstr("class Wrapped"));
+  std::ofstream(folder_ / "user.py") << script;
+  const std::string command =
+      absl::StrCat("cd ", folder_.path(), " && /usr/bin/python3 -W ignore user.py");
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const auto classifier = LoadTorchScriptClassifier(folder_ / "model.pt", 3, 64, 5, 1);
+  ASSERT_TRUE(classifier.ok()) << classifier.status();
+  torch::Tensor x = torch::sin(torch::arange(3 * 64 * 64) * 0.1).view({1, 3, 64, 64});
+  x.requires_grad_(true);
+  const torch::Tensor logits = (*classifier)->Logits(x);
+  std::ifstream expected(folder_ / "logits.txt");
+  for (int64_t k = 0; k < 5; ++k) {
+    double logit = 0;
+    ASSERT_TRUE(expected >> logit);
+    EXPECT_NEAR(logits[0][k].item<double>(), logit, 1e-4);
+  }
+  logits[0][0].backward();
+  EXPECT_GT(x.grad().abs().max().item<float>(), 0);
 }
 
 }  // namespace

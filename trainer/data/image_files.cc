@@ -10,6 +10,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "image/codec.h"
+#include "image/photograph.h"
 #include "image/resize.h"
 
 namespace stylex {
@@ -61,27 +62,31 @@ class ImageFiles : public Dataset {
     }
     const std::string path = name(split, index);
     STYLEX_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-    absl::StatusOr<Bitmap> decoded = DecodeImage(bytes, limits_);
-    if (!decoded.ok()) {
-      return absl::Status(decoded.status().code(),
-                          absl::StrCat(path, ": ", decoded.status().message()));
+    absl::StatusOr<Bitmap> prepared =
+        crop_ > 0 ? ReadCropped(bytes) : ReadPhotograph(bytes, preparation(), limits_);
+    if (!prepared.ok()) {
+      return absl::Status(prepared.status().code(),
+                          absl::StrCat(path, ": ", prepared.status().message()));
     }
-    if (crop_ > std::min(decoded->width, decoded->height)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": is ", decoded->width, "x", decoded->height,
-                       " pixels, the square to be cut out has ", crop_, "; crop less"));
-    }
-    Bitmap prepared =
-        PrepareImage(crop_ > 0 ? CropCenter(*decoded, crop_) : *decoded, preparation());
     MutexLock lock(&mutex_);
-    if (cached_bytes_ + static_cast<int64_t>(prepared.data.size()) <= kMaxCachedBytes) {
-      cached_bytes_ += static_cast<int64_t>(prepared.data.size());
-      cache[static_cast<size_t>(index)] = prepared;
+    if (cached_bytes_ + static_cast<int64_t>(prepared->data.size()) <= kMaxCachedBytes) {
+      cached_bytes_ += static_cast<int64_t>(prepared->data.size());
+      cache[static_cast<size_t>(index)] = *prepared;
     }
     return prepared;
   }
 
  private:
+  absl::StatusOr<Bitmap> ReadCropped(const std::string& bytes) const {
+    STYLEX_ASSIGN_OR_RETURN(const Bitmap decoded, DecodeImage(bytes, limits_));
+    if (crop_ > std::min(decoded.width, decoded.height)) {
+      return absl::InvalidArgumentError(absl::StrCat("is ", decoded.width, "x", decoded.height,
+                                                     " pixels, the square to be cut out has ",
+                                                     crop_, "; crop less"));
+    }
+    return PrepareImage(CropCenter(decoded, crop_), preparation());
+  }
+
   const std::vector<LabelledFile>& Of(Split split) const {
     return split == Split::kTrain ? train_ : validation_;
   }

@@ -5,7 +5,9 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <new>
 #include <stdexcept>
 #include <thread>
 
@@ -64,7 +66,20 @@ class RecordingObserver : public CallObserver {
 // Has no memory.
 class FailingObserver : public CallObserver {
  public:
+  void OnStarted(const char*) override { throw std::bad_alloc(); }
   void OnFinished(const CallRecord&) override { throw std::bad_alloc(); }
+};
+
+// Told to, it fails as whatever is done first for a call may, for want of memory.
+class FailingClock : public Clock {
+ public:
+  absl::Time Now() const override {
+    if (failing) {
+      throw std::bad_alloc();
+    }
+    return Clock::Real().Now();
+  }
+  std::atomic<bool> failing = false;
 };
 
 class SwitchedAuditor : public CallAuditor {
@@ -84,8 +99,7 @@ class CallRunnerTest : public ::testing::Test {
                  .auditor = &auditor_,
                  .requests = &memory_,
                  .on_exception = [this](const std::string& what) { exception_ = what; }},
-                {.interactive = &pool_, .explanation = &pool_, .bulk = &bulk_pool_},
-                &Clock::Real()),
+                {.interactive = &pool_, .explanation = &pool_, .bulk = &bulk_pool_}, &clock_),
         service_(&runner_) {
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
@@ -132,6 +146,7 @@ class CallRunnerTest : public ::testing::Test {
   std::promise<void> started_;
   std::promise<absl::StatusCode> stopped_;
   std::string exception_;
+  FailingClock clock_;
   FailingObserver failing_observer_;
   RecordingObserver observer_;
   SwitchedAuditor auditor_;
@@ -417,6 +432,23 @@ TEST_F(CallRunnerTest, ObserversLearnWhatACallWas) {
     EXPECT_TRUE(observer_.last.status.ok());
   }
   EXPECT_EQ(observer_.finished, 2);
+}
+
+// On gRPC's thread, before the call has a record that could be reported.
+TEST_F(CallRunnerTest, ACallThatCannotEvenBeginIsToldSo) {
+  service_.classify = [] {
+    return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
+  };
+  clock_.failing = true;
+  EXPECT_EQ(Classify().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  grpc::ClientContext context;
+  const auto reader = stub_->Traverse(&context, {});
+  v1::TraverseResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(observer_.finished, 0);
+  clock_.failing = false;
+  EXPECT_TRUE(Classify().ok());
 }
 
 TEST_F(CallRunnerTest, ARequestOverTheLimitIsRefusedWithDetails) {
