@@ -16,6 +16,13 @@
 
 namespace stylex {
 
+// What a call asks for that says nothing else: moves, the target's probability, and by how many
+// logits decisions and probabilities are exceeded, because other calls classify in batches, whose
+// last bits differ.
+inline constexpr int kDefaultMoves = 10;
+inline constexpr double kDefaultProbability = 0.9;
+inline constexpr double kLeastExcess = 1e-3;
+
 struct ExplanationOptions {
   std::optional<int64_t> target;       // none: the runner-up
   std::vector<Coordinate> attributes;  // that may be moved; empty: any

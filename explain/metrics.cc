@@ -1,10 +1,12 @@
 #include "explain/metrics.h"
 
+#include <torch/nn/functional/padding.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 namespace stylex {
 namespace {
@@ -107,6 +109,42 @@ torch::Tensor KlPerImage(const torch::Tensor& p_logits, const torch::Tensor& q_l
   const torch::Tensor log_q = torch::log_softmax(q_logits.to(torch::kFloat64), 1);
   // Rounding may leave a tiny negative number where the two agree.
   return (log_p.exp() * (log_p - log_q)).sum(1).clamp_min(0).to(torch::kFloat32);
+}
+
+torch::Tensor MedianOf3x3(const torch::Tensor& images) {
+  namespace F = torch::nn::functional;
+  const torch::Tensor padded =
+      F::pad(images, F::PadFuncOptions({1, 1, 1, 1}).mode(torch::kReplicate));
+  std::vector<torch::Tensor> neighbours;
+  for (int64_t dy = 0; dy < 3; ++dy) {
+    for (int64_t dx = 0; dx < 3; ++dx) {
+      neighbours.push_back(padded.narrow(2, dy, images.size(2)).narrow(3, dx, images.size(3)));
+    }
+  }
+  return std::get<0>(torch::stack(neighbours).median(0));
+}
+
+Interval BootstrapInterval(const std::vector<double>& numerators,
+                           const std::vector<double>& denominators, uint64_t seed) {
+  constexpr size_t kSamples = 1000;
+  const size_t n = numerators.size();
+  TORCH_CHECK(denominators.size() == n, n, " numerators, ", denominators.size(), " denominators");
+  if (n == 0) {
+    return {};
+  }
+  std::mt19937_64 random(seed);
+  std::vector<double> ratios;
+  for (size_t sample = 0; sample < kSamples; ++sample) {
+    double numerator = 0, denominator = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const size_t drawn = random() % n;
+      numerator += numerators[drawn];
+      denominator += denominators[drawn];
+    }
+    ratios.push_back(denominator != 0 ? numerator / denominator : 0);
+  }
+  std::sort(ratios.begin(), ratios.end());
+  return {ratios[kSamples / 40], ratios[kSamples - 1 - kSamples / 40]};
 }
 
 Interval WilsonInterval(int64_t successes, int64_t trials) {

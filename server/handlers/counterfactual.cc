@@ -22,12 +22,7 @@
 namespace stylex {
 namespace {
 
-constexpr int kDefaultMoves = 10;
 constexpr int kMaxMoves = 64;
-constexpr double kDefaultProbability = 0.9;
-// By how many logits decisions and probabilities are exceeded: other calls classify in batches,
-// whose last bits differ.
-constexpr double kLeastExcess = 1e-3;
 // A certificate may take up to 2^kMaxCertificateCandidates evaluations.
 constexpr int kMaxCertificateCandidates = 16;
 // Of the difference picture, for all calls: a change of 17 units of lightness is black or white.

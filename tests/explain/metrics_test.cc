@@ -5,7 +5,11 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <random>
+#include <vector>
 
 #include "tests/models/reference_folder.h"
 
@@ -196,6 +200,58 @@ TEST(WilsonIntervalTest, HasKnownValues) {
     ASSERT_EQ(WilsonInterval(0, trials).low, 0) << trials;
     ASSERT_EQ(WilsonInterval(trials, trials).high, 1) << trials;
   }
+}
+
+TEST(MedianOf3x3Test, IsTheMiddleOfNineOfTheChannel) {
+  torch::manual_seed(5);
+  const torch::Tensor images = torch::rand({2, 3, 5, 6});
+  const torch::Tensor medians = MedianOf3x3(images);
+  ASSERT_EQ(medians.sizes(), images.sizes());
+  for (const auto& [n, c, y, x] : std::vector<std::array<int64_t, 4>>{
+           {0, 0, 2, 3}, {1, 2, 1, 1}, {0, 1, 0, 0}, {1, 0, 4, 5}, {0, 2, 0, 3}}) {
+    std::vector<float> nine;
+    for (int64_t dy = -1; dy <= 1; ++dy) {
+      for (int64_t dx = -1; dx <= 1; ++dx) {
+        nine.push_back(
+            images[n][c][std::clamp<int64_t>(y + dy, 0, 4)][std::clamp<int64_t>(x + dx, 0, 5)]
+                .item<float>());
+      }
+    }
+    std::sort(nine.begin(), nine.end());
+    EXPECT_EQ((medians[n][c][y][x].item<float>()), nine[4]);
+  }
+}
+
+TEST(BootstrapIntervalTest, HoldsTheRatioAndNarrowsWithMoreImages) {
+  std::mt19937_64 random(1);
+  std::normal_distribution<double> normal(0.6, 0.2);
+  const auto draw = [&](size_t n) {
+    std::vector<double> values(n);
+    std::generate(values.begin(), values.end(), [&] { return normal(random); });
+    return values;
+  };
+  const std::vector<double> many = draw(2000);
+  const Interval wide =
+      BootstrapInterval({many.begin(), many.begin() + 50}, std::vector<double>(50, 1), 7);
+  const Interval narrow = BootstrapInterval(many, std::vector<double>(2000, 1), 7);
+  // A mean of 2,000 has a standard error of 0.2 / sqrt(2000).
+  EXPECT_NEAR(narrow.low, 0.6 - 1.96 * 0.2 / std::sqrt(2000), 0.012);
+  EXPECT_NEAR(narrow.high, 0.6 + 1.96 * 0.2 / std::sqrt(2000), 0.012);
+  EXPECT_NEAR((wide.high - wide.low) / (narrow.high - narrow.low), std::sqrt(40), 2);
+  const Interval again = BootstrapInterval(many, std::vector<double>(2000, 1), 7);
+  EXPECT_EQ(again.low, narrow.low) << "drawn with the seed";
+}
+
+TEST(BootstrapIntervalTest, OfARatioDrawsBothSidesOfAnImageTogether) {
+  std::vector<double> numerators, denominators;
+  for (int i = 1; i <= 30; ++i) {
+    denominators.push_back(i);
+    numerators.push_back(0.25 * i);
+  }
+  const Interval interval = BootstrapInterval(numerators, denominators, 1);
+  EXPECT_DOUBLE_EQ(interval.low, 0.25);
+  EXPECT_DOUBLE_EQ(interval.high, 0.25);
+  EXPECT_EQ(BootstrapInterval({}, {}, 1).high, 0);
 }
 
 }  // namespace

@@ -257,13 +257,15 @@ int TrainMain(int argc, char** argv) {
           ->add_option("--protocol", protocol,
                        "instead: flip rates of AttFind, the baseline and the controls, by the "
                        "replication study's protocol (table2) or on held-out images (heldout); or "
-                       "how good the joint search's counterfactuals are (counterfactuals)")
-          ->check(CLI::IsMember({kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol}));
+                       "how good the joint search's counterfactuals are (counterfactuals), or "
+                       "the answers that a server gives by default (served)")
+          ->check(CLI::IsMember(
+              {kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol, kServedProtocol}));
   evaluate
       ->add_option(
           "--oracle", oracles,
-          "for counterfactuals and heldout: another classifier, to be convinced as well; the work "
-          "directory of `stylex-train classifier`, or a TorchScript file (.pt)")
+          "for served, counterfactuals and heldout: another classifier, to be convinced as well; "
+          "the work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
       ->needs(protocol_option);
   bool lists_only = false;
   evaluate
@@ -272,6 +274,10 @@ int TrainMain(int argc, char** argv) {
       ->needs(protocol_option);
   evaluate->callback([&] {
     run = [&] {
+      if (protocol == kServedProtocol) {
+        return ServedCommand(common, {evaluate_options.checkpoint, evaluate_options.flip_images,
+                                      oracles, evaluate_options.record});
+      }
       return protocol.empty()
                  ? EvaluateCommand(common, evaluate_options)
                  : ProtocolCommand(common, {protocol, evaluate_options, oracles, lists_only});

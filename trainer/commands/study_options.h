@@ -67,6 +67,7 @@ absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& o
 inline constexpr char kTable2Protocol[] = "table2";
 inline constexpr char kHeldOutProtocol[] = "heldout";
 inline constexpr char kCounterfactualsProtocol[] = "counterfactuals";
+inline constexpr char kServedProtocol[] = "served";
 struct ProtocolCommandOptions {
   std::string protocol;
   EvaluateOptions evaluate;          // flip_images 0: the protocol's default
@@ -75,6 +76,15 @@ struct ProtocolCommandOptions {
 };
 // Measures flip rates by a published protocol.
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options);
+
+struct ServedCommandOptions {
+  std::string checkpoint;
+  int64_t images = 0;                // validation images that are explained; 0: 500
+  std::vector<std::string> oracles;  // see OpenOracles
+  bool record = true;                // write the figures into the checkpoint
+};
+// Measures explanations as they are served.
+absl::Status ServedCommand(const CommonOptions& common, const ServedCommandOptions& options);
 
 // Their flags. Must outlive parsing and execution of the program that they are added to.
 class StudyCommands {

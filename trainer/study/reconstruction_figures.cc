@@ -164,29 +164,41 @@ std::string NameOf(Choice choice) {
 
 namespace {
 
-// Sums over images, from which shares of what the photographs have.
-struct Detail {
-  double gradient = 0, drawn_gradient = 0;
-  double parts = 0, drawn_parts = 0, found_parts = 0;
+// Columns of ReconstructionFigures::OfEachImage, a batch at a time.
+struct EachImage {
+  std::vector<torch::Tensor> agreeing, psnr, ssim;
+  std::vector<torch::Tensor> gradient, drawn_gradient, parts, drawn_parts, found_parts;
 
   void Add(const torch::Tensor& photographs, const torch::Tensor& drawn) {
-    const auto sum = [](const torch::Tensor& values) { return values.sum().item<double>(); };
-    gradient += sum(GradientPerImage(photographs));
-    drawn_gradient += sum(GradientPerImage(drawn));
+    psnr.push_back(PsnrPerImage(photographs, drawn).cpu());
+    ssim.push_back(SsimPerImage(photographs, drawn).cpu());
+    gradient.push_back(GradientPerImage(photographs).cpu());
+    drawn_gradient.push_back(GradientPerImage(drawn).cpu());
     const SmallParts original = FindSmallParts(photographs);
     const SmallParts reconstructed = FindSmallParts(drawn);
-    parts += sum(original.AreaPerImage());
-    drawn_parts += sum(reconstructed.AreaPerImage());
-    found_parts += sum(FoundAreaPerImage(original, reconstructed));
+    parts.push_back(original.AreaPerImage().cpu());
+    drawn_parts.push_back(reconstructed.AreaPerImage().cpu());
+    found_parts.push_back(FoundAreaPerImage(original, reconstructed).cpu());
   }
 
-  void WriteTo(ReconstructionFigures* figures) const {
-    const auto share = [](double of, double all) { return all > 0 ? of / all : 0; };
-    figures->sharpness = share(drawn_gradient, gradient);
-    figures->small_parts = share(drawn_parts, parts);
-    figures->small_parts_found = share(found_parts, parts);
+  ReconstructionFigures::OfEachImage Together() const {
+    return {torch::cat(agreeing),    torch::cat(psnr),           torch::cat(ssim),
+            torch::cat(gradient),    torch::cat(drawn_gradient), torch::cat(parts),
+            torch::cat(drawn_parts), torch::cat(found_parts)};
   }
 };
+
+void WriteDetail(const ReconstructionFigures::OfEachImage& each, ReconstructionFigures* figures) {
+  const auto share = [](const torch::Tensor& of, const torch::Tensor& all) {
+    const double whole = all.sum(torch::kFloat64).item<double>();
+    return whole > 0 ? of.sum(torch::kFloat64).item<double>() / whole : 0;
+  };
+  figures->psnr = each.psnr.mean(torch::kFloat64).item<double>();
+  figures->ssim = each.ssim.mean(torch::kFloat64).item<double>();
+  figures->sharpness = share(each.drawn_gradient, each.gradient);
+  figures->small_parts = share(each.drawn_parts, each.parts);
+  figures->small_parts_found = share(each.found_parts, each.parts);
+}
 
 // Does nothing where images have no labels and `classes` is empty.
 void CountByClass(const torch::Tensor& labels, const torch::Tensor& decided,
@@ -210,8 +222,8 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
                                                              Progress* progress) {
   torch::NoGradGuard no_grad;
   ReconstructionFigures figures;
-  Detail detail;
-  std::vector<torch::Tensor> kl, l1, ssim, all_logits, all_labels;
+  EachImage each;
+  std::vector<torch::Tensor> kl, l1, all_logits, all_labels;
   figures.classes.resize(dataset.labelled() ? static_cast<size_t>(model.num_classes()) : 0);
   progress->Start("reconstruction", 0, dataset.size(Split::kValidation));
   STYLEX_RETURN_IF_ERROR(ForEachBatch(
@@ -224,26 +236,23 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
         const torch::Tensor drawn_logits = model.Logits(drawn);
         const torch::Tensor decided = logits.argmax(1);
         figures.images += x.size(0);
-        figures.agreeing += decided.eq(drawn_logits.argmax(1)).sum().item<int64_t>();
+        each.agreeing.push_back(decided.eq(drawn_logits.argmax(1)).cpu());
+        figures.agreeing += each.agreeing.back().sum().item<int64_t>();
         CountByClass(batch.labels, decided.cpu(), drawn_logits.argmax(1).cpu(), &figures.classes);
         kl.push_back(KlPerImage(logits, drawn_logits).cpu());
         l1.push_back(L1PerImage(x, drawn).cpu());
-        ssim.push_back(SsimPerImage(x, drawn).cpu());
         all_logits.push_back(logits.cpu());
         all_labels.push_back(batch.labels);
         figures.l1 += l1.back().sum().item<double>();
-        figures.psnr += PsnrPerImage(x, drawn).sum().item<double>();
-        figures.ssim += ssim.back().sum().item<double>();
-        detail.Add(x, drawn);
+        each.Add(x, drawn);
         progress->Advance(figures.images, "");
         return absl::OkStatus();
       }));
   progress->End();
   const double n = static_cast<double>(figures.images);
   figures.l1 /= n;
-  figures.psnr /= n;
-  figures.ssim /= n;
-  detail.WriteTo(&figures);
+  figures.each = each.Together();
+  WriteDetail(figures.each, &figures);
   if (dataset.labelled()) {
     int64_t correct = 0, commonest = 0;
     for (const ReconstructionFigures::OfClass& of_class : figures.classes) {
@@ -256,7 +265,7 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
   figures.median_kl = torch::cat(kl).median().item<double>();
   figures.logits = torch::cat(all_logits);
   figures.labels = torch::cat(all_labels);
-  figures.errors = DistributionOf(torch::cat(l1), torch::cat(ssim), torch::cat(kl));
+  figures.errors = DistributionOf(torch::cat(l1), figures.each.ssim, torch::cat(kl));
   return figures;
 }
 

@@ -33,6 +33,12 @@ struct ReconstructionFigures {
   // Share of the photographs' small parts that have such a part at their place in the
   // reconstruction.
   double small_parts_found = 0;
+  // Of each image, [N] on the CPU: what the means and shares above are made of.
+  struct OfEachImage {
+    torch::Tensor agreeing, psnr, ssim;
+    torch::Tensor gradient, drawn_gradient, parts, drawn_parts, found_parts;
+  };
+  OfEachImage each;
   std::optional<double> classifier_accuracy;  // of C against the labels, where there are any
   std::optional<double> constant_accuracy;    // of always answering the label that is commonest
   // By label, where there are any: images, of them decided rightly by C, and with C(x) =

@@ -12,6 +12,7 @@
 #include "models/pixels.h"
 #include "models/rendering.h"
 #include "tests/trainer/data/silent_progress.h"
+#include "tests/trainer/study/full_index.h"
 #include "tests/trainer/study/random_pictures.h"
 #include "trainer/data/random_order.h"
 
@@ -44,22 +45,6 @@ class SameClassifier : public MirroredClassifier {
  private:
   const Stylex& own_;
 };
-
-// All coordinates in both directions for every class.
-v1::AttributeIndex FullIndex(const StyleRanges& ranges) {
-  v1::AttributeIndex index;
-  RangesToIndex(ranges, &index);
-  for (int64_t k = 0; k < kTinyClasses; ++k) {
-    v1::ClassAttributes* of_class = index.add_classes();
-    of_class->set_class_id(static_cast<int32_t>(k));
-    for (const Coordinate& coordinate : AllCoordinates()) {
-      v1::Attribute* attribute = of_class->add_attributes();
-      attribute->set_index(static_cast<int32_t>(coordinate.index));
-      attribute->set_direction(ToProto(coordinate.direction));
-    }
-  }
-  return index;
-}
 
 std::vector<double> Softmax(const torch::Tensor& logits) {
   double sum = 0;
