@@ -75,11 +75,10 @@ void ExpectSame(const Results& results, const Results& right, torch::ScalarType 
   ASSERT_EQ(results.size(), right.size());
   for (const auto& [name, tensor] : right) {
     ASSERT_TRUE(results.contains(name)) << name;
-    if (type == torch::kBFloat16 && name.ends_with("noise_strength")) {
-      continue;  // one number, a sum in which thousands of summands cancel: all of it is rounding
-    }
     ASSERT_EQ(results.at(name).sizes(), tensor.sizes()) << name;
-    EXPECT_LT(Error(results.at(name), tensor), Tolerance(type)) << name;
+    // One number, a sum in which thousands of summands cancel: in bfloat16 all of it is rounding.
+    const double more = name.ends_with("noise_strength") ? 10 : 1;
+    EXPECT_LT(Error(results.at(name), tensor), more * Tolerance(type)) << name;
   }
 }
 
