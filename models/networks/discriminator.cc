@@ -58,9 +58,11 @@ torch::Tensor ResidualBodyImpl::forward(const torch::Tensor& x,
     y = (main + skip) * (1 / std::numbers::sqrt2);
     keep(y);
   }
-  if (stddev_group_ > 0) {
-    y = AppendMinibatchStddev(y, stddev_group_);
-  }
+  return Head(y);
+}
+
+torch::Tensor ResidualBodyImpl::Head(const torch::Tensor& x) const {
+  torch::Tensor y = stddev_group_ > 0 ? AppendMinibatchStddev(x, stddev_group_) : x;
   y = ScaledLeakyRelu(final_conv_->forward(y));
   // Flattening reads channel-major, whatever the memory format.
   y = ScaledLeakyRelu(final_linear_->forward(y.contiguous().flatten(1)));
@@ -77,8 +79,12 @@ DiscriminatorImpl::DiscriminatorImpl(const v1::DiscriminatorConfig& config, int6
 
 torch::Tensor DiscriminatorImpl::forward(const torch::Tensor& x, const torch::Tensor& probabilities,
                                          std::vector<torch::Tensor>* features) {
-  const torch::Tensor scores = body_->forward(x, features);
-  return conditional_ ? (scores * probabilities).sum(1) : scores.squeeze(1);
+  return Scores(body_->forward(x, features), probabilities);
+}
+
+torch::Tensor DiscriminatorImpl::Scores(const torch::Tensor& outputs,
+                                        const torch::Tensor& probabilities) const {
+  return conditional_ ? (outputs * probabilities).sum(1) : outputs.squeeze(1);
 }
 
 EncoderImpl::EncoderImpl(const v1::EncoderConfig& config, int64_t image_channels,

@@ -25,13 +25,18 @@ class ResidualBodyImpl : public torch::nn::Module {
   // `features`, unless null, get what from_rgb and each block put out, from fine to coarse.
   torch::Tensor forward(const torch::Tensor& x, std::vector<torch::Tensor>* features = nullptr);
 
- private:
+  // The parts of forward, for other ways to compute it.
   struct Block {
     EqualConv2d conv1{nullptr};
     EqualConv2d conv2{nullptr};
     EqualConv2d skip{nullptr};
   };
+  const EqualConv2d& from_rgb() const { return from_rgb_; }
+  const std::vector<Block>& blocks() const { return blocks_; }
+  // From what the last block puts out, [N, C, 4, 4], to the result.
+  torch::Tensor Head(const torch::Tensor& x) const;
 
+ private:
   int64_t stddev_group_;
   torch::Tensor kernel_;
   EqualConv2d from_rgb_{nullptr};
@@ -53,6 +58,10 @@ class DiscriminatorImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& probabilities,
                         std::vector<torch::Tensor>* features = nullptr);
 
+  const ResidualBody& body() const { return body_; }
+  // The scores from what the body puts out.
+  torch::Tensor Scores(const torch::Tensor& outputs, const torch::Tensor& probabilities) const;
+
  private:
   bool conditional_;
   ResidualBody body_{nullptr};
@@ -65,6 +74,8 @@ class EncoderImpl : public torch::nn::Module {
   EncoderImpl(const v1::EncoderConfig& config, int64_t image_channels, int64_t latent_size);
   // x: [N, C, R, R] in [-1, 1] -> [N, latent_size].
   torch::Tensor forward(const torch::Tensor& x);
+
+  const ResidualBody& body() const { return body_; }
 
  private:
   ResidualBody body_{nullptr};

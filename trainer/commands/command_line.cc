@@ -48,6 +48,11 @@ void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* option
           "classifier), or a TorchScript file (.pt), which is a program: only of a source you "
           "trust")
       ->required();
+  command
+      ->add_option("--precision", options->precision,
+                   "auto, float32 or bfloat16: of activations and convolutions; auto takes "
+                   "bfloat16 where the processor multiplies in it. May change with --resume")
+      ->capture_default_str();
   command->add_flag("--export-only", options->export_only,
                     "write a checkpoint from the run's saved state, train no further");
   command->add_flag("--anyway", options->anyway,

@@ -25,6 +25,7 @@ struct StylexOptions {
   std::string classifier;
   std::string start_from;     // version folder, see StylexTraining::StartFrom; empty: from nothing
   std::string lpips_weights;  // see Lpips::Load; empty: the classifier's features instead
+  std::string precision = "auto";  // see ChoosePrecision
   bool export_only = false;
   bool anyway = false;  // train although the classifier has faults, see CheckClassifier
 };

@@ -79,6 +79,7 @@ absl::StatusOr<v1::RunRecord> RecordOf(const std::optional<StoredRun>& stored,
     if (!given.anything) {
       *record.mutable_given() = stored->record.given();
     }
+    *record.mutable_precisions() = stored->record.precisions();
   }
   return record;
 }

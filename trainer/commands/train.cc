@@ -25,6 +25,7 @@
 #include "trainer/training/classifier_check.h"
 #include "trainer/training/lpips.h"
 #include "trainer/training/model_card.h"
+#include "trainer/training/precision.h"
 #include "trainer/training/run_record.h"
 #include "trainer/training/train_config.h"
 #include "trainer/training/training_loop.h"
@@ -249,9 +250,10 @@ absl::Status RestoreRun(const std::optional<StoredRun>& stored, const v1::RunRec
 
 // Writes the averaged networks as a checkpoint; returns its path. FAILED_PRECONDITION if they are
 // not finite.
-absl::StatusOr<std::string> Export(const v1::TrainConfig& config, const Command& command,
+absl::StatusOr<std::string> Export(const v1::RunRecord& record, const Command& command,
                                    const Inputs& inputs, const v1::Provenance& earlier,
                                    StylexTraining* training) {
+  const v1::TrainConfig& config = record.config();
   if (const absl::Status finite = CheckFinite(training->State()); !finite.ok()) {
     return absl::FailedPreconditionError(absl::StrCat(command.StatePath(), ": ", finite.message(),
                                                       "; no checkpoint is written from it"));
@@ -274,6 +276,7 @@ absl::StatusOr<std::string> Export(const v1::TrainConfig& config, const Command&
   *provenance.mutable_commands() = earlier.commands();
   provenance.add_commands(common.command_line);
   provenance.set_perceptual_loss(inputs.perceptual_loss);
+  provenance.set_precision(PrecisionText(record));
   checkpoint.networks = training->averaged_networks();
   checkpoint.classifier = inputs.frozen.network;
   checkpoint.torchscript_classifier = inputs.frozen.torchscript;
@@ -287,6 +290,7 @@ absl::Status TrainAndExport(const Command& command) {
       CheckVersionCanBeWritten(output.root, output.name, output.version, output.replace));
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ChooseDevice(common.device, common.threads));
   PreferSpeed(device);
+  STYLEX_ASSIGN_OR_RETURN(const Precision precision, ChoosePrecision(options.precision, device));
   STYLEX_ASSIGN_OR_RETURN(const std::optional<StoredRun> stored, FindStoredRun(command));
   STYLEX_ASSIGN_OR_RETURN(v1::RunRecord record, RecordOf(stored, given, "classifier."));
   STYLEX_ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(command, device, &record));
@@ -318,10 +322,15 @@ absl::Status TrainAndExport(const Command& command) {
     }
   }
   if (run != nullptr) {
+    training.SetPrecision(precision);
+    if (RecordPrecision(precision, training.images_seen(), &record)) {
+      run->Note(absl::StrCat("computed in ", PrecisionName(precision), " from image ",
+                             training.images_seen(), " on"));
+    }
     STYLEX_RETURN_IF_ERROR(RunStylexTraining(record, *inputs.data.dataset, &training, run.get()));
   }
   STYLEX_ASSIGN_OR_RETURN(const std::string path,
-                          Export(record.config(), command, inputs, earlier, &training));
+                          Export(record, command, inputs, earlier, &training));
   std::printf("wrote %s\n", path.c_str());
   return run == nullptr ? absl::OkStatus()
                         : NotePublished(common.work_directory, training.step(), path);

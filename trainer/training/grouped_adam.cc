@@ -1,5 +1,6 @@
 #include "trainer/training/grouped_adam.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_addcdiv.h>
 #include <ATen/ops/_foreach_addcmul.h>
@@ -9,11 +10,13 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <tuple>
 #include <vector>
 
+#include "models/cpu/training_kernels.h"
 #include "trainer/training/adam_moments.h"
 
 namespace stylex {
@@ -24,10 +27,48 @@ struct Group {
   std::vector<torch::Tensor> parameters, gradients, means, squares;
 };
 
+constexpr int64_t kValuesPerTask = 32768;
+
+bool IsPlain(const torch::Tensor& tensor) {
+  return tensor.is_cpu() && tensor.is_contiguous() && tensor.scalar_type() == torch::kFloat32;
+}
+
+bool IsPlain(const Group& group) {
+  for (const auto* tensors : {&group.parameters, &group.gradients, &group.means, &group.squares}) {
+    if (!std::all_of(tensors->begin(), tensors->end(),
+                     [](const torch::Tensor& tensor) { return IsPlain(tensor); })) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// One pass over the values instead of ten.
+void StepPlainGroup(const Group& group, const kernels::AdamStep& by) {
+  for (size_t p = 0; p < group.parameters.size(); ++p) {
+    float* const parameter = group.parameters[p].data_ptr<float>();
+    float* const mean = group.means[p].data_ptr<float>();
+    float* const square = group.squares[p].data_ptr<float>();
+    const float* const gradient = group.gradients[p].data_ptr<float>();
+    at::parallel_for(0, group.parameters[p].numel(), kValuesPerTask,
+                     [&](int64_t begin, int64_t end) {
+                       kernels::StepAdam(by, end - begin, gradient + begin, mean + begin,
+                                         square + begin, parameter + begin);
+                     });
+  }
+}
+
 void StepGroup(const Group& group, int64_t step, const torch::optim::AdamOptions& options) {
   const auto [beta1, beta2] = options.betas();
   const double correction1 = 1 - std::pow(beta1, static_cast<double>(step));
   const double correction2 = 1 - std::pow(beta2, static_cast<double>(step));
+  if (IsPlain(group)) {
+    StepPlainGroup(
+        group, {static_cast<float>(beta1), static_cast<float>(beta2),
+                static_cast<float>(options.lr() / correction1),
+                static_cast<float>(1 / std::sqrt(correction2)), static_cast<float>(options.eps())});
+    return;
+  }
   at::_foreach_mul_(group.means, beta1);
   at::_foreach_add_(group.means, group.gradients, 1 - beta1);
   at::_foreach_mul_(group.squares, beta2);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/cpu/fused_layers.h"
+
 namespace stylex {
 namespace {
 
@@ -26,6 +28,15 @@ torch::Tensor BinomialBlur(const torch::Tensor& x) {
       padded, taps.view({1, 1, 5, 1}).expand({channels, 1, 5, 1}), {}, 1, kNoPadding, 1, channels);
   return torch::conv2d(rows, taps.view({1, 1, 1, 5}).expand({channels, 1, 1, 5}), {}, 1, kNoPadding,
                        1, channels);
+}
+
+// L1Loss of activations; on the CPU in one pass, whose sum is float32 whatever their type is.
+torch::Tensor FeatureDifference(const torch::Tensor& real, const torch::Tensor& fake) {
+  const bool fused =
+      real.is_cpu() && !real.requires_grad() && real.strides() == fake.strides() &&
+      real.is_non_overlapping_and_dense() &&
+      (real.scalar_type() == torch::kFloat32 || real.scalar_type() == torch::kBFloat16);
+  return fused ? MeanAbsoluteDifference(real, fake) : L1Loss(real, fake);
 }
 
 torch::Tensor UnitMeanSquare(const torch::Tensor& x) {
@@ -51,9 +62,9 @@ torch::Tensor RelativisticLoss(const torch::Tensor& winners, const torch::Tensor
 torch::Tensor FeatureMatchingLoss(const std::vector<torch::Tensor>& real,
                                   const std::vector<torch::Tensor>& fake) {
   TORCH_CHECK(!real.empty() && real.size() == fake.size(), "feature matching without features");
-  torch::Tensor sum = L1Loss(real[0], fake[0]);
+  torch::Tensor sum = FeatureDifference(real[0], fake[0]);
   for (size_t l = 1; l < real.size(); ++l) {
-    sum = sum + L1Loss(real[l], fake[l]);
+    sum = sum + FeatureDifference(real[l], fake[l]);
   }
   return sum / static_cast<double>(real.size());
 }

@@ -73,6 +73,9 @@ std::string ProvenanceSection(const v1::Provenance& provenance) {
                    provenance.perceptual_loss().empty()
                        ? ""
                        : absl::StrCat("Perceptual loss: ", provenance.perceptual_loss(), ".\n\n"),
+                   provenance.precision().empty()
+                       ? ""
+                       : absl::StrCat("Computed in: ", provenance.precision(), ".\n\n"),
                    "Made by these commands, in order:\n\n```sh\n");
   for (const std::string& command : provenance.commands()) {
     absl::StrAppend(&text, command, "\n");

@@ -20,6 +20,8 @@
 #include "models/checkpoint/model_config.h"
 #include "models/checkpoint/safetensors.h"
 #include "models/checkpoint/version_directory.h"
+#include "models/cpu/fused_networks.h"
+#include "models/cpu/training_kernels.h"
 #include "trainer/data/random_order.h"
 #include "trainer/training/grouped_adam.h"
 #include "trainer/training/losses.h"
@@ -301,12 +303,29 @@ double StylexTraining::LearningRateScale() const {
   return share > 0 ? std::clamp(left / share, 0.0, 1.0) : 1;
 }
 
+torch::Tensor StylexTraining::Synthesize(const StyleVectors& styles) const {
+  return device_.is_cpu() ? FusedSynthesize(networks_.generator, styles, activations())
+                          : Generator(networks_.generator)->synthesize(styles, Noise::kRandom);
+}
+
+torch::Tensor StylexTraining::Encode(const torch::Tensor& images) const {
+  return device_.is_cpu() ? FusedEncode(networks_.encoder, images, activations())
+                          : Encoder(networks_.encoder)->forward(images);
+}
+
+torch::Tensor StylexTraining::Scores(const torch::Tensor& images,
+                                     const torch::Tensor& probabilities,
+                                     std::vector<torch::Tensor>* features) const {
+  return device_.is_cpu()
+             ? FusedDiscriminate(discriminator_, images, probabilities, activations(), features)
+             : Discriminator(discriminator_)->forward(images, probabilities, features);
+}
+
 StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
   Drawn drawn;
   const int64_t n = real.images.size(0);
   if (!HasEncoder(config_.model())) {
-    drawn.images = networks_.generator->synthesize(networks_.generator->styles(MixedLatents(n)),
-                                                   Noise::kRandom);
+    drawn.images = Synthesize(networks_.generator->styles(MixedLatents(n)));
     return drawn;
   }
   drawn.source = SourceOfStep(step_);
@@ -316,7 +335,7 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
     const int64_t size = config_.model().generator().latent_size();
     drawn.latent = networks_.mapping->forward(torch::randn({n, size}, real.images.options()));
   } else {
-    drawn.latent = networks_.encoder->forward(real.images);
+    drawn.latent = Encode(real.images);
   }
   const double dropout = drawn.source == Source::kReconstruction ? ConditionDropout() : 0;
   if (dropout > 0) {
@@ -335,16 +354,15 @@ StylexTraining::Drawn StylexTraining::Draw(const RealBatch& real) {
   if (drawn.source == Source::kSwapped) {
     drawn.moved = styles.conv - styles_with(Condition(config_.model(), real.logits)).conv;
   }
-  drawn.images = networks_.generator->synthesize(styles, Noise::kRandom);
+  drawn.images = Synthesize(styles);
   return drawn;
 }
 
 void StylexTraining::UpdateDiscriminator(const RealBatch& real, const Drawn& drawn,
                                          StepMetrics* metrics) {
   SetRequiresGrad(*discriminator_, true);
-  const torch::Tensor real_scores = discriminator_->forward(real.images, real.probabilities);
-  const torch::Tensor fake_scores =
-      discriminator_->forward(drawn.images.detach(), drawn.Probabilities());
+  const torch::Tensor real_scores = Scores(real.images, real.probabilities);
+  const torch::Tensor fake_scores = Scores(drawn.images.detach(), drawn.Probabilities());
   const torch::Tensor loss = config_.stylex().relativistic()
                                  ? RelativisticLoss(real_scores, fake_scores)
                                  : DiscriminatorLoss(real_scores, fake_scores);
@@ -382,15 +400,15 @@ StylexTraining::Judged StylexTraining::Judge(const RealBatch& real, const Drawn&
       stylex.weights().feature_matching() > 0 && drawn.source == Source::kReconstruction;
   SetRequiresGrad(*discriminator_, false);
   std::vector<torch::Tensor> real_features, fake_features;
-  const torch::Tensor scores = discriminator_->forward(drawn.images, drawn.Probabilities(),
-                                                       matches ? &fake_features : nullptr);
+  const torch::Tensor scores =
+      Scores(drawn.images, drawn.Probabilities(), matches ? &fake_features : nullptr);
   if (!matches && !stylex.relativistic()) {
     return {GeneratorLoss(scores), {}};
   }
   torch::Tensor real_scores;
   {
     const torch::NoGradGuard no_grad;
-    real_scores = discriminator_->forward(real.images, real.probabilities, &real_features);
+    real_scores = Scores(real.images, real.probabilities, &real_features);
   }
   return {stylex.relativistic() ? RelativisticLoss(scores, real_scores) : GeneratorLoss(scores),
           matches ? FeatureMatchingLoss(real_features, fake_features) : torch::Tensor()};
@@ -533,7 +551,7 @@ void StylexTraining::UpdateGenerator(const RealBatch& real, const Drawn& drawn,
     const int64_t interval = config_.stylex().latent_interval();
     if (weights.latent() > 0 && step_ % interval == 0) {
       // Gradients flow through both encodings, as in the replication study's code.
-      const torch::Tensor latent = L1Loss(networks_.encoder->forward(drawn.images), drawn.latent);
+      const torch::Tensor latent = L1Loss(Encode(drawn.images), drawn.latent);
       loss = loss + latent * (weights.latent() * static_cast<double>(interval));
       Record(metrics, "loss_latent", latent);
     }
@@ -597,17 +615,25 @@ void StylexTraining::UpdateAverage() {
   torch::NoGradGuard no_grad;
   const auto source = networks_.NamedTensors();
   std::vector<torch::Tensor> averages, latest;
+  const auto is_plain = [](const torch::Tensor& tensor) {
+    return tensor.is_cpu() && tensor.is_contiguous() && tensor.scalar_type() == torch::kFloat32;
+  };
   for (auto& [name, average] : averaged_.NamedTensors()) {
     if (name.starts_with("encoder.") && !stylex.ema_encoder()) {
       average.copy_(source.at(name));
+    } else if (is_plain(average) && is_plain(source.at(name))) {
+      kernels::MoveTowards(source.at(name).data_ptr<float>(), static_cast<float>(1 - decay),
+                           average.numel(), average.data_ptr<float>());
     } else {
       averages.push_back(average);
       latest.push_back(source.at(name));
     }
   }
-  // All tensors together, for the same reason as in GroupedAdam.
-  const std::vector<torch::Tensor> differences = at::_foreach_sub(latest, averages);
-  at::_foreach_add_(averages, differences, 1 - decay);
+  if (!averages.empty()) {
+    // All tensors together, for the same reason as in GroupedAdam.
+    const std::vector<torch::Tensor> differences = at::_foreach_sub(latest, averages);
+    at::_foreach_add_(averages, differences, 1 - decay);
+  }
 }
 
 void StylexTraining::SetLearningRates() {

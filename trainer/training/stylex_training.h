@@ -18,6 +18,7 @@
 #include "models/stylex.h"
 #include "stylex/v1/train_config.pb.h"
 #include "trainer/training/lpips.h"
+#include "trainer/training/precision.h"
 #include "trainer/training/training_state.h"
 
 namespace stylex {
@@ -42,6 +43,9 @@ class StylexTraining {
   // et al. 2018). INVALID_ARGUMENT when a layer has a different shape; nothing is changed then.
   // Call it before the first step, and before State() when resuming such a run.
   absl::Status StartFrom(const Checkpoint& earlier);
+
+  // From the next step on; float32 before.
+  void SetPrecision(Precision precision) { precision_ = precision; }
 
   // One step on images [B, C, R, R] in [-1, 1]: discriminator, (R1,) generator with encoder or
   // mapping network, (path length,) averaged copy. Metrics are empty unless `want_metrics`, because
@@ -120,6 +124,15 @@ class StylexTraining {
   // See LossWeights.latent_kl.
   bool noisy_latents() const { return log_latent_noise_.defined(); }
   double LearningRateScale() const;
+  // The networks' passes that are differentiated once at most: on the CPU by fused layers, in the
+  // precision that was set.
+  torch::Tensor Synthesize(const StyleVectors& styles) const;
+  torch::Tensor Encode(const torch::Tensor& images) const;
+  torch::Tensor Scores(const torch::Tensor& images, const torch::Tensor& probabilities,
+                       std::vector<torch::Tensor>* features = nullptr) const;
+  torch::ScalarType activations() const {
+    return precision_ == Precision::kBfloat16 ? torch::kBFloat16 : torch::kFloat32;
+  }
   Drawn Draw(const RealBatch& real);
   void UpdateDiscriminator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
   void RegularizeDiscriminator(const RealBatch& real, const Drawn& drawn, StepMetrics* metrics);
@@ -160,6 +173,7 @@ class StylexTraining {
   std::shared_ptr<const Lpips> lpips_;  // may be null
   uint64_t seed_;
   torch::Device device_;
+  Precision precision_ = Precision::kFloat32;
   Networks networks_;
   Networks averaged_;
   Discriminator discriminator_{nullptr};

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/file.h"
+#include "models/cpu/fused_networks.h"
 #include "tests/trainer/commands/trainer_process.h"
 #include "tests/trainer/data/drawn_dataset.h"
 
@@ -26,6 +27,8 @@ namespace stylex {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -173,9 +176,10 @@ TEST_F(ResumeTest, KilledAndStoppedStyleGan2EqualsNeverStopped) {
   const std::vector<std::string> log = LogOf(Path("plain"));
   EXPECT_EQ(LogOf(Path("killed_plain")), log);
   // All losses and regularisers of a GAN, and none of StylEx.
-  EXPECT_THAT(log[0], AllOf(HasSubstr("\"event\":\"stylegan2\""), HasSubstr("\"loss_g_mapping\""),
+  EXPECT_THAT(log[0], HasSubstr("computed in "));
+  EXPECT_THAT(log[1], AllOf(HasSubstr("\"event\":\"stylegan2\""), HasSubstr("\"loss_g_mapping\""),
                             HasSubstr("\"path_length\""), HasSubstr("\"r1\"")));
-  EXPECT_THAT(log[0], AllOf(Not(HasSubstr("loss_l1")), Not(HasSubstr("loss_kl"))));
+  EXPECT_THAT(log[1], AllOf(Not(HasSubstr("loss_l1")), Not(HasSubstr("loss_kl"))));
   EXPECT_THAT(log.back(), AllOf(HasSubstr("\"event\":\"stylegan2_validation\""),
                                 HasSubstr("\"share_dark\""), HasSubstr("\"share_light\"")));
   EXPECT_EQ(Bytes(Path("plain/samples/000000240.png")).substr(1, 3), "PNG");
@@ -297,6 +301,29 @@ TEST_F(ResumeTest, GoesOnWithTheConfigOfThenWithoutBeingGivenIt) {
   resume.erase(config, config + 2);
   ASSERT_EQ(Run(resume), 0) << said_;
   ExpectTheWholeRunsWeights("forgetful");
+}
+
+TEST_F(ResumeTest, ThePrecisionMayChangeAndIsRecorded) {
+  if (!CpuMultipliesInBfloat16()) {
+    GTEST_SKIP() << "this processor has no AVX512-BF16";
+  }
+  {
+    TrainerProcess process(With(Stylex("rounded"), {"--precision", "float32"}), Path("output"));
+    process.AwaitWritten(Path("rounded/stylex_state.pt"), 2);
+    process.Signal(SIGTERM);
+    ASSERT_EQ(process.Wait(), 1) << process.Output();
+  }
+  ASSERT_EQ(Run(With(Stylex("rounded"), {"--resume", "--precision", "bfloat16"})), 0) << said_;
+  EXPECT_THAT(said_, HasSubstr("computed in bfloat16 from image "));
+  EXPECT_THAT(LogOf(Path("rounded")), Contains(HasSubstr("computed in float32 from image 0 on")));
+  EXPECT_THAT(LogOf(Path("rounded")), Contains(HasSubstr("computed in bfloat16 from image ")));
+  const std::string card = Bytes(Path("models/rounded/1/README.md"));
+  EXPECT_THAT(card, ContainsRegex("Computed in: float32, from image [0-9]+ on bfloat16"));
+}
+
+TEST_F(ResumeTest, AnUnknownPrecisionIsRefusedByName) {
+  EXPECT_EQ(Run(With(Stylex("strange"), {"--precision", "float8"})), 1);
+  EXPECT_THAT(said_, HasSubstr("--precision float8: must be auto, float32 or bfloat16"));
 }
 
 // tests/testdata/state_of_before/stylex_state.pt was written by this run's first 16 images at a
