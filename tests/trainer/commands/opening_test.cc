@@ -142,7 +142,7 @@ TEST_F(OpeningTest, ARecordHoldsConfigSeedAndFiles) {
   common_.config = Config(R"({"model": {"generator": {"latentSize": 96}}})");
   common_.seed = 77;
   GivenConfig given = ReadTrainConfig(common_).value();
-  v1::RunRecord record = RecordOf(std::nullopt, given, "").value();
+  v1::RunRecord record = RecordOf(std::nullopt, given, "classifier.").value();
   const OpenedData opened = OpenData(common_, record.mutable_config()).value();
   AddInputs(common_, opened, &record);
   EXPECT_EQ(record.seed(), 77);
@@ -161,11 +161,13 @@ TEST_F(OpeningTest, ARunThatGoesOnKeepsItsOwnConfig) {
   *stored.record.mutable_given() = then.given;
   *stored.record.mutable_config() = then.resolved;
   common_.config = "";
-  const v1::RunRecord unnamed = RecordOf(stored, ReadTrainConfig(common_).value(), "").value();
+  const v1::RunRecord unnamed =
+      RecordOf(stored, ReadTrainConfig(common_).value(), "classifier.").value();
   EXPECT_EQ(unnamed.config().model().generator().latent_size(), 96);
   EXPECT_EQ(unnamed.given().model().generator().latent_size(), 96);
   common_.config = Config(R"({"model": {"generator": {"latentSize": 80}}})");
-  const absl::Status other = RecordOf(stored, ReadTrainConfig(common_).value(), "").status();
+  const absl::Status other =
+      RecordOf(stored, ReadTrainConfig(common_).value(), "classifier.").status();
   EXPECT_EQ(other.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(other.message()), testing::AllOf(HasSubstr("96"), HasSubstr("80")));
   EXPECT_THAT(FormerStateWarning(stored), HasSubstr("state.pt"));
