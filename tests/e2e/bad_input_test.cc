@@ -1,6 +1,5 @@
 // Invalid requests and checkpoints: each gives the right status, and the server continues to serve.
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/tiny_checkpoint.h"
 #include "tests/server/rpc/error_details.h"
+#include "tests/server/rpc/raw_call.h"
 
 namespace stylex {
 namespace {
@@ -284,21 +284,9 @@ TEST_F(BadInputTest, BrokenCheckpointsAreReportedByNameAndTheOthersServe) {
 
 TEST_F(BadInputTest, BytesThatAreNoMessage) {
   // gRPC itself refuses messages that do not parse.
-  grpc::GenericStub generic(server_->NewChannel());
-  grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  grpc::Slice garbage("\xFF\xFF\xFF\xFF garbage");
-  const grpc::ByteBuffer request(&garbage, 1);
-  const auto call =
-      generic.PrepareUnaryCall(&context, "/stylex.v1.ExplanationService/Classify", request, &queue);
-  call->StartCall();
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  call->Finish(&response, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
-  EXPECT_FALSE(status.ok());
+  const grpc::Status status = SendBytes(
+      server_->NewChannel(), "/stylex.v1.ExplanationService/Classify", "\xFF\xFF\xFF\xFF garbage");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MAX_UNITS = 20
 MAX_FUNCTION_LINES = 60
 MIN_DOCUMENTED = 0.9
-# The aim is 0.9. Below this, tests have been lost or code has come without them.
-MIN_TEST_LINES = 0.8
+# Below this, tests have been lost or code has come without them.
+MIN_TEST_LINES = 0.95
 # Tables, written as functions: each row is one line and stands alone.
 LONG_TABLES = {
     ('server/telemetry/metrics.cc', 'Metrics::Metrics'),

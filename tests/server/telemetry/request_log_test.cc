@@ -1,6 +1,7 @@
 #include "server/telemetry/request_log.h"
 
 #include <fcntl.h>
+#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
@@ -94,11 +95,14 @@ TEST(RequestLogTest, OtherMessagesAreObjectsToo) {
 }
 
 TEST(RequestLogTest, WhatGrpcSaysHasTheSameFormat) {
+  // Before its first use gRPC says nothing at all.
+  grpc_init();
   const auto lines = Logged(true, [] { gpr_log(GPR_ERROR, "no %s", "route"); });
   ASSERT_EQ(lines.size(), 1u);
   const json line = json::parse(lines[0]);
   EXPECT_EQ(line["level"], "error");
   EXPECT_EQ(line["message"], "gRPC: no route");
+  grpc_shutdown();
 }
 
 TEST(RequestLogTest, TextIsForPeople) {
