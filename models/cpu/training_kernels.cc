@@ -25,6 +25,14 @@ STYLEX_INLINE void Store(float value, Bf16* x, int64_t i) {
   x[i].bits = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
+template <typename T>
+STYLEX_INLINE void LoadRow(const T* from, int64_t n, float* to) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    to[i] = Load(from, i);
+  }
+}
+
 // leaky_relu and its slope, both times `gain`.
 STYLEX_INLINE float Leaky(float x, float gain) { return x * (x > 0 ? gain : kLeak * gain); }
 STYLEX_INLINE float Slope(float x, float gain) { return x > 0 ? gain : kLeak * gain; }
@@ -180,11 +188,8 @@ STYLEX_FOR_EACH_CPU void UpFilterAndStyle(const T* z, const Styling& styling, in
   FilterRows(
       {side + 1, channels, 1, 2}, scratch,
       [=](int64_t row, float* to) __attribute__((always_inline)) {
-        const T* const from = z + row * (side + 1) * channels;
-#pragma omp simd
-        for (int64_t i = 0; i < (side + 1) * channels; ++i) {
-          to[i] = Load(from, i);
-        }
+        const int64_t n = (side + 1) * channels;
+        LoadRow(z + row * n, n, to);
       },
       [=](int64_t row, const float* a, const float* b, const float* c, const float* d)
           __attribute__((always_inline)) {
@@ -209,11 +214,8 @@ STYLEX_FOR_EACH_CPU void UpFilterBackward(const T* gradient, int64_t side, int64
   FilterRows(
       {side, channels, 2, 2}, scratch,
       [=](int64_t row, float* to) __attribute__((always_inline)) {
-        const T* const from = gradient + row * side * channels;
-#pragma omp simd
-        for (int64_t i = 0; i < side * channels; ++i) {
-          to[i] = Load(from, i);
-        }
+        const int64_t n = side * channels;
+        LoadRow(gradient + row * n, n, to);
       },
       [=](int64_t row, const float* a, const float* b, const float* c, const float* d)
           __attribute__((always_inline)) {
@@ -412,11 +414,8 @@ STYLEX_FOR_EACH_CPU void ActivateAndFilterBackward(const T* gradient, const T* z
   FilterRows(
       {side + 1, channels, 1, 1}, scratch,
       [=](int64_t row, float* to) __attribute__((always_inline)) {
-        const T* const from = gradient + row * (side + 1) * channels;
-#pragma omp simd
-        for (int64_t i = 0; i < (side + 1) * channels; ++i) {
-          to[i] = Load(from, i);
-        }
+        const int64_t n = (side + 1) * channels;
+        LoadRow(gradient + row * n, n, to);
       },
       [=](int64_t row, const float* a, const float* b, const float* c, const float* d)
           __attribute__((always_inline)) {

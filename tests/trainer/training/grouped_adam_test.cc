@@ -53,6 +53,28 @@ TEST_P(GroupedAdamTest, StepsAsLibTorchsDoes) {
   }
 }
 
+// Tensors that lie in memory otherwise are not stepped by the kernel; the result is the same.
+TEST_P(GroupedAdamTest, OtherLayoutsStepAlike) {
+  const std::vector<torch::Tensor> plain = Parameters();
+  std::vector<torch::Tensor> others;
+  for (const torch::Tensor& parameter : plain) {
+    const torch::Tensor copy = parameter.detach().clone();
+    others.push_back((copy.dim() == 4 ? copy.contiguous(torch::MemoryFormat::ChannelsLast) : copy)
+                         .requires_grad_(true));
+  }
+  ASSERT_FALSE(others[0].is_contiguous());
+  GroupedAdam first(plain, Options(GetParam())), second(others, Options(GetParam()));
+  for (int step = 0; step < 10; ++step) {
+    SetGradients(step, plain);
+    for (size_t i = 0; i < plain.size(); ++i) {
+      others[i].mutable_grad() = plain[i].grad();
+    }
+    first.step();
+    second.step();
+    ExpectSame(plain, others);
+  }
+}
+
 TEST_P(GroupedAdamTest, GoesOnFromAStateOfLibTorchs) {
   const std::vector<torch::Tensor> ours = Parameters(), theirs = Parameters();
   torch::optim::Adam reference(theirs, Options(GetParam()));

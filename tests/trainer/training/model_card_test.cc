@@ -27,6 +27,14 @@ TEST(ModelCardTest, HasNoSectionsOfItsOwnInTheBeginning) {
   EXPECT_EQ(OwnSections(ModelCard(Config(), std::nullopt)), "");
 }
 
+TEST(ModelCardTest, TellsThePrecisionWhereItIsKnown) {
+  v1::ModelConfig config = Config();
+  EXPECT_THAT(ModelCard(config, std::nullopt), Not(HasSubstr("Computed in")));
+  config.mutable_provenance()->set_precision("float32, from image 80 on bfloat16");
+  EXPECT_THAT(ModelCard(config, std::nullopt),
+              HasSubstr("\nComputed in: float32, from image 80 on bfloat16.\n"));
+}
+
 TEST(ModelCardTest, WhatPeopleWroteIsKept) {
   TemporaryFolder folder;
   std::string card = ModelCard(Config(), std::nullopt);

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "models/cpu/fused_networks.h"
 #include "tests/trainer/training/small_training.h"
@@ -139,6 +140,32 @@ TEST_F(Bfloat16TrainingTest, LossesFollowThoseOfFloat32) {
   EXPECT_NEAR(rounded.pixels.first, exact.pixels.first, 0.05 * exact.pixels.first);
   EXPECT_NEAR(rounded.pixels.last, exact.pixels.last, 0.15 * exact.pixels.last);
   EXPECT_NEAR(rounded.decisions.last, exact.decisions.last, 0.3 * exact.decisions.last);
+}
+
+// Without an encoder every batch comes from the mapping network, two latents to an image.
+TEST_F(Bfloat16TrainingTest, APlainStyleGan2TrainsToo) {
+  v1::TrainConfig config = Config();
+  config.mutable_model()->clear_encoder();
+  config.mutable_model()->mutable_generator()->set_conditioning(v1::CONDITIONING_NONE);
+  config.mutable_model()->mutable_discriminator()->set_conditional(false);
+  const auto scores = [&config](Precision precision) {
+    StylexTraining training(config, std::make_shared<Brightness>(), nullptr, 3, torch::kCPU);
+    training.SetPrecision(precision);
+    std::vector<double> result;
+    for (int step = 0; step < 6; ++step) {
+      torch::manual_seed(100);
+      const StepMetrics metrics = training.Step(torch::rand({4, 3, 16, 16}) * 2 - 1, true);
+      EXPECT_FALSE(metrics.contains("loss_l1"));
+      result.push_back(metrics.at("loss_d"));
+    }
+    return result;
+  };
+  const std::vector<double> exact = scores(Precision::kFloat32);
+  const std::vector<double> rounded = scores(Precision::kBfloat16);
+  EXPECT_NE(exact, rounded);
+  for (size_t step = 0; step < exact.size(); ++step) {
+    EXPECT_NEAR(rounded[step], exact[step], 0.05 * exact[step]) << "step " << step;
+  }
 }
 
 TEST_F(Bfloat16TrainingTest, TheSameBitsEachTime) {
