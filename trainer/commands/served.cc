@@ -102,20 +102,13 @@ void AddSearches(const Explanations& all, uint64_t seed, std::vector<Figure>* ou
                         [](const One& one) { return one.convincing && one.moved <= kFew; }));
   out->push_back(RateOf("convincing_10", "convincing with at most 10 attributes", all,
                         [](const One& one) { return one.convincing; }));
-  out->push_back(MeanOf("random_flips", "one random attribute flips",
-                        Values(all,
-                               [](const One& one) {
-                                 return static_cast<double>(one.random_flips) /
-                                        static_cast<double>(kRandomTries);
-                               }),
-                        seed));
-  out->push_back(RatioOf(
-      "random", "one random attribute against the chosen one",
-      Values(all,
-             [](const One& one) {
-               return static_cast<double>(one.random_flips) / static_cast<double>(kRandomTries);
-             }),
-      Values(all, [](const One& one) { return one.one_attribute ? 1.0 : 0.0; }), seed));
+  const std::vector<double> by_chance = Values(all, [](const One& one) {
+    return static_cast<double>(one.random_flips) / static_cast<double>(kRandomTries);
+  });
+  out->push_back(MeanOf("random_flips", "one random attribute flips", by_chance, seed));
+  out->push_back(RatioOf("random", "one random attribute against the chosen one", by_chance,
+                         Values(all, [](const One& one) { return one.one_attribute ? 1.0 : 0.0; }),
+                         seed));
 }
 
 void AddConvincing(const Explanations& convincing, const std::vector<Oracle>& oracles,

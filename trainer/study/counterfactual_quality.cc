@@ -19,7 +19,6 @@
 namespace stylex {
 namespace {
 
-constexpr double kVisibleChange = 0.1;  // a twentieth of [-1, 1]
 constexpr int kStrengths = 10;
 
 double SpanOf(const StyleRanges& ranges, int64_t index) {

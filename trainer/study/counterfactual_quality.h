@@ -17,6 +17,9 @@
 
 namespace stylex {
 
+// A pixel has changed from this difference on: a twentieth of [-1, 1].
+inline constexpr double kVisibleChange = 0.1;
+
 // One found counterfactual x' of a reconstruction r.
 struct CounterfactualFigures {
   double attributes = 0;    // moved

@@ -60,19 +60,6 @@ absl::StatusOr<Ordered> FlipByOrder(const ImageVariants& variants,
   return ordered;
 }
 
-std::vector<Coordinate> RandomCoordinates(int64_t num_styles, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::set<int64_t> chosen;
-  std::vector<Coordinate> coordinates;
-  while (static_cast<int64_t>(coordinates.size()) < std::min(kMostAttributes, num_styles)) {
-    const int64_t index = static_cast<int64_t>(random() % static_cast<uint64_t>(num_styles));
-    if (chosen.insert(index).second) {
-      coordinates.push_back({index, static_cast<int>(random() % 2)});
-    }
-  }
-  return coordinates;
-}
-
 // Coordinates sorted by exact effect on the target's margin, strongest first.
 absl::StatusOr<std::vector<Coordinate>> OrderBySingles(const ImageVariants& variants,
                                                        std::vector<Coordinate> candidates,
@@ -111,10 +98,9 @@ absl::StatusOr<ImageOutcome> EvaluateImage(const Stylex& model, const StyleRange
   };
   STYLEX_ASSIGN_OR_RETURN(const Ordered by_index, flip(index[static_cast<size_t>(target)]));
   outcome.flipped[Choice::kGlobalIndex] = by_index.flipped;
-  STYLEX_ASSIGN_OR_RETURN(
-      const Ordered by_chance,
-      flip(RandomCoordinates(ranges.size(),
-                             SeedFor(options.seed, static_cast<uint64_t>(number), kRandomMoves))));
+  std::mt19937_64 random(SeedFor(options.seed, static_cast<uint64_t>(number), kRandomMoves));
+  STYLEX_ASSIGN_OR_RETURN(const Ordered by_chance,
+                          flip(RandomCoordinates(ranges.size(), kMostAttributes, &random)));
   outcome.flipped[Choice::kRandom] = by_chance.flipped;
   outcome.random_together = by_chance.together;
   STYLEX_ASSIGN_OR_RETURN(
@@ -148,6 +134,19 @@ void Count(const ImageOutcome& outcome, FlipFigures* figures) {
 
 }  // namespace
 
+std::vector<Coordinate> RandomCoordinates(int64_t num_styles, int64_t count,
+                                          std::mt19937_64* random) {
+  std::set<int64_t> chosen;
+  std::vector<Coordinate> coordinates;
+  while (static_cast<int64_t>(coordinates.size()) < std::min(count, num_styles)) {
+    const int64_t index = static_cast<int64_t>((*random)() % static_cast<uint64_t>(num_styles));
+    if (chosen.insert(index).second) {
+      coordinates.push_back({index, static_cast<int>((*random)() % 2)});
+    }
+  }
+  return coordinates;
+}
+
 std::string NameOf(Choice choice) {
   switch (choice) {
     case Choice::kGlobalIndex:
@@ -166,7 +165,7 @@ namespace {
 
 // Columns of ReconstructionFigures::OfEachImage, a batch at a time.
 struct EachImage {
-  std::vector<torch::Tensor> agreeing, psnr, ssim;
+  std::vector<torch::Tensor> psnr, ssim;
   std::vector<torch::Tensor> gradient, drawn_gradient, parts, drawn_parts, found_parts;
 
   void Add(const torch::Tensor& photographs, const torch::Tensor& drawn) {
@@ -182,9 +181,9 @@ struct EachImage {
   }
 
   ReconstructionFigures::OfEachImage Together() const {
-    return {torch::cat(agreeing),    torch::cat(psnr),           torch::cat(ssim),
-            torch::cat(gradient),    torch::cat(drawn_gradient), torch::cat(parts),
-            torch::cat(drawn_parts), torch::cat(found_parts)};
+    return {torch::cat(psnr),           torch::cat(ssim),  torch::cat(gradient),
+            torch::cat(drawn_gradient), torch::cat(parts), torch::cat(drawn_parts),
+            torch::cat(found_parts)};
   }
 };
 
@@ -236,8 +235,7 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
         const torch::Tensor drawn_logits = model.Logits(drawn);
         const torch::Tensor decided = logits.argmax(1);
         figures.images += x.size(0);
-        each.agreeing.push_back(decided.eq(drawn_logits.argmax(1)).cpu());
-        figures.agreeing += each.agreeing.back().sum().item<int64_t>();
+        figures.agreeing += decided.eq(drawn_logits.argmax(1)).sum().item<int64_t>();
         CountByClass(batch.labels, decided.cpu(), drawn_logits.argmax(1).cpu(), &figures.classes);
         kl.push_back(KlPerImage(logits, drawn_logits).cpu());
         l1.push_back(L1PerImage(x, drawn).cpu());

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ struct ReconstructionFigures {
   double small_parts_found = 0;
   // Of each image, [N] on the CPU: what the means and shares above are made of.
   struct OfEachImage {
-    torch::Tensor agreeing, psnr, ssim;
+    torch::Tensor psnr, ssim;
     torch::Tensor gradient, drawn_gradient, parts, drawn_parts, found_parts;
   };
   OfEachImage each;
@@ -69,6 +70,10 @@ inline constexpr std::array<Choice, 4> kChoices = {Choice::kGlobalIndex, Choice:
 std::string NameOf(Choice choice);  // "index", "singles", "joint", "random"
 
 inline constexpr int64_t kMostAttributes = 10;
+
+// Different coordinates, each with a direction, by chance; all there are if `count` is greater.
+std::vector<Coordinate> RandomCoordinates(int64_t num_styles, int64_t count,
+                                          std::mt19937_64* random);
 
 struct FlipFigures {
   int64_t images = 0;

@@ -3,9 +3,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include <algorithm>
 #include <random>
-#include <set>
 
 #include "base/status_macros.h"
 #include "explain/counterfactual.h"
@@ -16,7 +14,9 @@
 #include "models/pixels.h"
 #include "models/rendering.h"
 #include "trainer/data/random_order.h"
+#include "trainer/study/counterfactual_quality.h"
 #include "trainer/study/image_workers.h"
+#include "trainer/study/reconstruction_figures.h"
 
 namespace stylex {
 namespace {
@@ -69,14 +69,9 @@ class Judge {
 };
 
 MoveSet Judge::RandomMoves(int64_t count, std::mt19937_64* random) const {
-  const uint64_t coordinates = static_cast<uint64_t>(ranges_.size());
-  std::set<int64_t> chosen;
   MoveSet moves;
-  while (static_cast<int64_t>(moves.size()) < std::min(count, ranges_.size())) {
-    const int64_t index = static_cast<int64_t>((*random)() % coordinates);
-    if (chosen.insert(index).second) {
-      moves.push_back({{index, static_cast<int>((*random)() % 2)}, 1});
-    }
+  for (const Coordinate& coordinate : RandomCoordinates(ranges_.size(), count, random)) {
+    moves.push_back({coordinate, 1});
   }
   return moves;
 }

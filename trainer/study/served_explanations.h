@@ -17,8 +17,6 @@ namespace stylex {
 
 // Random moves of one coordinate to an extreme that are tried on every image.
 inline constexpr int64_t kRandomTries = 8;
-// A pixel has changed from this difference on: a twentieth of [-1, 1].
-inline constexpr double kVisibleChange = 0.1;
 
 // Of one image. All decisions are on images of 8 bits a sample, as their files hold them.
 struct ServedExplanation {
