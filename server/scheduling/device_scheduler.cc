@@ -292,7 +292,7 @@ bool DeviceScheduler::Turn::Await() {
   bool wanted = false;
   {
     // Also when `wanted_` throws.
-    const absl::Cleanup leave = [this, &turns] {
+    const absl::Cleanup leave = [this, &turns]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(scheduler_->mutex_) {
       turns.erase(std::find(turns.begin(), turns.end(), this));
     };
     wanted = wanted_();

@@ -26,7 +26,7 @@ std::optional<MemoryBudget::Share> MemoryBudget::Take(int64_t bytes,
                                                       const std::function<bool()>& wanted) {
   MutexLock lock(&mutex_);
   line_.push_back(&bytes);
-  const absl::Cleanup leave = [this, &bytes] {
+  const absl::Cleanup leave = [this, &bytes]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     line_.erase(std::find(line_.begin(), line_.end(), &bytes));
     changed_.NotifyAll();
   };

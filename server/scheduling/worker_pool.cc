@@ -123,7 +123,7 @@ void WorkerPool::WakeOne() {
 }
 
 Job WorkerPool::TakeNext() {
-  const auto at_work = [this](const Job& job) {
+  const auto at_work = [this](const Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto found = at_work_.find(job.client);
     return found == at_work_.end() ? 0 : found->second;
   };
