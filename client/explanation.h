@@ -26,7 +26,7 @@ struct Explanation {
 std::string DecisionText(const v1::Prediction& prediction);
 // "reconstructed worse than 99.7 % of the held-out images".
 std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality);
-// "ears" or "layer 4, channel 17".
+// Its name, "ears"; else what was measured, "dark parts redder"; else "layer 4, channel 17".
 std::string AttributeText(const v1::Attribute& attribute);
 // A looping animation of reconstruction and counterfactual.
 absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation);

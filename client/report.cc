@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
+#include "client/truth_table.h"
 #include "image/codec.h"
 #include "image/resize.h"
 
@@ -252,7 +253,7 @@ absl::StatusOr<std::string> RenderReport(const v1::Model& model,
       "classifier decide otherwise (the counterfactual). Compare the counterfactual with the "
       "reconstruction: the difference between these two is the explanation, and it is made of the "
       "attributes listed below it.</p>\n",
-      Summary(explanations));
+      Summary(explanations), TruthTable(model));
   for (const Explanation& explanation : explanations) {
     STYLEX_ASSIGN_OR_RETURN(const std::string card, Card(model, explanation));
     html += card;

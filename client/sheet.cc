@@ -69,9 +69,12 @@ std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality) {
 }
 
 std::string AttributeText(const v1::Attribute& attribute) {
-  return attribute.name().empty()
+  if (!attribute.name().empty()) {
+    return attribute.name();
+  }
+  return attribute.description().empty()
              ? absl::StrFormat("layer %d, channel %d", attribute.layer(), attribute.channel())
-             : attribute.name();
+             : attribute.description();
 }
 
 absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation) {

@@ -13,6 +13,8 @@ if(STYLEX_SANITIZE)
   target_compile_options(stylex_warnings INTERFACE
     -fsanitize=${STYLEX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   target_link_options(stylex_warnings INTERFACE -fsanitize=${STYLEX_SANITIZE})
+  # For code that must know; the compiler's own macro is not there for it with the thread sanitizer:
+  target_compile_definitions(stylex_warnings INTERFACE STYLEX_SANITIZED)
   if(STYLEX_SANITIZE MATCHES thread)
     # Protobuf's headers give messages other layouts under this macro than the library was built with.
     target_compile_options(stylex_warnings INTERFACE -U__SANITIZE_THREAD__)

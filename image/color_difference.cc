@@ -28,22 +28,7 @@ uint8_t FromLinear(double linear) {
   return static_cast<uint8_t>(std::lround(255 * std::clamp(value, 0.0, 1.0)));
 }
 
-Triple LabOf(const uint8_t* pixel, int channels) {
-  const double r = ToLinear(pixel[0]);
-  const double g = channels == 1 ? r : ToLinear(pixel[1]);
-  const double b = channels == 1 ? r : ToLinear(pixel[2]);
-  const Triple xyz = {0.4124564 * r + 0.3575761 * g + 0.1804375 * b,
-                      0.2126729 * r + 0.7151522 * g + 0.0721750 * b,
-                      0.0193339 * r + 0.1191920 * g + 0.9503041 * b};
-  Triple f;
-  for (size_t i = 0; i < f.size(); ++i) {
-    const double t = xyz[i] / kWhite[i];
-    f[i] = t > kEpsilon ? std::cbrt(t) : (kKappa * t + 16) / 116;
-  }
-  return {116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])};
-}
-
-void FromLab(const Triple& lab, int channels, uint8_t* pixel) {
+void FromLab(const Lab& lab, int channels, uint8_t* pixel) {
   const double fy = (std::clamp(lab[0], 0.0, 100.0) + 16) / 116;
   const Triple f = {fy + lab[1] / 500, fy, fy - lab[2] / 200};
   Triple xyz;
@@ -62,12 +47,27 @@ void FromLab(const Triple& lab, int channels, uint8_t* pixel) {
 
 }  // namespace
 
+Lab LabOf(const uint8_t* pixel, int channels) {
+  const double r = ToLinear(pixel[0]);
+  const double g = channels == 1 ? r : ToLinear(pixel[1]);
+  const double b = channels == 1 ? r : ToLinear(pixel[2]);
+  const Triple xyz = {0.4124564 * r + 0.3575761 * g + 0.1804375 * b,
+                      0.2126729 * r + 0.7151522 * g + 0.0721750 * b,
+                      0.0193339 * r + 0.1191920 * g + 0.9503041 * b};
+  Triple f;
+  for (size_t i = 0; i < f.size(); ++i) {
+    const double t = xyz[i] / kWhite[i];
+    f[i] = t > kEpsilon ? std::cbrt(t) : (kKappa * t + 16) / 116;
+  }
+  return {116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])};
+}
+
 Bitmap DrawColorDifference(const Bitmap& before, const Bitmap& after, double scale) {
   Bitmap drawn = Bitmap::Make(before.width, before.height, before.channels);
   for (int y = 0; y < before.height; ++y) {
     for (int x = 0; x < before.width; ++x) {
-      const Triple from = LabOf(before.pixel(x, y), before.channels);
-      const Triple to = LabOf(after.pixel(x, y), before.channels);
+      const Lab from = LabOf(before.pixel(x, y), before.channels);
+      const Lab to = LabOf(after.pixel(x, y), before.channels);
       FromLab({kMiddleGrey + scale * (to[0] - from[0]), scale * (to[1] - from[1]),
                scale * (to[2] - from[2])},
               before.channels, drawn.pixel(x, y));

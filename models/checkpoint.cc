@@ -55,6 +55,36 @@ absl::Status CheckAttributes(const v1::AttributeIndex& index, const Stylex& mode
   return absl::OkStatus();
 }
 
+absl::Status CheckTruth(const v1::KnownTruth& truth, const Stylex& model, const std::string& path) {
+  if (truth.schema_version() != kKnownTruthSchemaVersion) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": schemaVersion is ",
+                                                   truth.schema_version(), ", expected ",
+                                                   kKnownTruthSchemaVersion));
+  }
+  for (const v1::ClassTruth& of_class : truth.classes()) {
+    if (of_class.class_id() < 0 || of_class.class_id() >= model.num_classes()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": names class ", of_class.class_id(),
+                                                     ", the model has ", model.num_classes()));
+    }
+    if (of_class.factors_size() != truth.factors_size()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": class ", of_class.class_id(),
+                                                     " has effects of ", of_class.factors_size(),
+                                                     " factors, there are ", truth.factors_size()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool AreItsFirst(const v1::ClassTruth& truth, const v1::ClassAttributes& of_class) {
+  return truth.attributes_size() <= of_class.attributes_size() &&
+         std::equal(truth.attributes().begin(), truth.attributes().end(),
+                    of_class.attributes().begin(),
+                    [](const v1::AttributeTruth& measured, const v1::Attribute& attribute) {
+                      return measured.index() == attribute.index() &&
+                             measured.direction() == attribute.direction();
+                    });
+}
+
 // Versions of before listed some coordinates that raise no class.
 void DropWithoutEffect(v1::AttributeIndex* index) {
   for (v1::ClassAttributes& of_class : *index->mutable_classes()) {
@@ -65,6 +95,22 @@ void DropWithoutEffect(v1::AttributeIndex* index) {
                                      }),
                       attributes->end());
   }
+}
+
+// Needs the attributes, and leaves out what is not of them.
+absl::Status ReadTruth(const VersionFiles& version, const std::string& path,
+                       Checkpoint* checkpoint) {
+  const auto json = version.files.find(kTruthFile);
+  if (json == version.files.end()) {
+    return absl::OkStatus();
+  }
+  v1::KnownTruth truth;
+  STYLEX_RETURN_IF_ERROR(FromJson(json->second, path, &truth));
+  STYLEX_RETURN_IF_ERROR(CheckTruth(truth, checkpoint->model, path));
+  if (checkpoint->attributes && TruthMatches(truth, *checkpoint->attributes)) {
+    checkpoint->truth = std::move(truth);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -95,7 +141,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) 
     classifier = MakeMobileNetClassifier(network, config.classifier().temperature());
   }
   networks.SetTrainable(false);
-  Checkpoint checkpoint{Stylex(config, networks, std::move(classifier)), std::nullopt};
+  Checkpoint checkpoint{Stylex(config, networks, std::move(classifier)), std::nullopt,
+                        std::nullopt};
   const std::string attributes = (folder / kAttributesFile).string();
   if (const auto json = version.files.find(kAttributesFile); json != version.files.end()) {
     checkpoint.attributes.emplace();
@@ -103,7 +150,19 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& version_directory) 
     STYLEX_RETURN_IF_ERROR(CheckAttributes(*checkpoint.attributes, checkpoint.model, attributes));
     DropWithoutEffect(&*checkpoint.attributes);
   }
+  STYLEX_RETURN_IF_ERROR(ReadTruth(version, (folder / kTruthFile).string(), &checkpoint));
   return checkpoint;
+}
+
+bool TruthMatches(const v1::KnownTruth& truth, const v1::AttributeIndex& index) {
+  return std::all_of(
+      truth.classes().begin(), truth.classes().end(), [&](const v1::ClassTruth& of_class) {
+        const auto listed = std::find_if(index.classes().begin(), index.classes().end(),
+                                         [&](const v1::ClassAttributes& attributes) {
+                                           return attributes.class_id() == of_class.class_id();
+                                         });
+        return listed != index.classes().end() && AreItsFirst(of_class, *listed);
+      });
 }
 
 absl::StatusOr<std::string> WriteCheckpoint(const CheckpointToWrite& checkpoint,

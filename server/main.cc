@@ -33,7 +33,7 @@ void BeforeLibraries() {
 }
 [[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = BeforeLibraries;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef STYLEX_SANITIZED
 // Sanitizers report to stderr and end the program at once.
 constexpr bool kCatchStrayOutput = false;
 #else

@@ -204,7 +204,7 @@ absl::StatusOr<VersionFiles> Verify(const fs::path& folder, const std::string& j
     }
     listed.insert(hash.name());
   }
-  for (const std::string name : {kWeightsFile, kClassifierFile, kAttributesFile}) {
+  for (const std::string name : {kWeightsFile, kClassifierFile, kAttributesFile, kTruthFile}) {
     std::error_code ignored;
     if (!listed.contains(name) && (fs::exists(folder / name, ignored) || name == kWeightsFile)) {
       return absl::DataLossError(

@@ -18,6 +18,7 @@ inline constexpr char kModelFile[] = "model.json";
 inline constexpr char kWeightsFile[] = "weights.safetensors";
 inline constexpr char kClassifierFile[] = "classifier.pt";
 inline constexpr char kAttributesFile[] = "attributes.json";
+inline constexpr char kTruthFile[] = "truth.json";
 inline constexpr char kCardFile[] = "README.md";
 
 struct ModelVersion {

@@ -4,8 +4,9 @@
 #ifndef STYLEX_MODELS_CPU_EACH_CPU_H_
 #define STYLEX_MODELS_CPU_EACH_CPU_H_
 
+// Not with sanitizers: the choice is made before they have started, and crashes.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    !defined(STYLEX_SANITIZED)
 #define STYLEX_FOR_EACH_CPU \
   __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
 #else

@@ -112,6 +112,9 @@ v1::Model ServedModel::Describe() const {
       }
     }
   }
+  if (checkpoint_.truth.has_value()) {
+    *out.mutable_truth() = *checkpoint_.truth;
+  }
   *out.mutable_metrics() = config.metrics();
   *out.mutable_provenance() = config.provenance();
   out.set_num_parameters(model().NumParameters());
@@ -129,6 +132,7 @@ v1::Attribute ServedModel::DescribeAttribute(Coordinate coordinate, int64_t targ
     for (const v1::Attribute& attribute : stored->attributes()) {
       if (attribute.index() == out.index() && attribute.direction() == out.direction()) {
         out.set_name(attribute.name());
+        out.set_description(attribute.description());
       }
     }
   }

@@ -51,7 +51,7 @@ int InAChild(const Body& body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__) && !defined(STYLEX_SANITIZED)
 
 TEST(HeapTest, FreedMemoryIsUsedAgainWithoutNewPages) {
   const int kept = InAChild([] {

@@ -136,7 +136,7 @@ TEST_F(HostileTest, EveryRefusalLeavesALineAndACount) {
 
 // OpenMP is told to print where each of its threads runs.
 TEST_F(HostileTest, WhatLibrariesPrintIsPartOfTheLog) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef STYLEX_SANITIZED
   GTEST_SKIP() << "the reports of sanitizers are printed as they are";
 #endif
   setenv("OMP_DISPLAY_AFFINITY", "true", /*overwrite=*/1);

@@ -233,6 +233,63 @@ TEST(CheckpointTest, AnIndexThatDoesNotFitIsNamed) {
   }
 }
 
+// Truth about the first attribute of the only class of TinyIndex.
+v1::KnownTruth TruthOf(const v1::AttributeIndex& index) {
+  v1::KnownTruth truth;
+  truth.set_schema_version(1);
+  truth.add_factors()->set_name("hair");
+  v1::ClassTruth* of_class = truth.add_classes();
+  of_class->set_class_id(index.classes(0).class_id());
+  of_class->add_factors()->set_effect(2);
+  v1::AttributeTruth* attribute = of_class->add_attributes();
+  attribute->set_index(index.classes(0).attributes(0).index());
+  attribute->set_direction(index.classes(0).attributes(0).direction());
+  attribute->set_factor("hair");
+  return truth;
+}
+
+TEST(CheckpointTest, TruthIsReadIfItIsOfTheIndex) {
+  const TemporaryFolder root;
+  const CheckpointToWrite checkpoint = TinyCheckpoint();
+  const std::string version = Written(root, checkpoint);
+  v1::AttributeIndex index = TinyIndex(checkpoint);
+  const std::string truth = ToJson(TruthOf(index)).value();
+  ASSERT_TRUE(UpdateVersion(version, ValidConfig(),
+                            {{kAttributesFile, ToJson(index).value()}, {kTruthFile, truth}})
+                  .ok());
+  absl::StatusOr<Checkpoint> loaded = LoadCheckpoint(version);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_TRUE(loaded->truth.has_value());
+  EXPECT_EQ(loaded->truth->classes(0).attributes(0).factor(), "hair");
+  // Another index: what is known of the old attributes says nothing.
+  v1::Attribute* first = index.mutable_classes(0)->mutable_attributes(0);
+  first->set_index(first->index() + 1);
+  ASSERT_TRUE(
+      UpdateVersion(version, ValidConfig(), {{kAttributesFile, ToJson(index).value()}}).ok());
+  loaded = LoadCheckpoint(version);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_FALSE(loaded->truth.has_value());
+}
+
+TEST(CheckpointTest, TruthThatDoesNotFitIsNamed) {
+  using Truth = v1::KnownTruth*;
+  const std::vector<std::pair<const char*, std::function<void(Truth)>>> faults = {
+      {"schemaVersion is 2", [](Truth t) { t->set_schema_version(2); }},
+      {"names class 2", [](Truth t) { t->mutable_classes(0)->set_class_id(2); }},
+      {"has effects of 2 factors, there are 1",
+       [](Truth t) { t->mutable_classes(0)->add_factors(); }},
+  };
+  const TemporaryFolder root;
+  const CheckpointToWrite checkpoint = TinyCheckpoint();
+  const std::string version = Written(root, checkpoint);
+  for (const auto& [message, make] : faults) {
+    v1::KnownTruth truth = TruthOf(TinyIndex(checkpoint));
+    make(&truth);
+    ASSERT_TRUE(UpdateVersion(version, ValidConfig(), {{kTruthFile, ToJson(truth).value()}}).ok());
+    ExpectRefused(LoadCheckpoint(version).status(), version + "/truth.json", message);
+  }
+}
+
 TEST(CheckpointTest, DamageIsFoundBeforeAnythingIsLoaded) {
   const TemporaryFolder root;
   const std::string version = Written(root, TinyCheckpoint());

@@ -310,9 +310,14 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   v1::ModelConfig config = model.config();
   config.mutable_provenance()->add_commands(common.command_line);
   STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(index));
-  STYLEX_RETURN_IF_ERROR(UpdateVersion(
-      options.checkpoint, config,
-      {{kAttributesFile, json}, {kCardFile, RenewedModelCard(options.checkpoint, config, index)}}));
+  std::optional<v1::KnownTruth> truth = checkpoint.truth;
+  if (truth && !TruthMatches(*truth, index)) {
+    truth.reset();  // measured on attributes of before
+  }
+  STYLEX_RETURN_IF_ERROR(
+      UpdateVersion(options.checkpoint, config,
+                    {{kAttributesFile, json},
+                     {kCardFile, RenewedModelCard(options.checkpoint, config, index, truth)}}));
   std::filesystem::remove(run->Path(kStateFile));
   std::printf("wrote %s/%s\n", options.checkpoint.c_str(), kAttributesFile);
   return absl::OkStatus();

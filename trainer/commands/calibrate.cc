@@ -56,7 +56,8 @@ absl::Status CalibrateCommand(const CommonOptions& common, const CalibrateOption
   CalibrateClassifier(figures, dataset->labelled(), &config);
   config.mutable_provenance()->add_commands(common.command_line);
   std::map<std::string, std::string> files = {
-      {kCardFile, RenewedModelCard(options.checkpoint, config, checkpoint.attributes)}};
+      {kCardFile,
+       RenewedModelCard(options.checkpoint, config, checkpoint.attributes, checkpoint.truth)}};
   if (checkpoint.attributes) {
     // Without the attributes that loading leaves out.
     STYLEX_ASSIGN_OR_RETURN(files[kAttributesFile], ToJson(*checkpoint.attributes));

@@ -209,7 +209,23 @@ int TrainMain(int argc, char** argv) {
           "NAMES", name_options.names,
           "INDEX:min=NAME or INDEX:max=NAME, whatever the class; an empty NAME takes it away")
       ->required();
+  name->add_flag("--anyway", name_options.anyway,
+                 "also names that say what `describe` did not measure");
   name->callback([&] { run = [&] { return NameCommand(common, name_options); }; });
+
+  DescribeOptions describe_options;
+  CLI::App* describe = app.add_subcommand(
+      "describe",
+      "measure what each attribute changes in held-out pictures, in words: \"dark parts redder\"");
+  AddCommonOptions(describe, &common);
+  describe->add_option("--checkpoint", describe_options.checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  describe->add_option("--images", describe_options.images, "validation images; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  describe->add_option("--word", describe_options.words,
+                       "PLACE=WORD, a word of the data's field: \"dark parts=nucleus\"");
+  describe->callback([&] { run = [&] { return DescribeCommand(common, describe_options); }; });
 
   CalibrateOptions calibrate_options;
   CLI::App* calibrate = app.add_subcommand(

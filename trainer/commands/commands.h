@@ -65,10 +65,21 @@ absl::Status ComponentsCommand(const CommonOptions& common, const ComponentsOpti
 struct NameOptions {
   std::string checkpoint;
   std::vector<std::string> names;  // INDEX:min=NAME or INDEX:max=NAME; an empty NAME removes it
+  bool anyway = false;             // also names that say what was not measured
 };
-// Writes names that people gave to attributes into a checkpoint's index, all or none. Uses only the
-// device of `common`.
+// Writes names that people gave to attributes into a checkpoint's index, all or none. A name that
+// says a change ("redder") which DescribeCommand did not measure is FAILED_PRECONDITION. Uses only
+// the device of `common`.
 absl::Status NameCommand(const CommonOptions& common, const NameOptions& options);
+
+struct DescribeOptions {
+  std::string checkpoint;
+  int64_t images = 200;            // validation images; 0: all
+  std::vector<std::string> words;  // PLACE=WORD: "dark parts=nucleus"
+};
+// Measures what each attribute of the index changes in pictures, and writes it in words into the
+// index, and with numbers into descriptions.json.
+absl::Status DescribeCommand(const CommonOptions& common, const DescribeOptions& options);
 
 struct CalibrateOptions {
   std::string checkpoint;  // version directory

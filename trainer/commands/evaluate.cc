@@ -159,9 +159,9 @@ absl::Status EvaluateCommand(const CommonOptions& common, const EvaluateOptions&
   }
   *config.mutable_reconstruction_errors() = reconstruction.errors;
   config.mutable_provenance()->add_commands(common.command_line);
-  return UpdateVersion(
-      options.checkpoint, config,
-      {{kCardFile, RenewedModelCard(options.checkpoint, config, checkpoint.attributes)}});
+  return UpdateVersion(options.checkpoint, config,
+                       {{kCardFile, RenewedModelCard(options.checkpoint, config,
+                                                     checkpoint.attributes, checkpoint.truth)}});
 }
 
 }  // namespace stylex

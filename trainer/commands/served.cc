@@ -176,8 +176,9 @@ absl::Status Record(const CommonOptions& common, const std::string& path,
     (*config.mutable_metrics())[name + "_high"] = figure.interval.high;
   }
   config.mutable_provenance()->add_commands(common.command_line);
-  return UpdateVersion(path, config,
-                       {{kCardFile, RenewedModelCard(path, config, checkpoint.attributes)}});
+  return UpdateVersion(
+      path, config,
+      {{kCardFile, RenewedModelCard(path, config, checkpoint.attributes, checkpoint.truth)}});
 }
 
 }  // namespace

@@ -74,6 +74,7 @@ void AddTruth(CLI::App* command, TruthCommandOptions* options) {
   command->add_option("--images", options->images, "validation images; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  command->add_flag("!--no-record", options->record, "print only, leave the checkpoint");
 }
 
 void AddFigures(CLI::App* command, FiguresOptions* options) {

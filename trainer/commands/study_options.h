@@ -49,6 +49,7 @@ struct TruthCommandOptions {
   std::string checkpoint;
   int64_t top = 10;
   int64_t images = 100;
+  bool record = true;  // write what was found into the checkpoint
 };
 // Measures what the attributes do in a drawn data set.
 absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions& options);

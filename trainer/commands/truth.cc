@@ -5,10 +5,13 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "models/checkpoint.h"
+#include "models/checkpoint/json_message.h"
+#include "models/checkpoint/version_directory.h"
 #include "trainer/commands/opening.h"
 #include "trainer/commands/study_options.h"
 #include "trainer/study/truth/attribute_truth.h"
 #include "trainer/study/truth/truth_dataset.h"
+#include "trainer/training/model_card.h"
 #include "trainer/work_directory.h"
 
 namespace stylex {
@@ -103,12 +106,26 @@ nlohmann::json FactorsJson(const TruthFigures& figures, const KnownWorld& world)
   return factors;
 }
 
+// What was found, in the checkpoint.
+absl::Status Record(const CommonOptions& common, const std::string& path,
+                    const Checkpoint& checkpoint, const v1::KnownTruth& truth) {
+  v1::ModelConfig config = checkpoint.model.config();
+  config.mutable_provenance()->add_commands(common.command_line);
+  STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(truth));
+  return UpdateVersion(path, config,
+                       {{kTruthFile, json},
+                        {kCardFile, RenewedModelCard(path, config, checkpoint.attributes, truth)}});
+}
+
 }  // namespace
 
 absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<KnownWorld> world, OpenKnownWorld(common.data));
   STYLEX_ASSIGN_OR_RETURN(const Checkpoint checkpoint, OpenCheckpoint(common, options.checkpoint));
   const v1::ModelConfig& config = checkpoint.model.config();
+  if (options.record) {
+    STYLEX_RETURN_IF_ERROR(CheckVersionCanBeUpdated(options.checkpoint));
+  }
   STYLEX_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataOf(config, common));
   STYLEX_ASSIGN_OR_RETURN(
       const std::unique_ptr<WorkDirectory> run,
@@ -134,7 +151,10 @@ absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions
                                {"residual", figures.residual},
                                {"factors", FactorsJson(figures, *world)},
                                {"classes", classes}};
-  return WriteFileAtomic(run->Path("truth.json"), json.dump(2) + "\n");
+  STYLEX_RETURN_IF_ERROR(WriteFileAtomic(run->Path("truth.json"), json.dump(2) + "\n"));
+  return options.record
+             ? Record(common, options.checkpoint, checkpoint, ToKnownTruth(figures, *world))
+             : absl::OkStatus();
 }
 
 }  // namespace stylex

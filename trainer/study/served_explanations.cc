@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "explain/counterfactual.h"
 #include "explain/explanation.h"
+#include "explain/image_variants.h"
 #include "explain/local_change.h"
 #include "explain/metrics.h"
 #include "explain/style_space.h"

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "tests/explain/tiny_model.h"
 
 namespace stylex {
@@ -25,6 +26,7 @@ v1::AttributeIndex IndexWithNames(const StyleRanges& ranges) {
     attribute->set_index(coordinate);
     attribute->set_direction(direction);
     attribute->set_name(name);
+    attribute->set_description(absl::StrCat("all of it ", name));
   }
   return index;
 }
@@ -90,6 +92,7 @@ TEST_F(ServedModelTest, DescribesAnAttributeWithItsNameInTheTargetsList) {
   EXPECT_EQ(wide.channel(), 1);
   EXPECT_EQ(wide.direction(), v1::DIRECTION_TO_MAX);
   EXPECT_EQ(wide.name(), "wide");
+  EXPECT_EQ(wide.description(), "all of it wide");
   EXPECT_EQ(model.DescribeAttribute({9, 0}, 2).name(), "narrow");
   EXPECT_EQ(model.DescribeAttribute({9, 1}, 1).name(), "") << "the name belongs to class 2";
   EXPECT_EQ(model.DescribeAttribute({17, 1}, 2).name(), "");
@@ -117,6 +120,15 @@ TEST_F(ServedModelTest, DescribesItself) {
     weights += used && tensor.requires_grad() ? tensor.numel() : 0;
   }
   EXPECT_EQ(described.num_parameters(), weights);
+  EXPECT_FALSE(described.has_truth());
+}
+
+TEST_F(ServedModelTest, TellsWhatIsKnownOfItsClassifier) {
+  v1::KnownTruth truth;
+  truth.add_factors()->set_name("hair");
+  const ServedModel model("tiny", 12, {tiny_.stylex, index_, truth});
+  ASSERT_TRUE(model.Describe().has_truth());
+  EXPECT_EQ(model.Describe().truth().factors(0).name(), "hair");
 }
 
 // Multiply-adds of one image, counted from the layers that the plan holds.

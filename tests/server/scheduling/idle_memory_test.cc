@@ -60,7 +60,7 @@ TEST(ResidentBytesTest, GrowsWithWhatIsWritten) {
   EXPECT_GT(ResidentBytes() - before, static_cast<int64_t>(kBytes) / 2);
 }
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__) && !defined(STYLEX_SANITIZED)
 
 // Many small blocks, which the heap keeps when they are freed; the last one keeps it from shrinking
 // by itself.

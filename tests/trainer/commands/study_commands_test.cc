@@ -169,6 +169,36 @@ TEST_F(StudyCommandsTest, AttributesAreNamedAllOrNone) {
   EXPECT_EQ(read().attributes->classes(0).attributes(0).name(), "");
 }
 
+TEST_F(StudyCommandsTest, AttributesAreDescribedAndNamedByWhatWasMeasured) {
+  ASSERT_EQ(Run(OnModel("describe", "describe", {"--images", "12", "--word", "dark parts=eyes"})),
+            0)
+      << said_;
+  const std::string said = said_;
+  const auto told = nlohmann::json::parse(Bytes("describe/descriptions.json"));
+  ASSERT_FALSE(told.empty());
+  const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
+  int described = 0;
+  for (const v1::ClassAttributes& of_class : checkpoint.attributes->classes()) {
+    for (const v1::Attribute& attribute : of_class.attributes()) {
+      const std::string spelled = absl::StrCat(
+          attribute.index(), attribute.direction() == v1::DIRECTION_TO_MIN ? ":min" : ":max");
+      EXPECT_THAT("\n" + said, HasSubstr("\n" + spelled + ": "));
+      EXPECT_THAT(attribute.description(), Not(HasSubstr("dark parts redder")));
+      if (attribute.changes_size() > 0 && described++ == 0) {
+        EXPECT_THAT(Bytes("models/tiny/1/README.md"), HasSubstr(attribute.description()));
+        const std::vector<std::string> naming = {"name", "--checkpoint", Path("models/tiny/1")};
+        EXPECT_EQ(Run(With(naming, {spelled + "=rounder but less round, lighter and darker"})), 1);
+        EXPECT_THAT(said_, AllOf(HasSubstr("was not measured to become"), HasSubstr("--anyway")));
+        EXPECT_EQ(Run(With(naming, {spelled + "=" + attribute.changes(0).words()})), 0) << said_;
+        EXPECT_EQ(Run(With(naming, {"--anyway", spelled + "=lighter and darker"})), 0) << said_;
+        EXPECT_EQ(Run(With(naming, {spelled + "="})), 0) << said_;
+      }
+    }
+  }
+  EXPECT_EQ(Run(OnModel("describe", "describe", {"--word", "nose=snout"})), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("nose=snout"), HasSubstr("background, border, centre")));
+}
+
 TEST_F(StudyCommandsTest, TruthIsMeasured) {
   ASSERT_EQ(Run(OnModel("truth", "truth", {"--images", "8", "--top", "3"})), 0) << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("class no"), HasSubstr("class yes"), HasSubstr("recall")));
@@ -182,6 +212,15 @@ TEST_F(StudyCommandsTest, TruthIsMeasured) {
     EXPECT_LE(of_class.at("attributes").size(), 3);
     EXPECT_EQ(of_class.at("true_effect").size(), 10);
   }
+  // The checkpoint tells it as well, until its index is made anew.
+  const Checkpoint told = LoadCheckpoint(Path("models/tiny/1")).value();
+  ASSERT_TRUE(told.truth.has_value());
+  EXPECT_EQ(told.truth->factors(8).sign(), 1);
+  EXPECT_EQ(told.truth->images(), 8);
+  EXPECT_THAT(Bytes("models/tiny/1/README.md"), HasSubstr("| background | yes |"));
+  const std::string card = Bytes("models/tiny/1/README.md");
+  ASSERT_EQ(Run(OnModel("truth", "truth", {"--images", "6", "--no-record"})), 0) << said_;
+  EXPECT_EQ(Bytes("models/tiny/1/README.md"), card);
 }
 
 TEST_F(StudyCommandsTest, FiguresAreDrawn) {

@@ -35,6 +35,49 @@ TEST(ModelCardTest, TellsThePrecisionWhereItIsKnown) {
               HasSubstr("\nComputed in: float32, from image 80 on bfloat16.\n"));
 }
 
+TEST(ModelCardTest, ShowsWhatIsKnownBesideWhatWasFound) {
+  v1::KnownTruth truth;
+  truth.set_images(50);
+  truth.set_accuracy(0.96);
+  for (const auto& [name, sign] :
+       {std::pair("hair", 1), std::pair("mouth", -1), std::pair("age", 0)}) {
+    v1::KnownFactor* factor = truth.add_factors();
+    factor->set_name(name);
+    factor->set_sign(sign);
+  }
+  v1::ClassTruth* of_class = truth.add_classes();
+  of_class->set_class_id(1);
+  for (const double effect : {2.5, -1.5, 0.0}) {
+    of_class->add_factors()->set_mean_effect(effect);
+  }
+  const auto add = [&](int index, const char* factor, v1::TruthFinding finding) {
+    v1::AttributeTruth* attribute = of_class->add_attributes();
+    attribute->set_index(index);
+    attribute->set_direction(index == 7 ? v1::DIRECTION_TO_MIN : v1::DIRECTION_TO_MAX);
+    attribute->set_factor(factor);
+    attribute->set_change(index == 7 ? -1.25 : 0.75);
+    attribute->set_finding(finding);
+  };
+  add(3, "hair", v1::TRUTH_FINDING_TRUE);
+  add(7, "mouth", v1::TRUTH_FINDING_TRUE);
+  add(9, "age", v1::TRUTH_FINDING_UNCLEAR);
+  of_class->set_recall(1);
+  of_class->set_precision(2. / 3);
+  const std::string card = ModelCard(Config(), std::nullopt, truth);
+  EXPECT_THAT(
+      card,
+      AllOf(HasSubstr("\n## What the classifier goes by\n"),
+            HasSubstr("Measured on 50 held-out images, of which the classifier decides "
+                      "96.0 % as the rule does"),
+            HasSubstr("Towards right:"), HasSubstr("| hair | yes | +2.50 | 3 to max (+0.8) |\n"),
+            HasSubstr("| mouth | yes | -1.50 | 7 to min (-1.2) |\n"),
+            HasSubstr("| age | no | +0.00 |  |\n")));
+  EXPECT_THAT(card,
+              HasSubstr("\nRecall 1.00, precision 0.67, false discoveries 0.00, right signs none "
+                        "of the first 3 attributes.\n"));
+  EXPECT_EQ(OwnSections(card), "");
+}
+
 TEST(ModelCardTest, WhatPeopleWroteIsKept) {
   TemporaryFolder folder;
   std::string card = ModelCard(Config(), std::nullopt);

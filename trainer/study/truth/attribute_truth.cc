@@ -203,6 +203,52 @@ void AddReadingErrors(const KnownWorld& world, const Readings& readings,
   }
 }
 
+v1::TruthFinding ToProto(Finding finding) {
+  switch (finding) {
+    case Finding::kTrue:
+      return v1::TRUTH_FINDING_TRUE;
+    case Finding::kFalse:
+      return v1::TRUTH_FINDING_FALSE;
+    case Finding::kUnclear:
+      return v1::TRUTH_FINDING_UNCLEAR;
+  }
+  return v1::TRUTH_FINDING_UNSPECIFIED;
+}
+
+v1::ClassTruth ToProto(const ClassTruth& truth, int32_t class_id, const KnownWorld& world) {
+  v1::ClassTruth out;
+  out.set_class_id(class_id);
+  for (size_t j = 0; j < world.factors().size(); ++j) {
+    v1::FactorEffect* effect = out.add_factors();
+    effect->set_effect(truth.effect[j]);
+    effect->set_mean_effect(truth.mean_effect[j]);
+    effect->set_attributed(truth.attributed[j]);
+  }
+  const std::vector<int> signs = world.signs();
+  for (const AttributeTruth& attribute : truth.attributes) {
+    v1::AttributeTruth* measured = out.add_attributes();
+    measured->set_index(static_cast<int32_t>(attribute.coordinate.index));
+    measured->set_direction(attribute.coordinate.direction == 0 ? v1::DIRECTION_TO_MIN
+                                                                : v1::DIRECTION_TO_MAX);
+    measured->set_factor(world.factors()[attribute.factor].name);
+    measured->set_change(attribute.mean_change[attribute.factor]);
+    measured->set_purity(attribute.purity);
+    measured->set_finding(ToProto(FindingOf(attribute, signs)));
+  }
+  if (truth.recall) {
+    out.set_recall(*truth.recall);
+  }
+  out.set_precision(truth.precision);
+  out.set_false_discoveries(truth.false_discoveries);
+  if (truth.sign_accuracy) {
+    out.set_sign_accuracy(*truth.sign_accuracy);
+  }
+  if (truth.rank_correlation) {
+    out.set_rank_correlation(*truth.rank_correlation);
+  }
+  return out;
+}
+
 }  // namespace
 
 Finding FindingOf(const AttributeTruth& attribute, const std::vector<int>& signs) {
@@ -294,6 +340,25 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
   }
   progress->End();
   return figures;
+}
+
+v1::KnownTruth ToKnownTruth(const TruthFigures& figures, const KnownWorld& world) {
+  v1::KnownTruth out;
+  out.set_schema_version(kKnownTruthSchemaVersion);
+  out.set_images(figures.images);
+  out.set_accuracy(figures.accuracy);
+  for (size_t j = 0; j < world.factors().size(); ++j) {
+    v1::KnownFactor* factor = out.add_factors();
+    factor->set_name(world.factors()[j].name);
+    factor->set_sign(world.factors()[j].sign);
+    factor->set_reading_error(figures.reading_error[j]);
+  }
+  for (size_t k = 0; k < figures.classes.size(); ++k) {
+    if (!figures.classes[k].attributes.empty()) {
+      *out.add_classes() = ToProto(figures.classes[k], static_cast<int32_t>(k), world);
+    }
+  }
+  return out;
 }
 
 }  // namespace stylex

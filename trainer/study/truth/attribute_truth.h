@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
+#include "stylex/v1/known_truth.pb.h"
 #include "trainer/data/dataset.h"
 #include "trainer/data/progress.h"
 #include "trainer/study/truth/truth_dataset.h"
@@ -85,6 +86,8 @@ absl::StatusOr<TruthFigures> MeasureTruth(const Checkpoint& checkpoint, const Kn
 
 // Computes the figures that follow from `attributes` and `effect`; `signs` are the world's.
 void SummarizeClass(const std::vector<int>& signs, ClassTruth* truth);
+// The figures as a checkpoint keeps them (truth.json).
+v1::KnownTruth ToKnownTruth(const TruthFigures& figures, const KnownWorld& world);
 // Classifies an attribute, given the world's `signs`.
 Finding FindingOf(const AttributeTruth& attribute, const std::vector<int>& signs);
 
