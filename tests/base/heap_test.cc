@@ -13,6 +13,9 @@
 #include <memory>
 #include <vector>
 
+// Sanitizers have a heap of their own.
+#if defined(__GLIBC__) && !defined(STYLEX_SANITIZED)
+
 namespace stylex {
 namespace {
 
@@ -50,8 +53,6 @@ int InAChild(const Body& body) {
   EXPECT_EQ(waitpid(child, &status, 0), child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-
-#if defined(__GLIBC__) && !defined(STYLEX_SANITIZED)
 
 TEST(HeapTest, FreedMemoryIsUsedAgainWithoutNewPages) {
   const int kept = InAChild([] {
@@ -96,7 +97,7 @@ TEST(HeapTest, AServersLargeBlocksAreReturnedAtOnce) {
   EXPECT_EQ(returned, 0);
 }
 
-#endif
-
 }  // namespace
 }  // namespace stylex
+
+#endif
