@@ -50,6 +50,12 @@ void AddWorld(CLI::App* command, WorldOptions* options) {
           "factors that decide the label, with - where more of one speaks against it; none: "
           "labels by a coin")
       ->capture_default_str();
+  command
+      ->add_option("--correlation", options->correlation,
+                   "of pairs of the faces' factors, 0 to 1: skin with hair, brows with glasses, "
+                   "wrinkles with mouth, beard with eyes, background with tag")
+      ->capture_default_str()
+      ->check(CLI::Range(0., 1.));
   CLI::Option* mark = command->add_option(
       "--mark-on", options->mark_on,
       "a data set: plant a mark on its images that goes with the label, instead of drawing faces");

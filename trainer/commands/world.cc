@@ -13,6 +13,7 @@ absl::Status WorldCommand(const WorldOptions& options) {
   dataset.train = options.train;
   dataset.validation = options.validation;
   dataset.seed = options.seed;
+  dataset.correlation = options.correlation;
   if (options.mark_on.empty()) {
     STYLEX_RETURN_IF_ERROR(WriteFaces(dataset, options.rule));
   } else {

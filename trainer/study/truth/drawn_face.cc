@@ -155,11 +155,15 @@ double WorldDeviation(size_t factor) {
   return kWorldFactorList[factor].binary ? 0.5 : 1 / std::sqrt(12.0);
 }
 
-WorldFactors SampleWorld(uint64_t seed, int64_t number) {
+WorldFactors SampleWorld(uint64_t seed, int64_t number, double correlation) {
   WorldFactors factors;
+  double uniform = 0;
   for (size_t j = 0; j < kWorldFactors; ++j) {
     const uint64_t bits = SeedFor(seed, static_cast<uint64_t>(number), kFactorSeeds + j);
-    const double uniform = static_cast<double>(bits >> 11) * 0x1p-53;
+    const double coin = static_cast<double>(bits & 0x7ff) * 0x1p-11;  // bits not used below
+    if (j % 2 == 0 || coin >= correlation) {
+      uniform = static_cast<double>(bits >> 11) * 0x1p-53;
+    }
     factors[j] = kWorldFactorList[j].binary ? (uniform < 0.5 ? 0 : 1) : uniform;
   }
   return factors;

@@ -1,5 +1,5 @@
 // A procedural data set with known ground truth: aligned, anti-aliased faces drawn from ten
-// independent factors.
+// factors, which are independent unless correlated in pairs.
 //
 // An image is a function of its factors alone, so an intervention on a factor is exact: the image
 // is drawn again with that factor changed. Stateless, thread-safe.
@@ -43,8 +43,11 @@ using WorldFactors = std::array<double, kWorldFactors>;
 // often.
 double WorldDeviation(size_t factor);
 
-// Factors of face `number` of a seed; independent of which other faces are drawn.
-WorldFactors SampleWorld(uint64_t seed, int64_t number);
+// Factors of face `number` of a seed; independent of which other faces are drawn. `correlation`, 0
+// to 1, is that of each pair in the list: skin with hair, brows with glasses, and so on. The second
+// of a pair is the first one's value with this probability, else independent of it; each for itself
+// is distributed as without.
+WorldFactors SampleWorld(uint64_t seed, int64_t number, double correlation = 0);
 
 // [resolution, resolution, 3] in [0, 1], not rounded; resolution >= 16.
 std::vector<float> DrawWorldExactly(const WorldFactors& factors, int resolution);

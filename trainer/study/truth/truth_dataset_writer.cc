@@ -126,6 +126,10 @@ std::vector<int64_t> ImagesOf(const Dataset& dataset, Split split, int64_t label
 
 absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& rule_text) {
   STYLEX_ASSIGN_OR_RETURN(const WorldRule rule, ParseWorldRule(rule_text));
+  if (!(options.correlation >= 0 && options.correlation <= 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the correlation is ", options.correlation, "; expected 0 to 1"));
+  }
   const std::vector<std::string> labels = {"no", "yes"};
   std::vector<std::string> names;
   for (const WorldFactor& factor : kWorldFactorList) {
@@ -134,7 +138,7 @@ absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& r
   DatasetWriter writer(options.output, names);
   STYLEX_RETURN_IF_ERROR(writer.Begin(labels));
   for (int64_t i = 0; i < options.train + options.validation; ++i) {
-    const WorldFactors factors = SampleWorld(options.seed, i);
+    const WorldFactors factors = SampleWorld(options.seed, i, options.correlation);
     const int label =
         rule.none() ? static_cast<int>(SeedFor(options.seed, static_cast<uint64_t>(i), kCoins) % 2)
                     : rule.Label(factors);
@@ -146,7 +150,8 @@ absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& r
                         {"resolution", options.resolution},
                         {"channels", 3},
                         {"seed", options.seed},
-                        {"rule", rule_text}},
+                        {"rule", rule_text},
+                        {"correlation", options.correlation}},
                        labels);
 }
 

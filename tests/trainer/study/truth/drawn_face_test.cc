@@ -63,6 +63,34 @@ TEST(WorldTest, FactorsAreIndependentAndCoverTheirRange) {
   }
 }
 
+TEST(WorldTest, PairsAreCorrelatedAsAskedAndOthersAreNot) {
+  constexpr int kFaces = 4000;
+  for (const double rho : {0.5, 0.95}) {
+    std::vector<WorldFactors> faces;
+    for (int64_t i = 0; i < kFaces; ++i) {
+      faces.push_back(SampleWorld(11, i, rho));
+    }
+    for (size_t a = 0; a < kWorldFactors; ++a) {
+      for (size_t b = a + 1; b < kWorldFactors; ++b) {
+        double product = 0, mean_a = 0, mean_b = 0;
+        for (const WorldFactors& face : faces) {
+          mean_a += face[a] / kFaces;
+          mean_b += face[b] / kFaces;
+        }
+        for (const WorldFactors& face : faces) {
+          product += (face[a] - mean_a) * (face[b] - mean_b) / kFaces;
+        }
+        const double correlation = product / (WorldDeviation(a) * WorldDeviation(b));
+        const bool mixed = kWorldFactorList[a].binary != kWorldFactorList[b].binary;
+        // Of a uniform value and whether it is above its middle: sqrt(3) / 2 of the whole.
+        const double of_pair = mixed ? rho * std::sqrt(3.0) / 2 : rho;
+        EXPECT_NEAR(correlation, a % 2 == 0 && b == a + 1 ? of_pair : 0, 0.06) << a << " " << b;
+      }
+    }
+  }
+  EXPECT_EQ(SampleWorld(11, 5, 0), SampleWorld(11, 5));
+}
+
 TEST(WorldTest, EachFactorShowsAndChangesSmoothly) {
   for (const int side : {32, 64}) {
     for (size_t j = 0; j < kWorldFactors; ++j) {

@@ -116,6 +116,9 @@ TEST(FacesTest, WithoutARuleLabelsSayNothing) {
 TEST(FacesTest, Faults) {
   const TemporaryFolder folder;
   EXPECT_THAT(FaultOf(WriteFaces(Small(folder / "x", 32), "nose")), HasSubstr("\"nose\""));
+  WorldDatasetOptions unlikely = Small(folder / "x", 32);
+  unlikely.correlation = 1.5;
+  EXPECT_THAT(FaultOf(WriteFaces(unlikely, "hair")), HasSubstr("1.5; expected 0 to 1"));
   ASSERT_EQ(WriteFaces(Small(folder / "x", 32), "hair"), absl::OkStatus());
   EXPECT_THAT(FaultOf(WriteFaces(Small(folder / "x", 32), "hair")),
               AllOf(HasSubstr(folder / "x"), HasSubstr("already")));
