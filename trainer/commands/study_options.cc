@@ -56,6 +56,13 @@ void AddWorld(CLI::App* command, WorldOptions* options) {
                    "wrinkles with mouth, beard with eyes, background with tag")
       ->capture_default_str()
       ->check(CLI::Range(0., 1.));
+  command
+      ->add_option(
+          "--doubt", options->doubt,
+          "labels are drawn, \"yes\" with probability sigmoid(sum of the rule / doubt); 0: "
+          "the rule alone decides")
+      ->capture_default_str()
+      ->check(CLI::Range(0., 10.));
   CLI::Option* mark = command->add_option(
       "--mark-on", options->mark_on,
       "a data set: plant a mark on its images that goes with the label, instead of drawing faces");

@@ -38,6 +38,7 @@ struct WorldOptions {
   uint64_t seed = 1;
   std::string rule;
   double correlation = 0;
+  double doubt = 0;
   std::string mark_on;  // a data set: plant a mark there instead of drawing faces
   std::string classes;  // two of its labels
   double rho = 1;

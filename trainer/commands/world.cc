@@ -14,6 +14,7 @@ absl::Status WorldCommand(const WorldOptions& options) {
   dataset.validation = options.validation;
   dataset.seed = options.seed;
   dataset.correlation = options.correlation;
+  dataset.doubt = options.doubt;
   if (options.mark_on.empty()) {
     STYLEX_RETURN_IF_ERROR(WriteFaces(dataset, options.rule));
   } else {

@@ -1,6 +1,7 @@
 #include "trainer/study/truth/label_rule.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -22,12 +23,17 @@ absl::Status Fault(const std::string& rule, absl::string_view what) {
 
 }  // namespace
 
-int WorldRule::Label(const WorldFactors& factors) const {
+double WorldRule::Sum(const WorldFactors& factors) const {
   double sum = 0;
   for (size_t j = 0; j < kWorldFactors; ++j) {
     sum += signs[j] * (factors[j] - 0.5) / WorldDeviation(j);
   }
-  return sum > 0 ? 1 : 0;
+  return sum;
+}
+
+int WorldRule::Label(const WorldFactors& factors, double doubt, double uniform) const {
+  const double sum = Sum(factors);
+  return (doubt > 0 ? uniform < 1 / (1 + std::exp(-sum / doubt)) : sum > 0) ? 1 : 0;
 }
 
 absl::StatusOr<WorldRule> ParseWorldRule(const std::string& text) {

@@ -17,8 +17,10 @@ inline constexpr char kDefaultRule[] = "hair,glasses,-mouth";
 struct WorldRule {
   std::array<int, kWorldFactors> signs{};  // +1, -1; 0: the rule ignores the factor
 
-  // Class 1 where the sum is positive, else class 0.
-  int Label(const WorldFactors& factors) const;
+  double Sum(const WorldFactors& factors) const;
+  // Class 1 where the sum is positive, else class 0. With `doubt` greater than 0 labels are drawn:
+  // class 1 with probability sigmoid(sum / doubt), by `uniform` in [0, 1).
+  int Label(const WorldFactors& factors, double doubt = 0, double uniform = 0.5) const;
   // Ignores every factor.
   bool none() const { return signs == std::array<int, kWorldFactors>{}; }
 };

@@ -25,12 +25,13 @@ struct WorldDatasetOptions {
   int64_t validation = 1000;
   uint64_t seed = 1;
   double correlation = 0;  // of pairs of the faces' factors, see SampleWorld
+  double doubt = 0;        // in the faces' labels, see WorldRule::Label
 };
 
 // Faces of trainer/study/truth/drawn_face.h with labels "no" and "yes" by `rule`
 // (trainer/study/truth/label_rule.h). Everything follows from the options. INVALID_ARGUMENT for a
-// bad rule or correlation, ALREADY_EXISTS for a folder in use, FAILED_PRECONDITION when a split has
-// no image of one class.
+// bad rule, correlation or doubt, ALREADY_EXISTS for a folder in use, FAILED_PRECONDITION when a
+// split has no image of one class.
 absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& rule);
 
 struct PlantedMarkOptions {

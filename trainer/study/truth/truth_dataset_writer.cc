@@ -26,6 +26,7 @@ constexpr std::array<Split, 2> kSplits = {Split::kTrain, Split::kValidation};
 constexpr uint64_t kChosenImages = 51;
 constexpr uint64_t kMarkedImages = 52;
 constexpr uint64_t kCoins = 53;
+constexpr double kMostDoubt = 10;
 
 // Writes images and their factors; the data set is valid only once Finish has written both tables.
 class DatasetWriter {
@@ -130,6 +131,10 @@ absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& r
     return absl::InvalidArgumentError(
         absl::StrCat("the correlation is ", options.correlation, "; expected 0 to 1"));
   }
+  if (!(options.doubt >= 0 && options.doubt <= kMostDoubt)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the doubt is ", options.doubt, "; expected 0 to ", kMostDoubt));
+  }
   const std::vector<std::string> labels = {"no", "yes"};
   std::vector<std::string> names;
   for (const WorldFactor& factor : kWorldFactorList) {
@@ -139,9 +144,10 @@ absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& r
   STYLEX_RETURN_IF_ERROR(writer.Begin(labels));
   for (int64_t i = 0; i < options.train + options.validation; ++i) {
     const WorldFactors factors = SampleWorld(options.seed, i, options.correlation);
+    const uint64_t coin = SeedFor(options.seed, static_cast<uint64_t>(i), kCoins);
     const int label =
-        rule.none() ? static_cast<int>(SeedFor(options.seed, static_cast<uint64_t>(i), kCoins) % 2)
-                    : rule.Label(factors);
+        rule.none() ? static_cast<int>(coin % 2)
+                    : rule.Label(factors, options.doubt, static_cast<double>(coin >> 11) * 0x1p-53);
     STYLEX_RETURN_IF_ERROR(writer.Add(i < options.train ? Split::kTrain : Split::kValidation, i,
                                       labels[static_cast<size_t>(label)],
                                       DrawWorld(factors, options.resolution), factors));
@@ -151,7 +157,8 @@ absl::Status WriteFaces(const WorldDatasetOptions& options, const std::string& r
                         {"channels", 3},
                         {"seed", options.seed},
                         {"rule", rule_text},
-                        {"correlation", options.correlation}},
+                        {"correlation", options.correlation},
+                        {"doubt", options.doubt}},
                        labels);
 }
 

@@ -134,6 +134,23 @@ TEST(WorldRuleTest, SumsSignedFactorsInStandardDeviations) {
   }
 }
 
+TEST(WorldRuleTest, DoubtDrawsLabelsByTheSigmoidOfTheSum) {
+  const WorldRule rule = ParseWorldRule("hair,-mouth").value();
+  for (const double doubt : {0.25, 1.0}) {
+    for (int64_t i = 0; i < 20; ++i) {
+      const WorldFactors face = SampleWorld(2, i);
+      const double probability = 1 / (1 + std::exp(-rule.Sum(face) / doubt));
+      int drawn = 0;
+      for (int u = 0; u < 1000; ++u) {
+        drawn += rule.Label(face, doubt, u / 1000.0);
+      }
+      EXPECT_NEAR(drawn / 1000.0, probability, 0.0011) << rule.Sum(face);
+    }
+  }
+  const WorldFactors face = SampleWorld(2, 3);
+  EXPECT_EQ(rule.Label(face), rule.Sum(face) > 0 ? 1 : 0);
+}
+
 TEST(WorldRuleTest, NamesWhatIsWrong) {
   const auto fault = [](const std::string& rule) {
     return std::string(ParseWorldRule(rule).status().message());

@@ -119,6 +119,9 @@ TEST(FacesTest, Faults) {
   WorldDatasetOptions unlikely = Small(folder / "x", 32);
   unlikely.correlation = 1.5;
   EXPECT_THAT(FaultOf(WriteFaces(unlikely, "hair")), HasSubstr("1.5; expected 0 to 1"));
+  unlikely.correlation = 0;
+  unlikely.doubt = std::nan("");
+  EXPECT_THAT(FaultOf(WriteFaces(unlikely, "hair")), HasSubstr("nan; expected 0 to 10"));
   ASSERT_EQ(WriteFaces(Small(folder / "x", 32), "hair"), absl::OkStatus());
   EXPECT_THAT(FaultOf(WriteFaces(Small(folder / "x", 32), "hair")),
               AllOf(HasSubstr(folder / "x"), HasSubstr("already")));
