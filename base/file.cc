@@ -48,7 +48,7 @@ absl::Status WriteAll(int fd, std::string_view data, const std::string& path) {
       data.remove_prefix(static_cast<size_t>(written));
     }
   }
-  return fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus(path, "cannot be flushed", errno);
+  return absl::OkStatus();
 }
 
 // A rename is durable only after its folder has been flushed.
@@ -108,7 +108,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
   }
 }
 
-absl::Status WriteFileAtomic(const std::string& path, std::string_view data) {
+namespace {
+
+absl::Status WriteAndRename(const std::string& path, std::string_view data, bool flush) {
   std::string temporary = path + ".tmp-XXXXXX";
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) {
@@ -116,6 +118,9 @@ absl::Status WriteFileAtomic(const std::string& path, std::string_view data) {
   }
   absl::Cleanup remove_temporary = [&temporary] { unlink(temporary.c_str()); };
   absl::Status status = WriteAll(fd, data, path);
+  if (status.ok() && flush && fsync(fd) != 0) {
+    status = ErrnoStatus(path, "cannot be flushed", errno);
+  }
   if (status.ok() && fchmod(fd, 0644) != 0) {
     status = ErrnoStatus(path, "cannot be made readable", errno);
   }
@@ -127,7 +132,17 @@ absl::Status WriteFileAtomic(const std::string& path, std::string_view data) {
     return ErrnoStatus(path, "cannot be replaced", errno);
   }
   std::move(remove_temporary).Cancel();
-  return SyncFolderOf(path);
+  return flush ? SyncFolderOf(path) : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status WriteFileAtomic(const std::string& path, std::string_view data) {
+  return WriteAndRename(path, data, /*flush=*/true);
+}
+
+absl::Status WriteFileUnflushed(const std::string& path, std::string_view data) {
+  return WriteAndRename(path, data, /*flush=*/false);
 }
 
 }  // namespace stylex

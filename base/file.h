@@ -18,6 +18,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes 
 // Writes to a temporary name in the same folder, flushes to disk, renames: a reader sees the old
 // file or the new one, never a part. A full disk is RESOURCE_EXHAUSTED and leaves the old file.
 absl::Status WriteFileAtomic(const std::string& path, std::string_view data);
+// As WriteFileAtomic but for the flush, which takes milliseconds: for many files that are of no use
+// until another one, flushed, says that all of them are there.
+absl::Status WriteFileUnflushed(const std::string& path, std::string_view data);
 
 }  // namespace stylex
 

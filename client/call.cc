@@ -35,11 +35,17 @@ constexpr char kServiceConfig[] = R"({
   "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}})";
 
 constexpr int64_t kMaxPemBytes = 1 << 20;
+constexpr char kCertificate[] = "CERTIFICATE";
 
-absl::StatusOr<std::string> ReadPem(const std::string& path) {
+// `what`: "CERTIFICATE" or "PRIVATE KEY", which the file must have.
+absl::StatusOr<std::string> ReadPem(const std::string& path, const std::string& what) {
   STYLEX_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxPemBytes));
   if (!absl::StrContains(text, "-----BEGIN")) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is no file in PEM format"));
+  }
+  if (!absl::StrContains(text, absl::StrCat(what, "-----"))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": holds no ", absl::AsciiStrToLower(what), " in PEM format"));
   }
   return text;
 }
@@ -51,11 +57,11 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsOf(
   }
   grpc::SslCredentialsOptions tls;
   if (!options.tls_ca.empty()) {  // else the system's
-    STYLEX_ASSIGN_OR_RETURN(tls.pem_root_certs, ReadPem(options.tls_ca));
+    STYLEX_ASSIGN_OR_RETURN(tls.pem_root_certs, ReadPem(options.tls_ca, kCertificate));
   }
   if (!options.tls_certificate.empty()) {
-    STYLEX_ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadPem(options.tls_certificate));
-    STYLEX_ASSIGN_OR_RETURN(tls.pem_private_key, ReadPem(options.tls_key));
+    STYLEX_ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadPem(options.tls_certificate, kCertificate));
+    STYLEX_ASSIGN_OR_RETURN(tls.pem_private_key, ReadPem(options.tls_key, "PRIVATE KEY"));
   }
   return grpc::SslCredentials(tls);
 }
@@ -68,8 +74,10 @@ absl::StatusOr<std::string> ReadToken(const std::string& path) {
     const bool printable = std::all_of(token.begin(), token.end(), [](char c) {
       return absl::ascii_isprint(static_cast<unsigned char>(c));
     });
-    if (!token.empty() && token.front() != '#' && printable) {
-      return std::string(token);
+    if (!token.empty() && token.front() != '#') {
+      return printable ? absl::StatusOr<std::string>(token)
+                       : absl::InvalidArgumentError(absl::StrCat(
+                             path, ": its token has characters that are not printable ASCII"));
     }
   }
   return absl::InvalidArgumentError(absl::StrCat(path, ": holds no token"));
@@ -148,6 +156,24 @@ absl::Status ToStatus(const grpc::Status& status) {
     }
   }
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
+}
+
+absl::Status WithAdvice(const ConnectionOptions& options, absl::Status status) {
+  if (!absl::IsUnavailable(status)) {
+    return status;
+  }
+  const bool tls = !options.tls_ca.empty() || !options.tls_certificate.empty();
+  std::string advice;
+  if (!tls && status.message() == "Socket closed") {
+    advice = " (does the server want TLS? --tls-ca turns it on)";
+  } else if (tls && (absl::StrContains(status.message(), "empty address list") ||
+                     absl::StrContains(status.message(), "andshake"))) {
+    advice =
+        " (TLS failed: is the server's certificate signed by --tls-ca and of this name, do "
+        "--tls-cert "
+        "and --tls-key belong together, and does the server speak TLS?)";
+  }
+  return absl::Status(status.code(), absl::StrCat(status.message(), advice));
 }
 
 void PrintJson(const google::protobuf::Message& message, const std::string& path) {

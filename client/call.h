@@ -35,6 +35,9 @@ void SetDeadline(const ConnectionOptions& options, double default_seconds,
 // OK, or the server's code and message followed by every violation that its details name.
 absl::Status ToStatus(const grpc::Status& status);
 
+// The same status, with what to try where the connection failed in the way of a wrong flag.
+absl::Status WithAdvice(const ConnectionOptions& options, absl::Status status);
+
 // Calls one unary method.
 template <typename Request, typename Response>
 absl::Status Call(const ConnectionOptions& options, v1::ExplanationService::Stub* stub,
@@ -43,7 +46,7 @@ absl::Status Call(const ConnectionOptions& options, v1::ExplanationService::Stub
                   const Request& request, Response* response) {
   grpc::ClientContext context;
   SetDeadline(options, 60, &context);
-  return ToStatus((stub->*method)(&context, request, response));
+  return WithAdvice(options, ToStatus((stub->*method)(&context, request, response)));
 }
 
 // Prints a message as one line of JSON on stdout, so that commands with several answers print JSON

@@ -1,10 +1,13 @@
 #include "client/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <string>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "client/commands.h"
 
 namespace stylex {
@@ -97,7 +100,13 @@ void AddConnection(CLI::App* app, ConnectionOptions* connection) {
       ->capture_default_str();
   app->add_option("--model", connection->model, "NAME or NAME/VERSION")->envname("STYLEX_MODEL");
   app->add_option("--timeout", connection->timeout_seconds, "seconds a call may take")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::NonNegativeNumber)
+      ->check([](const std::string& text) {
+        double seconds = 0;
+        return absl::SimpleAtod(text, &seconds) && std::isfinite(seconds)
+                   ? std::string()
+                   : absl::StrCat(text, " is no number of seconds");
+      });
   app->add_option("--tls-ca", connection->tls_ca,
                   "certificate (PEM) that signed the server's: turns TLS on")
       ->envname("STYLEX_TLS_CA");

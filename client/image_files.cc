@@ -57,10 +57,8 @@ absl::StatusOr<std::vector<std::string>> ListImages(const std::vector<std::strin
 absl::StatusOr<v1::Image> LoadImage(const std::string& path) {
   v1::Image image;
   STYLEX_ASSIGN_OR_RETURN(*image.mutable_data(), ReadFile(path, kMaxFileBytes));
-  const ImageFormat format = DetectFormat(image.data());
-  if (format != ImageFormat::kJpeg && format != ImageFormat::kPng && format != ImageFormat::kWebp) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": neither a JPEG nor a PNG nor a WebP file"));
+  if (const absl::Status format = CheckImageFormat(image.data()); !format.ok()) {
+    return absl::Status(format.code(), absl::StrCat(path, ": ", format.message()));
   }
   return image;
 }

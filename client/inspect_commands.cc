@@ -139,10 +139,10 @@ absl::Status ModelsCommand(const ConnectionOptions& connection) {
     return absl::OkStatus();
   }
   for (const v1::ModelSummary& model : all.models()) {
-    std::printf("%s/%lld  %s  %dx%d  %s%s\n", model.name().c_str(),
+    std::printf("%s/%lld  %s  %dx%d  %s%s%s\n", model.name().c_str(),
                 static_cast<long long>(model.version()), NameOf(model.state()), model.resolution(),
                 model.resolution(), absl::StrJoin(model.labels(), ", ").c_str(),
-                model.error().c_str());
+                model.error().empty() || model.labels().empty() ? "" : "  ", model.error().c_str());
   }
   return absl::OkStatus();
 }

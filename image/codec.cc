@@ -28,6 +28,18 @@ ImageFormat DetectFormat(std::string_view data) {
   return ImageFormat::kUnknown;
 }
 
+absl::Status CheckImageFormat(std::string_view data) {
+  const ImageFormat format = DetectFormat(data);
+  if (format == ImageFormat::kJpeg || format == ImageFormat::kPng || format == ImageFormat::kWebp) {
+    return absl::OkStatus();
+  }
+  const std::string other = DescribeOtherFormat(data);
+  return absl::InvalidArgumentError(
+      !other.empty() ? other
+                     : absl::StrCat("neither a JPEG nor a PNG nor a WebP file (", data.size(),
+                                    " bytes, unknown first bytes)"));
+}
+
 absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& limits) {
   if (data.empty()) {
     return absl::InvalidArgumentError(
@@ -44,11 +56,7 @@ absl::StatusOr<Bitmap> DecodeImage(std::string_view data, const DecodeLimits& li
     case ImageFormat::kUnknown:
       break;
   }
-  if (const std::string other = DescribeOtherFormat(data); !other.empty()) {
-    return absl::InvalidArgumentError(other);
-  }
-  return absl::InvalidArgumentError(absl::StrCat("neither a JPEG nor a PNG nor a WebP file (",
-                                                 data.size(), " bytes, unknown first bytes)"));
+  return CheckImageFormat(data);
 }
 
 absl::Status WriteSyntheticPng(const Bitmap& bitmap, const std::string& path) {

@@ -46,6 +46,10 @@ enum class ImageFormat { kUnknown, kJpeg, kPng, kGif, kWebp };
 // Detected from the first bytes alone.
 ImageFormat DetectFormat(std::string_view data);
 
+// OK for data that DecodeImage reads, by its first bytes. INVALID_ARGUMENT says what it is instead,
+// where they show that, and what to do.
+absl::Status CheckImageFormat(std::string_view data);
+
 // Decodes a whole JPEG, PNG or WebP file. Grey files give 1 channel, all others 3 (RGB). Alpha is
 // composited over white; 16-bit samples are rounded to 8 bits; EXIF orientation is applied, so that
 // the result is upright.

@@ -128,13 +128,17 @@ absl::StatusOr<std::unique_ptr<Classifier>> LoadTorchScriptClassifier(
     torch::NoGradGuard no_grad;
     const torch::Tensor logits =
         classifier->Logits(torch::zeros({1, image_channels, resolution, resolution}));
-    if (logits.dim() != 2 || logits.size(0) != 1 || logits.size(1) != num_classes ||
+    if (logits.dim() == 2 && logits.size(0) == 1 && logits.size(1) == num_classes &&
         !logits.isfinite().all().item<bool>()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": gave logits that are not finite for ", given));
+    }
+    if (logits.dim() != 2 || logits.size(0) != 1 || logits.size(1) != num_classes) {
       std::ostringstream got;
       got << logits.sizes();
       return absl::InvalidArgumentError(absl::StrCat(path, ": gave logits of shape ", got.str(),
                                                      " for ", given, "; expected [1, ", num_classes,
-                                                     "], all finite"));
+                                                     "]"));
     }
   } catch (const std::exception& failure) {
     return absl::InvalidArgumentError(absl::StrCat(

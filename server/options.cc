@@ -1,10 +1,13 @@
 #include "server/options.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <string>
+#include <type_traits>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 
@@ -19,12 +22,23 @@ std::string EnvironmentName(const std::string& flag) {
   return absl::StrCat("STYLEX_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
 }
 
+// CLI::Range lets what is not a number through, since that is neither below nor above a bound.
+std::string RefuseNan(const std::string& text) {
+  double value = 0;
+  return absl::SimpleAtod(text, &value) && std::isnan(value) ? absl::StrCat(text, " is no number")
+                                                             : "";
+}
+
 // Adds an option that can be set by flag or environment variable.
 template <class Value>
 CLI::Option* Add(CLI::App* app, const std::string& flag, Value* value, const std::string& help) {
-  return app->add_option(absl::StrCat("--", flag), *value, help)
-      ->envname(EnvironmentName(flag))
-      ->capture_default_str();
+  CLI::Option* option = app->add_option(absl::StrCat("--", flag), *value, help)
+                            ->envname(EnvironmentName(flag))
+                            ->capture_default_str();
+  if constexpr (std::is_same_v<Value, double>) {
+    option->check(RefuseNan);
+  }
+  return option;
 }
 
 void AddScheduling(CLI::App* app, ServerOptions* options) {
@@ -183,6 +197,9 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
       throw CLI::ValidationError(
           "--host",
           "with unix:PATH there are no ports: leave out --metrics-port and --health-port");
+    }
+    if (options.host == "unix:") {
+      throw CLI::ValidationError("--host", "unix: needs the socket's path, unix:PATH");
     }
   } catch (const CLI::ParseError& error) {
     parsed.exit = true;

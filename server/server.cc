@@ -3,12 +3,15 @@
 #include <ATen/Parallel.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/impl/server_builder_option.h>
+#include <netdb.h>
 #include <omp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <limits>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -101,6 +104,30 @@ DeviceScheduler::Options SchedulerOptions(const ServerOptions& options,
 void ComputeOnOneThread() {
   at::get_num_threads();  // initialises this thread now, so that LibTorch does not later
   omp_set_num_threads(1);
+}
+
+// Why an address cannot be listened on, as far as that can be found out.
+std::string WhyNot(const std::string& host) {
+  if (host.starts_with("unix:")) {
+    const std::filesystem::path folder =
+        std::filesystem::absolute(host.substr(sizeof("unix:") - 1)).parent_path();
+    std::error_code ignored;
+    return std::filesystem::is_directory(folder, ignored)
+               ? absl::StrCat("is the path one that may be written, and of at most 107 bytes?")
+               : absl::StrCat("there is no folder ", folder.string());
+  }
+  std::string_view name = host;
+  if (name.starts_with('[') && name.ends_with(']')) {
+    name = name.substr(1, name.size() - 2);
+  }
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(std::string(name).c_str(), nullptr, nullptr, &found);
+  if (error != 0) {
+    return absl::StrCat("\"", name, "\" is no address and no name that is known here (",
+                        gai_strerror(error), ")");
+  }
+  freeaddrinfo(found);
+  return "is the port taken by another program, or the address not this machine's?";
 }
 
 }  // namespace
@@ -267,8 +294,7 @@ absl::Status Server::Listen() {
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port_ == 0) {
     return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", AddressOf(options_.port),
-                     ": is the port taken by another program, or the address not this machine's?"));
+        absl::StrCat("cannot listen on ", AddressOf(options_.port), ": ", WhyNot(options_.host)));
   }
   return absl::OkStatus();
 }

@@ -57,6 +57,9 @@ absl::StatusOr<SearchPlan> MakeSearchPlan(const v1::FindAttributesRequest& reque
   plan.source = checks.Class("source_class", request.has_source_class(), request.source_class());
   if (request.has_target_class() && plan.source == plan.target) {
     checks.Add("source_class", "is the target class");
+  } else if (request.images().empty() && plan.source) {
+    checks.Add("source_class",
+               "needs images: the stored index is over images of all other classes");
   }
   plan.max_attributes = checks.Count("max_attributes", request.max_attributes(), 1, kMaxAttributes,
                                      kDefaultAttributes);

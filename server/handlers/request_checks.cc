@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "image/codec.h"
 
 namespace stylex {
@@ -21,12 +22,8 @@ void RequestChecks::Image(const std::string& field, bool present, const v1::Imag
   } else if (image.data().empty()) {
     Add(data_field, "is empty; a whole JPEG, PNG or WebP file is needed");
   } else {
-    const ImageFormat format = DetectFormat(image.data());
-    if (format != ImageFormat::kJpeg && format != ImageFormat::kPng &&
-        format != ImageFormat::kWebp) {
-      Add(data_field,
-          absl::StrCat("is neither a JPEG nor a PNG nor a WebP file, by the first of its ",
-                       image.data().size(), " bytes"));
+    if (const absl::Status format = CheckImageFormat(image.data()); !format.ok()) {
+      Add(data_field, absl::StrCat("is ", format.message()));
     }
   }
 }
@@ -174,7 +171,8 @@ int64_t RequestChecks::Count(const std::string& field, int64_t value, int64_t mi
 
 double RequestChecks::Number(const std::string& field, double value, double min, double max) {
   if (!(value >= min && value <= max)) {
-    Add(field, absl::StrCat("is ", value, "; ", min, " to ", max, " are allowed"));
+    // With all digits, so that 1.0000001 is not told to be 1.
+    Add(field, absl::StrFormat("is %.17g; %g to %g are allowed", value, min, max));
   }
   return value;
 }

@@ -281,7 +281,9 @@ absl::StatusOr<ModelRepository::Entry> ModelRepository::FindEntry(const std::str
   }
   const auto versions = models_.find(name.substr(0, slash));
   int64_t version = 0;
-  if (versions == models_.end() || !absl::SimpleAtoi(name.substr(slash + 1), &version)) {
+  // "01" is no version, neither as a folder's name nor here.
+  if (versions == models_.end() || !absl::SimpleAtoi(name.substr(slash + 1), &version) ||
+      absl::StrCat(version) != name.substr(slash + 1)) {
     return Unknown(model);
   }
   const auto entry = versions->second.find(version);

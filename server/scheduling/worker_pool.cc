@@ -11,6 +11,8 @@ namespace {
 
 // Weight of the last job in the moving average.
 constexpr double kLastJob = 1.0 / 8;
+constexpr absl::Duration kLongestWait =
+    absl::Hours(1);  // at a time; a wait without end would not wait
 
 }  // namespace
 
@@ -76,7 +78,7 @@ bool WorkerPool::Drain(absl::Duration timeout) {
     if (left <= absl::ZeroDuration()) {
       return false;
     }
-    all_through_.WaitFor(&mutex_, absl::ToChronoNanoseconds(left));
+    all_through_.WaitFor(&mutex_, absl::ToChronoNanoseconds(std::min(left, kLongestWait)));
   }
   return true;
 }

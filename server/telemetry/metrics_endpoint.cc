@@ -23,22 +23,54 @@ constexpr absl::Duration kWholeRequest = absl::Seconds(5);
 constexpr absl::Duration kLookUp = absl::Milliseconds(100);
 constexpr size_t kMaxPayload = 1024;
 constexpr size_t kThreads = 8;  // connections that are served at a time
+// While others wait for a thread a connection gets less time, and no more than this many may wait:
+// whoever opens many and sends nothing then delays a scrape by some four seconds at most.
+constexpr absl::Duration kWhenOthersWait = absl::Milliseconds(500);
+constexpr int kMostWaiting = 64;
 constexpr char kContentType[] = "text/plain; version=0.0.4; charset=utf-8";
+
+// Whether the connection that this thread has just accepted is one too many.
+thread_local bool one_too_many = false;
+
+// Counts the connections that no thread serves yet.
+class CountingPool : public httplib::ThreadPool {
+ public:
+  explicit CountingPool(std::atomic<int>* waiting)
+      : httplib::ThreadPool(kThreads), waiting_(waiting) {}
+
+  // void or bool, depending on the library's version.
+  using Queued = decltype(std::declval<httplib::ThreadPool&>().enqueue(std::function<void()>()));
+  Queued enqueue(std::function<void()> connection) override {
+    if (*waiting_ >= kMostWaiting) {
+      one_too_many = true;
+      connection();  // closes it
+      one_too_many = false;
+      return Queued(true);
+    }
+    ++*waiting_;
+    return httplib::ThreadPool::enqueue([waiting = waiting_, connection = std::move(connection)] {
+      --*waiting;
+      connection();
+    });
+  }
+
+ private:
+  std::atomic<int>* const waiting_;
+};
 
 // A connection that fails once its time is over. The library's own timeouts count from the last
 // byte. (The functions that only some versions of the library have are not marked as overriding.)
 class DeadlineStream : public httplib::Stream {
  public:
-  DeadlineStream(int socket, const std::atomic<bool>& stopping)
-      : socket_(socket), stopping_(stopping), deadline_(Clock::Real().Now() + kWholeRequest) {}
+  DeadlineStream(int socket, const std::atomic<bool>& stopping, const std::atomic<int>& waiting)
+      : socket_(socket), stopping_(stopping), waiting_(waiting), start_(Clock::Real().Now()) {}
 
   bool is_readable() const { return Await(POLLIN); }
   bool is_writable() const { return Await(POLLOUT); }
   bool wait_readable() const { return Await(POLLIN); }
   bool wait_writable() const { return Await(POLLOUT); }
   time_t duration() const {
-    return static_cast<time_t>(
-        absl::ToInt64Milliseconds(kWholeRequest - (deadline_ - Clock::Real().Now())));
+    return static_cast<time_t>(absl::ToInt64Milliseconds(Clock::Real().Now() - start_));
   }
   ssize_t read(char* data, size_t size) override {
     return Await(POLLIN) ? recv(socket_, data, size, MSG_DONTWAIT) : -1;
@@ -54,7 +86,8 @@ class DeadlineStream : public httplib::Stream {
   // False once the time is over.
   bool Await(short event) const {
     while (!stopping_) {
-      const absl::Duration left = std::min(deadline_ - Clock::Real().Now(), kLookUp);
+      const absl::Duration time = waiting_ > 0 ? kWhenOthersWait : kWholeRequest;
+      const absl::Duration left = std::min(start_ + time - Clock::Real().Now(), kLookUp);
       if (left <= absl::ZeroDuration()) {
         return false;
       }
@@ -68,7 +101,8 @@ class DeadlineStream : public httplib::Stream {
 
   const int socket_;
   const std::atomic<bool>& stopping_;
-  const absl::Time deadline_;
+  const std::atomic<int>& waiting_;
+  const absl::Time start_;
 };
 
 }  // namespace
@@ -76,7 +110,7 @@ class DeadlineStream : public httplib::Stream {
 class MetricsEndpoint::HttpServer : public httplib::Server {
  public:
   explicit HttpServer(std::function<std::string()> text) {
-    new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    new_task_queue = [this] { return new CountingPool(&waiting_); };
     set_payload_max_length(kMaxPayload);
     // By default two programs could share the port.
     set_socket_options([](socket_t listener) {
@@ -106,8 +140,11 @@ class MetricsEndpoint::HttpServer : public httplib::Server {
  private:
   // Called by the library on one of its threads for each connection.
   bool process_and_close_socket(socket_t socket) override {
-    DeadlineStream stream(socket, stopping_);
-    const bool processed = Process(this, &stream);
+    bool processed = false;
+    if (!one_too_many) {
+      DeadlineStream stream(socket, stopping_, waiting_);
+      processed = Process(this, &stream);
+    }
     shutdown(socket, SHUT_RDWR);
     close(socket);
     return processed;
@@ -126,6 +163,7 @@ class MetricsEndpoint::HttpServer : public httplib::Server {
   }
 
   std::atomic<bool> stopping_ = false;
+  std::atomic<int> waiting_ = 0;
 };
 
 absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Open(

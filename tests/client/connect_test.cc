@@ -93,11 +93,16 @@ TEST_F(ConnectTest, AFileWithoutATokenIsNamed) {
   ConnectionOptions options;
   options.token_file = folder_ / "token";
   EXPECT_EQ(Connect(options).status().code(), absl::StatusCode::kNotFound);
-  for (const std::string text : {"", "\n\n", "# only a comment\n", "\x01\x02\n"}) {
+  for (const std::string text : {"", "\n\n", "# only a comment\n"}) {
     WriteText(options.token_file, text);
     const absl::Status status = Connect(options).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(status.message()), HasSubstr(options.token_file + ": holds no token"));
+  }
+  for (const std::string text : {"\x01\x02\n", "t\xc3\xb6ken\n"}) {
+    WriteText(options.token_file, text);
+    EXPECT_THAT(std::string(Connect(options).status().message()),
+                HasSubstr("its token has characters that are not printable ASCII"));
   }
 }
 
@@ -115,6 +120,27 @@ TEST_F(ConnectTest, FilesThatAreNoPemAreNamed) {
   options.tls_key = folder_ / "ca";
   EXPECT_THAT(std::string(Connect(options).status().message()),
               HasSubstr("ca: is no file in PEM format"));
+  options.tls_key = folder_ / "pem";
+  EXPECT_THAT(std::string(Connect(options).status().message()),
+              HasSubstr("pem: holds no private key in PEM format"));
+  WriteText(folder_ / "key", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n");
+  options.tls_key = folder_ / "key";
+  options.tls_ca = folder_ / "key";
+  EXPECT_THAT(std::string(Connect(options).status().message()),
+              HasSubstr("key: holds no certificate in PEM format"));
+}
+
+TEST_F(ConnectTest, AFailedConnectionSaysWhichFlagMayBeWrong) {
+  ConnectionOptions options;
+  EXPECT_THAT(WithAdvice(options, absl::UnavailableError("Socket closed")).ToString(),
+              HasSubstr("--tls-ca"));
+  EXPECT_EQ(WithAdvice(options, absl::NotFoundError("Socket closed")),
+            absl::NotFoundError("Socket closed"));
+  EXPECT_EQ(WithAdvice(options, absl::UnavailableError("queue full")),
+            absl::UnavailableError("queue full"));
+  options.tls_ca = "ca.crt";
+  EXPECT_THAT(WithAdvice(options, absl::UnavailableError("empty address list: ")).ToString(),
+              HasSubstr("--tls-cert and --tls-key belong together"));
 }
 
 // A server that answers in plain text to a client that was told to use TLS: no answer is better

@@ -51,7 +51,7 @@ TEST_F(InspectTest, ClassifyGoesOnAfterABadFile) {
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.out, HasSubstr("b.png: cat 75 %"));
   EXPECT_THAT(result.err,
-              HasSubstr(folder_ / "a.png" + ": neither a JPEG nor a PNG nor a WebP file\n"));
+              HasSubstr(folder_ / "a.png" + ": neither a JPEG nor a PNG nor a WebP file ("));
   EXPECT_THAT(result.err, HasSubstr("1 of 2 images failed"));
 }
 

@@ -114,6 +114,19 @@ void ExpectInvalid(const grpc::Status& status, const std::vector<std::string>& f
 TEST_F(BadInputTest, FilesThatAreNoImages) {
   ExpectInvalid(ClassifyFile(""), {"image.data"});
   ExpectInvalid(ClassifyFile("Dear classifier, please decide."), {"image.data"});
+  // What it is instead, as the client sees it.
+  for (const auto& [file, name] : std::initializer_list<std::pair<std::string, std::string>>{
+           {std::string("\0\0\0\x18"
+                        "ftypheic\0\0\0\0mif1heic",
+                        24),
+            "a HEIC file"},
+           {std::string("II*\0\x08\0\0\0", 8), "a TIFF file"},
+           {"data:image/png;base64,iVBORw0KGgo=", "a data URL"},
+           {"/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQgK", "base64 text"}}) {
+    const grpc::Status status = ClassifyFile(file);
+    ExpectInvalid(status, {"image.data"});
+    EXPECT_THAT(status.error_message(), testing::HasSubstr(name));
+  }
   const std::string jpeg = JpegPicture(64, 64, 3, 90);
   ExpectInvalid(ClassifyFile(jpeg.substr(0, jpeg.size() / 2)), {"image.data"});
   ExpectInvalid(ClassifyFile(jpeg.substr(0, 20)), {"image.data"});
@@ -215,6 +228,10 @@ TEST_F(BadInputTest, BadSearches) {
   request.mutable_target_class()->set_class_id(0);
   request.mutable_source_class()->set_label("dark");
   ExpectInvalid(FindAttributes(request), {"source_class"});
+  request.mutable_source_class()->set_class_id(1);
+  const grpc::Status without_images = FindAttributes(request);
+  ExpectInvalid(without_images, {"source_class"});
+  EXPECT_THAT(without_images.error_message(), testing::HasSubstr("needs images"));
   request.clear_source_class();
   const std::string png = PngPicture(64, 64, 3, 220);
   request.add_images()->set_data(png);

@@ -106,7 +106,7 @@ TEST_F(ColourClassifierTest, LogitsThatAreNoNumbersAreRefused) {
   module.save(path_);
   const absl::Status status = LoadTorchScriptClassifier(path_, 3, 8, 2, 1).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("all finite"));
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("logits that are not finite"));
 }
 
 TEST(MobileNetClassifierTest, IsTheNetworkInEvaluationMode) {

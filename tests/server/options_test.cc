@@ -56,6 +56,9 @@ TEST_F(OptionsTest, BadValuesEndTheProgram) {
                                              {"--models", "/tmp", "--max-queue", "0"},
                                              {"--models", "/tmp", "--max-batch", "-1"},
                                              {"--models", "/tmp", "--default-deadline", "-1"},
+                                             {"--models", "/tmp", "--drain-timeout", "nan"},
+                                             {"--models", "/tmp", "--stall-limit", "NaN"},
+                                             {"--models", "/tmp", "--host", "unix:"},
                                              {"--models", "/tmp", "--log-level", "loud"},
                                              {"--models", "/tmp", "--no-such-flag"}}) {
     const ParsedOptions parsed = Parse(arguments);

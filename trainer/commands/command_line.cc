@@ -3,11 +3,14 @@
 #include <torch/types.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/exceptions.h"
@@ -19,6 +22,23 @@
 
 namespace stylex {
 namespace {
+
+// CLI::Range lets what is not a number through, since that is neither below nor above a bound.
+absl::Status RefuseNan(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands()) {
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& text : option->results()) {
+        double value = 0;
+        if (absl::StartsWith(option->get_type_name(), "FLOAT") && absl::SimpleAtod(text, &value) &&
+            std::isnan(value)) {
+          return absl::InvalidArgumentError(
+              absl::StrCat(option->get_name(), ": ", text, " is no number"));
+        }
+      }
+    }
+  }
+  return absl::OkStatus();
+}
 
 void AddConfig(CLI::App* command, CommonOptions* options) {
   command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
@@ -309,6 +329,9 @@ int TrainMain(int argc, char** argv) {
   study_commands.Add(&app, &common, &run);
 
   CLI11_PARSE(app, argc, argv);
+  if (absl::Status status = RefuseNan(app); !status.ok()) {
+    return ExitCode(status);
+  }
   try {
     return ExitCode(run());
   } catch (const std::exception&) {

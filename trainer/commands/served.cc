@@ -145,12 +145,18 @@ void AddConvincing(const Explanations& convincing, const std::vector<Oracle>& or
        [](const One& one) { return one.random_as_many; });
 }
 
+// Samples of one image, or of images that are all alike, say nothing of how much others vary.
+bool IsKnown(const Interval& interval) { return interval.low < interval.high; }
+
 std::string TableOf(const std::vector<Figure>& figures) {
   std::string table = "| figure | value | 95 % interval | images |\n| --- | --- | --- | --- |\n";
   for (const Figure& figure : figures) {
-    absl::StrAppendFormat(&table, "| %s (`%s`) | %.3f | %.3f to %.3f | %d |\n", figure.title,
-                          figure.name, figure.value, figure.interval.low, figure.interval.high,
-                          figure.images);
+    absl::StrAppendFormat(
+        &table, "| %s (`%s`) | %.3f | %s | %d |\n", figure.title, figure.name, figure.value,
+        IsKnown(figure.interval)
+            ? absl::StrFormat("%.3f to %.3f", figure.interval.low, figure.interval.high)
+            : "not known",
+        figure.images);
   }
   return table;
 }
@@ -159,7 +165,9 @@ nlohmann::json JsonOf(const std::vector<Figure>& figures) {
   nlohmann::json json;
   for (const Figure& figure : figures) {
     json[figure.name] = figure.value;
-    json["intervals"][figure.name] = {figure.interval.low, figure.interval.high};
+    if (IsKnown(figure.interval)) {
+      json["intervals"][figure.name] = {figure.interval.low, figure.interval.high};
+    }
     json["images"][figure.name] = figure.images;
   }
   return json;
@@ -172,8 +180,12 @@ absl::Status Record(const CommonOptions& common, const std::string& path,
   for (const Figure& figure : figures) {
     const std::string name = absl::StrCat("served_", figure.name);
     (*config.mutable_metrics())[name] = figure.value;
-    (*config.mutable_metrics())[name + "_low"] = figure.interval.low;
-    (*config.mutable_metrics())[name + "_high"] = figure.interval.high;
+    config.mutable_metrics()->erase(name + "_low");
+    config.mutable_metrics()->erase(name + "_high");
+    if (IsKnown(figure.interval)) {
+      (*config.mutable_metrics())[name + "_low"] = figure.interval.low;
+      (*config.mutable_metrics())[name + "_high"] = figure.interval.high;
+    }
   }
   config.mutable_provenance()->add_commands(common.command_line);
   return UpdateVersion(

@@ -154,9 +154,10 @@ absl::Status Training::Restore(bool before_last) {
   const std::string previous = PreviousStatePath(path_);
   const bool has_previous = std::filesystem::exists(previous);
   absl::Status status = Load(before_last && has_previous ? previous : path_);
-  if (absl::IsFailedPrecondition(status) && !before_last && has_previous) {
+  if (IsBadState(status) && !before_last && has_previous) {
     work_->Warn(absl::StrCat(status.message(), "; the state before it is used"));
-    status = Load(previous);
+    PutPreviousInPlace(path_);
+    status = Load(path_);
   }
   STYLEX_RETURN_IF_ERROR(status);
   STYLEX_RETURN_IF_ERROR(work_->RewindLog("classifier", counters_["epoch"]));

@@ -217,9 +217,10 @@ absl::Status LoadLastState(const v1::RunRecord& record, const std::string& path,
   const std::string previous = PreviousStatePath(path);
   const bool has_previous = std::filesystem::exists(previous);
   absl::Status status = LoadFinite(record, before_last && has_previous ? previous : path, training);
-  if (absl::IsFailedPrecondition(status) && !before_last && has_previous) {
+  if (IsBadState(status) && !before_last && has_previous) {
     warn(absl::StrCat(status.message(), "; the state before it is used"));
-    status = LoadFinite(record, previous, training);
+    PutPreviousInPlace(path);
+    status = LoadFinite(record, path, training);
   }
   if (absl::IsFailedPrecondition(status)) {
     return absl::FailedPreconditionError(

@@ -170,15 +170,33 @@ absl::Status WithArchive(const std::string& path,
   }
 }
 
-}  // namespace
-
-absl::StatusOr<StateTexts> ReadStateTexts(const std::string& path) {
+absl::StatusOr<StateTexts> ReadTextsOf(const std::string& path) {
   StateTexts texts;
   STYLEX_RETURN_IF_ERROR(WithArchive(path, [&](torch::serialize::InputArchive* archive) {
     texts.fingerprint = TextOf(archive, "fingerprint");
     texts.record = TextOf(archive, "record");
     return absl::OkStatus();
   }));
+  return texts;
+}
+
+}  // namespace
+
+bool IsBadState(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
+}
+
+void PutPreviousInPlace(const std::string& path) {
+  std::error_code ignored;  // then both stay where they are, and loading says what is wrong
+  std::filesystem::rename(path, path + ".bad", ignored);
+  std::filesystem::copy_file(PreviousStatePath(path), path, ignored);
+}
+
+absl::StatusOr<StateTexts> ReadStateTexts(const std::string& path) {
+  absl::StatusOr<StateTexts> texts = ReadTextsOf(path);
+  if (absl::IsDataLoss(texts.status()) && std::filesystem::exists(PreviousStatePath(path))) {
+    return ReadTextsOf(PreviousStatePath(path));
+  }
   return texts;
 }
 

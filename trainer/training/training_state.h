@@ -39,6 +39,13 @@ absl::Status SaveKeepingPrevious(const TrainingState& state, const std::string& 
 // Where SaveKeepingPrevious keeps the last state but one.
 std::string PreviousStatePath(const std::string& path);
 
+// Whether LoadTrainingState or CheckFinite failed because of what the file holds: damaged, or not
+// finite. The previous state may do.
+bool IsBadState(const absl::Status& status);
+// Puts the previous state in the place of a bad one, which is kept as PATH.bad, so that it does not
+// become the previous one when the next is saved.
+void PutPreviousInPlace(const std::string& path);
+
 // NOT_FOUND when there is no file; FAILED_PRECONDITION when there is no record and the fingerprint
 // differs; DATA_LOSS when the file cannot be read; INVALID_ARGUMENT when a tensor is missing or has
 // another shape. A counter that the file lacks keeps its value.
@@ -49,7 +56,7 @@ struct StateTexts {
   std::string fingerprint;
   std::string record;
 };
-// NOT_FOUND or DATA_LOSS, as LoadTrainingState.
+// NOT_FOUND or DATA_LOSS, as LoadTrainingState; of the previous state where this one is damaged.
 absl::StatusOr<StateTexts> ReadStateTexts(const std::string& path);
 
 }  // namespace stylex

@@ -73,6 +73,9 @@ TEST_F(RequestChecksTest, ImagesMustBeThereAndLookLikeImages) {
   image.set_data("GIF89a.......");
   checks_.Image("images[3]", true, image);
   EXPECT_THAT(Fields(), ElementsAre("image", "images[1].data", "images[2].data", "images[3].data"));
+  EXPECT_THAT(checks_.faults()[2].description,
+              "is neither a JPEG nor a PNG nor a WebP file (10 bytes, unknown first bytes)");
+  EXPECT_THAT(checks_.faults()[3].description, testing::StartsWith("is a GIF file"));
 }
 
 TEST_F(RequestChecksTest, UnknownClassesListTheLabels) {
@@ -184,6 +187,8 @@ TEST_F(RequestChecksTest, NumbersHaveRanges) {
   EXPECT_THAT(Fields(),
               ElementsAre("max_attributes", "steps", "target_probability", "threshold", "shift",
                           "nan", "output_format.encoding", "output_format.quality"));
+  checks_.Number("just_over", 1.0000001, 0, 1);
+  EXPECT_THAT(checks_.faults().back().description, testing::StartsWith("is 1.0000001"));
   EXPECT_EQ(checks_.Status().code(), absl::StatusCode::kInvalidArgument);
 }
 

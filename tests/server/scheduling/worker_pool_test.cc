@@ -176,6 +176,25 @@ TEST(WorkerPoolTest, ADrainTakesNoNewJobsAndGivesUpInTime) {
   EXPECT_THAT(record.events, ElementsAre("ran a"));
 }
 
+// A wait without end would come back at once, again and again.
+TEST(WorkerPoolTest, ADrainWithoutEndWaitsAndDoesNotSpin) {
+  Gate gate;
+  WorkerPool pool({.workers = 1, .max_queue = 2});
+  ASSERT_TRUE(pool.Submit(gate.MakeJob()));
+  gate.AwaitStart();
+  std::thread opener([&] {
+    absl::SleepFor(absl::Milliseconds(500));
+    gate.Open();
+  });
+  timespec before, after;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+  EXPECT_TRUE(pool.Drain(absl::InfiniteDuration()));
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+  EXPECT_LT(absl::DurationFromTimespec(after) - absl::DurationFromTimespec(before),
+            absl::Milliseconds(100));
+  opener.join();
+}
+
 TEST(WorkerPoolTest, TheDestructorDropsWhatWaits) {
   JobRecord record;
   Gate gate;

@@ -102,6 +102,29 @@ TEST(MetricsEndpointTest, ATricklingClientHoldsUpNobodyForLong) {
   close(slow);
 }
 
+// More connections that say nothing than there are threads: a scrape comes through all the same,
+// well within the ten seconds that Prometheus gives it.
+TEST(MetricsEndpointTest, ManySilentClientsHoldUpNobodyForLong) {
+  const auto endpoint = OpenWith([] { return std::string("text"); });
+  for (const int count : {40, 150}) {
+    std::vector<int> silent;
+    for (int i = 0; i < count; ++i) {
+      silent.push_back(ConnectTo(endpoint->port()));
+    }
+    absl::SleepFor(absl::Milliseconds(200));
+    std::string answer;
+    const absl::Time start = absl::Now();
+    while (answer.empty() && absl::Now() < start + absl::Seconds(9)) {
+      answer = ReadMetrics(endpoint->port());  // one too many: closed at once, and asked again
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+    EXPECT_THAT(answer, EndsWith("text")) << count;
+    for (const int socket : silent) {
+      close(socket);
+    }
+  }
+}
+
 TEST(MetricsEndpointTest, SaysWhereItCannotListen) {
   const auto endpoint = OpenWith([] { return std::string(); });
   const absl::Status taken =

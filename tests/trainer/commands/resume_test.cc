@@ -596,5 +596,23 @@ TEST_F(ResumeTest, AFullDiskLeavesTheLastState) {
   ExpectTheWholeRunsWeights("small");
 }
 
+// Half a file, as a disk that fails may leave it: the state before it does.
+TEST_F(ResumeTest, ADamagedStateIsReplacedByThePreviousOne) {
+  const std::string state = Path("damaged/stylex_state.pt");
+  {
+    TrainerProcess process(Stylex("damaged"), Path("output"));
+    process.AwaitWritten(state, 2);
+    process.Signal(SIGKILL);
+    process.Wait();
+  }
+  ASSERT_TRUE(std::filesystem::exists(Path("damaged/previous_stylex_state.pt")));
+  const std::string whole = Bytes(state);
+  WriteBytes(state, whole.substr(0, whole.size() / 2));
+  ASSERT_EQ(Run(With(Stylex("damaged"), {"--resume"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("not a readable training state"),
+                           HasSubstr("the state before it is used")));
+  ExpectTheWholeRunsWeights("damaged");
+}
+
 }  // namespace
 }  // namespace stylex

@@ -184,7 +184,11 @@ TEST_F(TrainingLoopTest, AStateThatIsNotFiniteIsNeitherSavedNorUsed) {
   EXPECT_EQ(LoadLastState(record, path, false, &second.training, warn), absl::OkStatus());
   EXPECT_EQ(second.training.step(), 4);
   EXPECT_THAT(warnings, HasSubstr("values that are not finite"));
+  EXPECT_TRUE(std::filesystem::exists(path + ".bad"));
+  // The previous one has taken its place, for whoever resumes next.
+  EXPECT_EQ(LoadLastState(record, path, false, &second.training, warn), absl::OkStatus());
   std::filesystem::remove(PreviousStatePath(path));
+  ASSERT_EQ(SaveTrainingState(state, path), absl::OkStatus());
   const absl::Status status = LoadLastState(record, path, false, &second.training, warn);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(status.message(), HasSubstr("start another run"));

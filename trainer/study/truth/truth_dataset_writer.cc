@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -60,7 +62,7 @@ class DatasetWriter {
                    const Values& values) {
     const std::string file = absl::StrFormat("%s/%s/%06d.png", NameOf(split), label, number);
     STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(bitmap));
-    STYLEX_RETURN_IF_ERROR(WriteFileAtomic(folder_ + "/" + file, png));
+    STYLEX_RETURN_IF_ERROR(WriteFileUnflushed(folder_ + "/" + file, png));
     std::vector<std::string> fields = {file, label};
     for (const double value : values) {
       fields.push_back(absl::StrFormat("%.17g", value));
@@ -80,6 +82,7 @@ class DatasetWriter {
         }
       }
     }
+    sync();  // all images at once, before the tables say that they are there
     world["classes"] = labels;
     STYLEX_RETURN_IF_ERROR(WriteFileAtomic(folder_ + "/factors.csv", table_));
     return WriteFileAtomic(folder_ + "/world.json", world.dump(2) + "\n");
