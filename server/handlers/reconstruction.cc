@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "explain/local_change.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/pictures.h"
 #include "server/handlers/request_checks.h"
@@ -59,6 +60,26 @@ absl::StatusOr<StyleVectors> StylesOfSource(const ServedModel& served,
   return encoded.styles;
 }
 
+// The image with the request's edits.
+absl::StatusOr<DrawnImage> DrawEdited(const ServedModel& served,
+                                      const v1::ReconstructRequest& request,
+                                      const StyleVectors& styles, SharedNetworks* networks) {
+  const Rendering rendering = RenderingOf(request.output_format());
+  if (request.edits().empty()) {
+    return networks->Synthesize(styles, rendering);
+  }
+  STYLEX_ASSIGN_OR_RETURN(
+      DrawnImage drawn,
+      networks->Synthesize(ApplyMoves(styles, served.ranges(), ToMoves(request.edits())),
+                           rendering));
+  if (request.local()) {
+    STYLEX_ASSIGN_OR_RETURN(const DrawnImage before, networks->Synthesize(styles, rendering));
+    drawn.image = LocalChange(before.image, drawn.image);
+    STYLEX_ASSIGN_OR_RETURN(drawn.logits, networks->Logits(rendering.Apply(drawn.image)));
+  }
+  return drawn;
+}
+
 absl::Status Draw(const ServedModel& served, const v1::ReconstructRequest& request,
                   const HandlerContext& context, const Cancellation& cancellation,
                   v1::ReconstructResponse* response) {
@@ -66,13 +87,9 @@ absl::Status Draw(const ServedModel& served, const v1::ReconstructRequest& reque
   SharedNetworks networks(served.passes(), context.device, cancellation);
   Given given;
   STYLEX_ASSIGN_OR_RETURN(
-      StyleVectors styles,
+      const StyleVectors styles,
       StylesOfSource(served, request, context.decode_limits, &networks, &given));
-  if (!request.edits().empty()) {
-    styles = ApplyMoves(styles, served.ranges(), ToMoves(request.edits()));
-  }
-  STYLEX_ASSIGN_OR_RETURN(const DrawnImage drawn,
-                          networks.Synthesize(styles, RenderingOf(request.output_format())));
+  STYLEX_ASSIGN_OR_RETURN(const DrawnImage drawn, DrawEdited(served, request, styles, &networks));
   STYLEX_RETURN_IF_ERROR(CheckDrawable(
       drawn.image, drawn.logits,
       request.has_latent() ? "latent.values" : (request.has_styles() ? "styles.values" : "edits")));
