@@ -81,8 +81,9 @@ std::vector<std::string> LimitsOfChange(const Explanation& explanation) {
     return limits;  // an older server, which knows neither, or nothing was moved
   }
   if (explanation.local && !answer.local_applied()) {
-    limits.emplace_back(
-        "The whole change is shown: where it is greatest alone, it would be decided otherwise.");
+    limits.push_back(absl::StrCat(
+        "The whole change is shown: where it is greatest alone, it ",
+        answer.convincing() ? "does not convince." : "is not decided in the same way."));
   }
   if (answer.flipped() && !answer.holds_on_photograph()) {
     limits.push_back(absl::StrCat("Carried over to the photograph, the change is decided as ",

@@ -174,7 +174,8 @@ TEST(ReportTest, WhatAChangeIsNotCapableOfIsANote) {
   const std::string page = Page({explanation});
   EXPECT_THAT(page, HasSubstr("Carried over to the photograph, the change is decided as cat, "
                               "not as dog."));
-  EXPECT_THAT(page, HasSubstr("The whole change is shown"));
+  EXPECT_THAT(page, HasSubstr("The whole change is shown: where it is greatest alone, it does not "
+                              "convince."));
   EXPECT_THAT(page, Not(HasSubstr("the change on the photograph")));
   explanation.answer.set_local_applied(true);
   explanation.answer.set_flipped(false);
