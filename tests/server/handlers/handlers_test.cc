@@ -554,6 +554,13 @@ TEST_F(HandlersTest, WorksSayHowMuchEffortTheyAre) {
   counterfactual.set_model("tiny");
   search.set_model("tiny");
   search.mutable_target_class()->set_class_id(0);
+  v1::ReconstructRequest reconstruct;
+  reconstruct.set_model("tiny");
+  *reconstruct.mutable_image() = Sent(1);
+  reconstruct.set_local(true);
+  EXPECT_EQ(Reconstruct(context_, reconstruct)->effort, Effort::kInteractive) << "without edits";
+  reconstruct.add_edits()->set_index(3);
+  EXPECT_EQ(Reconstruct(context_, reconstruct)->effort, Effort::kExplanation);
   EXPECT_EQ(Classify(context_, classify)->effort, Effort::kInteractive);
   EXPECT_EQ(Counterfactual(context_, counterfactual)->effort, Effort::kExplanation);
   EXPECT_EQ(FindAttributes(context_, search)->effort, Effort::kBulk);
