@@ -40,6 +40,7 @@ void AddPictures(CLI::App* app, const ConnectionOptions& connection, Reconstruct
   CLI::App* reconstruct = app->add_subcommand("reconstruct", "draw an image again, with edits");
   reconstruct->add_option("image", redraw->path, "file")->required();
   reconstruct->add_option("--edit", redraw->edits, "INDEX:SHIFT or INDEX:SHIFT:min|max");
+  reconstruct->add_flag("--local", redraw->local, "only where the edits change it most");
   reconstruct->add_option("--output", redraw->output, "PNG file")->capture_default_str();
   reconstruct->callback([&connection, redraw, run] {
     *run = [&connection, redraw] { return ReconstructCommand(connection, *redraw); };
@@ -50,6 +51,7 @@ void AddPictures(CLI::App* app, const ConnectionOptions& connection, Reconstruct
   traverse->add_option("--steps", walk->steps, "frames")->capture_default_str();
   traverse->add_option("--from", walk->from, "first frame's shift")->capture_default_str();
   traverse->add_option("--to", walk->to, "last frame's shift")->capture_default_str();
+  traverse->add_flag("--local", walk->local, "only where the move changes it most");
   traverse->add_option("--output", walk->output, "GIF file")->capture_default_str();
   traverse->callback([&connection, walk, run] {
     *run = [&connection, walk] { return TraverseCommand(connection, *walk); };
@@ -87,6 +89,8 @@ void AddExplain(CLI::App* app, const ConnectionOptions& connection, ExplainOptio
                       "to be reached by the target, 0: just flips; default: the server's");
   explain->add_option("--certify", options->certify,
                       "try every smaller set of this many strongest attributes; up to 16");
+  explain->add_flag("--whole", options->whole,
+                    "show all of the change, not only where it is greatest");
   explain->add_option("--limit", options->limit, "at most this many images");
   explain->add_option("--output", options->output, "folder")->capture_default_str();
   explain->callback([&connection, options, run] {

@@ -35,6 +35,7 @@ absl::Status EncodeCommand(const ConnectionOptions& connection, const std::strin
 struct ReconstructOptions {
   std::string path;
   std::vector<std::string> edits;
+  bool local = false;  // only where the edits change it most
   std::string output = "reconstruction.png";
 };
 // Writes the reconstruction of an image.
@@ -47,6 +48,7 @@ struct TraverseOptions {
   int steps = 9;
   double from = 0;
   double to = 1;
+  bool local = false;  // only where the move changes it most
   std::string output = "traverse.gif";
 };
 // Writes a GIF of an image while one style coordinate moves.
@@ -72,6 +74,7 @@ struct ExplainOptions {
   double shift = 0;
   std::optional<double> probability;  // none: the server's default
   int certify = 0;                    // candidates of the certificate of minimality; 0: none
+  bool whole = false;                 // changes wherever the moves do, not where they do most
   int limit = 0;
   std::string output = "explanation";
 };

@@ -31,6 +31,8 @@ v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
   request.set_certificate_candidates(options.certify);
   request.set_include_steps(true);
   request.set_include_difference(true);
+  request.set_local(!options.whole);
+  request.set_include_on_photograph(true);
   return request;
 }
 
@@ -39,6 +41,9 @@ absl::Status TakeImages(v1::CounterfactualResponse answer, Explanation* explanat
   STYLEX_ASSIGN_OR_RETURN(explanation->reconstruction, DecodeAnswer(answer.reconstruction()));
   STYLEX_ASSIGN_OR_RETURN(explanation->counterfactual, DecodeAnswer(answer.counterfactual()));
   STYLEX_ASSIGN_OR_RETURN(explanation->difference, DecodeAnswer(answer.difference()));
+  if (answer.has_on_photograph()) {
+    STYLEX_ASSIGN_OR_RETURN(explanation->on_photograph, DecodeAnswer(answer.on_photograph()));
+  }
   for (const v1::Image& step : answer.steps()) {
     STYLEX_ASSIGN_OR_RETURN(Bitmap bitmap, DecodeAnswer(step));
     explanation->steps.push_back(std::move(bitmap));
@@ -46,6 +51,7 @@ absl::Status TakeImages(v1::CounterfactualResponse answer, Explanation* explanat
   answer.clear_reconstruction();
   answer.clear_counterfactual();
   answer.clear_difference();
+  answer.clear_on_photograph();
   answer.clear_steps();
   explanation->answer = std::move(answer);
   return absl::OkStatus();
@@ -57,6 +63,7 @@ absl::StatusOr<Explanation> ExplainOne(const ConnectionOptions& connection,
   Explanation explanation;
   explanation.path = path;
   explanation.stem = Stem(path);
+  explanation.local = request.local();
   STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(path));
   STYLEX_ASSIGN_OR_RETURN(const Bitmap photograph, DecodeImage(request.image().data()));
   v1::CounterfactualResponse answer;
@@ -76,6 +83,10 @@ absl::Status WriteFiles(const Explanation& explanation, const std::string& folde
   STYLEX_RETURN_IF_ERROR(
       WriteSyntheticPng(explanation.counterfactual, prefix + "-counterfactual.png"));
   STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(explanation.difference, prefix + "-difference.png"));
+  if (HoldsOnPhotograph(explanation)) {
+    STYLEX_RETURN_IF_ERROR(
+        WriteSyntheticPng(explanation.on_photograph, prefix + "-on-photograph.png"));
+  }
   for (size_t i = 0; i < explanation.steps.size(); ++i) {
     STYLEX_RETURN_IF_ERROR(
         WriteSyntheticPng(explanation.steps[i], absl::StrCat(prefix, "-step", i + 1, ".png")));
@@ -103,6 +114,9 @@ void PrintOutcome(const Explanation& explanation) {
   if (answer.quality().unlike_training()) {
     std::printf("%s: unlike the training images: %s\n", explanation.path.c_str(),
                 UnlikeTrainingText(answer.quality()).c_str());
+  }
+  for (const std::string& limit : LimitsOfChange(explanation)) {
+    std::printf("%s: %s\n", explanation.path.c_str(), limit.c_str());
   }
 }
 

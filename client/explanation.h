@@ -18,7 +18,9 @@ struct Explanation {
   Bitmap reconstruction;
   Bitmap counterfactual;
   Bitmap difference;
+  Bitmap on_photograph;  // the photograph with the change; empty if the server does not draw it
   std::vector<Bitmap> steps;
+  bool local = false;                 // asked for: the change only where it is greatest
   v1::CounterfactualResponse answer;  // without its images
 };
 
@@ -28,6 +30,11 @@ std::string DecisionText(const v1::Prediction& prediction);
 std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality);
 // Its name, "ears"; else what was measured, "dark parts redder"; else "layer 4, channel 17".
 std::string AttributeText(const v1::Attribute& attribute);
+// Whether something was moved, and the photograph with that change is decided as the target.
+bool HoldsOnPhotograph(const Explanation& explanation);
+// What the change is not capable of: to be confined to where it is greatest, and to be carried over
+// to the photograph. A sentence each.
+std::vector<std::string> LimitsOfChange(const Explanation& explanation);
 // A looping animation of reconstruction and counterfactual.
 absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation);
 

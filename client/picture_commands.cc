@@ -31,6 +31,7 @@ absl::Status ReconstructCommand(const ConnectionOptions& connection,
   for (const std::string& text : options.edits) {
     STYLEX_ASSIGN_OR_RETURN(*request.add_edits(), ParseEdit(text));
   }
+  request.set_local(options.local);
   STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   v1::ReconstructResponse response;
   STYLEX_RETURN_IF_ERROR(
@@ -58,6 +59,7 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
   request.set_steps(options.steps);
   request.set_shift_from(options.from);
   request.set_shift_to(options.to);
+  request.set_local(options.local);
   STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   grpc::ClientContext context;
   SetDeadline(connection, 60, &context);

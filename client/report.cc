@@ -111,7 +111,8 @@ std::string Bars(const v1::Model& model, const v1::CounterfactualResponse& answe
 std::string AttributeTable(const v1::CounterfactualResponse& answer) {
   std::string html =
       absl::StrCat("<table><tr><th></th><th>attribute moved</th><th>how far</th><th>then ",
-                   EscapeHtml(answer.target_label()), " at</th></tr>\n");
+                   EscapeHtml(answer.target_label()), " at",
+                   answer.local_applied() ? ", changed everywhere" : "", "</th></tr>\n");
   for (int i = 0; i < answer.applied_size(); ++i) {
     const v1::AppliedAttribute& applied = answer.applied(i);
     absl::StrAppend(
@@ -130,7 +131,9 @@ absl::StatusOr<std::string> Film(const Explanation& explanation) {
   if (explanation.steps.empty()) {
     return std::string();
   }
-  std::string html = "<h3>Attribute by attribute</h3><div class=\"film\">";
+  std::string html = absl::StrCat("<h3>Attribute by attribute",
+                                  explanation.answer.local_applied() ? ", changed everywhere" : "",
+                                  "</h3><div class=\"film\">");
   for (size_t i = 0; i < explanation.steps.size(); ++i) {
     STYLEX_ASSIGN_OR_RETURN(const std::string figure,
                             Figure(explanation.steps[i], absl::StrCat("after ", i + 1)));
@@ -139,7 +142,8 @@ absl::StatusOr<std::string> Film(const Explanation& explanation) {
   return html + "</div>";
 }
 
-std::string Notes(const v1::CounterfactualResponse& answer) {
+std::string Notes(const Explanation& explanation) {
+  const v1::CounterfactualResponse& answer = explanation.answer;
   std::string html;
   if (!answer.quality().same_class()) {
     absl::StrAppend(&html, "<p class=\"note\">The reconstruction is decided as ",
@@ -155,6 +159,9 @@ std::string Notes(const v1::CounterfactualResponse& answer) {
     absl::StrAppend(&html, "<p class=\"note\">",
                     answer.flipped() ? "Flipped, but not convincing: " : "Not flipped: ",
                     EscapeHtml(answer.reason()), "</p>");
+  }
+  for (const std::string& limit : LimitsOfChange(explanation)) {
+    absl::StrAppend(&html, "<p class=\"note\">", EscapeHtml(limit), "</p>");
   }
   return html;
 }
@@ -172,6 +179,12 @@ absl::StatusOr<std::string> Card(const v1::Model& model, const Explanation& expl
                                  DecisionText(answer.counterfactual_prediction())));
   STYLEX_ASSIGN_OR_RETURN(const std::string difference,
                           Figure(explanation.difference, "difference, amplified"));
+  std::string on_photograph;
+  if (HoldsOnPhotograph(explanation)) {
+    STYLEX_ASSIGN_OR_RETURN(on_photograph,
+                            Figure(explanation.on_photograph, "the change on the photograph",
+                                   DecisionText(answer.on_photograph_prediction())));
+  }
   STYLEX_ASSIGN_OR_RETURN(const std::string gif, BeforeAndAfterGif(explanation));
   STYLEX_ASSIGN_OR_RETURN(const std::string film, Film(explanation));
   return absl::StrCat("<section class=\"card\"><h2>", EscapeHtml(explanation.stem), ": ",
@@ -179,9 +192,10 @@ absl::StatusOr<std::string> Card(const v1::Model& model, const Explanation& expl
                       EscapeHtml(answer.target_label()), "</h2>\n<div class=\"pictures\">",
                       photograph, reconstruction, counterfactual, difference,
                       "<figure><img alt=\"animation\" src=\"", DataUri("image/gif", gif),
-                      "\"><figcaption>back and forth</figcaption></figure></div>\n", Notes(answer),
-                      "<div class=\"columns\"><div>", Bars(model, answer), "</div><div>",
-                      AttributeTable(answer), "</div></div>\n", film, "</section>\n");
+                      "\"><figcaption>back and forth</figcaption></figure>", on_photograph,
+                      "</div>\n", Notes(explanation), "<div class=\"columns\"><div>",
+                      Bars(model, answer), "</div><div>", AttributeTable(answer), "</div></div>\n",
+                      film, "</section>\n");
 }
 
 std::string Fact(const std::string& value, const std::string& meaning) {
@@ -217,8 +231,9 @@ std::string Footer(const v1::Model& model) {
       model.num_styles(), " style coordinates, trained on ",
       EscapeHtml(model.provenance().dataset()), ", code ",
       EscapeHtml(model.provenance().code_version()),
-      ".</p><p>Reconstructions, counterfactuals and steps are synthetic images: drawn by a "
-      "generative model. They explain the classifier, not the world.</p>");
+      ".</p><p>Reconstructions, counterfactuals and steps are synthetic images, drawn by a "
+      "generative model; photographs with a change are so in part. They explain the classifier, "
+      "not the world.</p>");
   const std::array<std::pair<const char*, const char*>, 4> shown = {
       {{"agreement", "reconstructions decided like their photographs"},
        {"flip_rate_joint_10", "flipped with at most 10 attributes"},

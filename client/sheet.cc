@@ -68,6 +68,31 @@ std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality) {
       quality.percentile());
 }
 
+bool HoldsOnPhotograph(const Explanation& explanation) {
+  const v1::CounterfactualResponse& answer = explanation.answer;
+  return !explanation.on_photograph.data.empty() && answer.applied_size() > 0 &&
+         answer.holds_on_photograph();
+}
+
+std::vector<std::string> LimitsOfChange(const Explanation& explanation) {
+  const v1::CounterfactualResponse& answer = explanation.answer;
+  std::vector<std::string> limits;
+  if (explanation.on_photograph.data.empty() || answer.applied_size() == 0) {
+    return limits;  // an older server, which knows neither, or nothing was moved
+  }
+  if (explanation.local && !answer.local_applied()) {
+    limits.push_back(absl::StrCat(
+        "The whole change is shown: where it is greatest alone, it ",
+        answer.convincing() ? "does not convince." : "is not decided in the same way."));
+  }
+  if (answer.flipped() && !answer.holds_on_photograph()) {
+    limits.push_back(absl::StrCat("Carried over to the photograph, the change is decided as ",
+                                  answer.on_photograph_prediction().label(), ", not as ",
+                                  answer.target_label(), "."));
+  }
+  return limits;
+}
+
 std::string AttributeText(const v1::Attribute& attribute) {
   if (!attribute.name().empty()) {
     return attribute.name();

@@ -36,13 +36,6 @@ constexpr int64_t kMostInBeam = 4;
 constexpr int kAttempts = 4;
 constexpr double kExcessGrowth = 8;
 constexpr double kFirstExcess = 1e-3;
-// Logits of margin to be left after another compression, as no two encoders write the same file.
-constexpr double kSurvivingMargin = 0.5;
-
-// The least margin of an image's compressed files.
-double LeastMargin(const torch::Tensor& logits, int64_t target) {
-  return MarginOf(logits, target).min().item<double>();
-}
 
 // The search on one image: the request and the state.
 class CounterfactualSearch {

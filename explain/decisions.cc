@@ -8,7 +8,14 @@
 #include <limits>
 #include <vector>
 
+#include "models/rendering.h"
+
 namespace stylex {
+namespace {
+
+constexpr int kUsualQuality = 90;
+
+}  // namespace
 
 torch::Tensor MarginOf(const torch::Tensor& logits, int64_t target) {
   torch::Tensor is_target = torch::zeros({logits.size(-1)}, logits.options().dtype(torch::kBool));
@@ -45,6 +52,17 @@ double ExcessOf(const torch::Tensor& logits, const Goal& goal) {
 bool Reaches(const torch::Tensor& logits, const Goal& goal) {
   return logits.argmax().item<int64_t>() == goal.target &&
          ExcessOf(logits, goal) >= goal.least_excess;
+}
+
+torch::Tensor RecompressedLogits(const Stylex& model, const torch::Tensor& image) {
+  const torch::Tensor files =
+      torch::cat({Rendering::Jpeg(kUsualQuality, JpegColors::kHalved).Apply(image),
+                  Rendering::Jpeg(kUsualQuality).Apply(image)});
+  return model.Logits(files).to(torch::kCPU);
+}
+
+double LeastMargin(const torch::Tensor& logits, int64_t target) {
+  return MarginOf(logits, target).min().item<double>();
 }
 
 torch::Tensor RunnersUp(const torch::Tensor& logits) {

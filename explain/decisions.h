@@ -49,6 +49,15 @@ double ExcessOf(const torch::Tensor& logits, const Goal& goal);
 // [K].
 bool Reaches(const torch::Tensor& logits, const Goal& goal);
 
+// Logits of margin to be left after another compression, as no two encoders write the same file.
+inline constexpr double kSurvivingMargin = 0.5;
+// Of an image [1, C, R, R], as a file holds it, that somebody compresses once more: to a JPEG file
+// of quality 90 with colours at half the resolution, as most programs write it, and with all
+// colours. [2, K] on the CPU; classifies two images.
+torch::Tensor RecompressedLogits(const Stylex& model, const torch::Tensor& image);
+// The least margin of several images, [N, K].
+double LeastMargin(const torch::Tensor& logits, int64_t target);
+
 }  // namespace stylex
 
 #endif  // STYLEX_EXPLAIN_DECISIONS_H_

@@ -29,6 +29,11 @@ struct ExplanationOptions {
   // `target`, `favourites`, `shortlist`, `beam` and `border` are filled in.
   CounterfactualOptions search;
   bool steps = false;  // draw an image after each move
+  // Change the reconstruction under ChangeMask alone (explain/local_change.h), where that leaves
+  // what is said of the counterfactual as it is. The last move is made as much stronger, up to
+  // search.shift, as that needs.
+  bool local = false;
+  bool on_photograph = false;  // carry the change over to the image itself (ChangeOnPhotograph)
 };
 
 enum class ExplanationOutcome {
@@ -48,7 +53,7 @@ struct Picture {
 };
 
 struct MovedAttribute {
-  AppliedMove applied = {};
+  AppliedMove applied = {};      // without a mask
   double before = 0, after = 0;  // values of the coordinate
 };
 
@@ -59,8 +64,10 @@ struct Explanation {
   torch::Tensor logits;  // [1, K] of the image itself
   Picture reconstruction;
   Picture counterfactual;  // the best attempt; the reconstruction where nothing was moved
+  bool local = false;      // whether the counterfactual is masked
   std::vector<MovedAttribute> moved;
-  std::vector<Picture> steps;  // after each of `moved`, where asked for
+  std::vector<Picture> steps;            // after each of `moved`, where asked for; never masked
+  std::optional<Picture> on_photograph;  // where asked for; always masked
   std::optional<BorderCrossing> just_flips;
   std::optional<MinimalityCertificate> certificate;
   int64_t evaluations = 0;  // classifier calls

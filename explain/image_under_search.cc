@@ -11,11 +11,6 @@
 #include "explain/side_by_side.h"
 
 namespace stylex {
-namespace {
-
-constexpr int kUsualQuality = 90;
-
-}  // namespace
 
 ImageUnderSearch::ImageUnderSearch(const Stylex& model, const StyleVectors& styles,
                                    const StyleRanges& ranges, const CounterfactualOptions& options)
@@ -178,13 +173,8 @@ absl::StatusOr<ImageUnderSearch::DeliveredImage> ImageUnderSearch::Delivered(
 
 torch::Tensor ImageUnderSearch::Recompressed(const DeliveredImage& delivered) const {
   torch::Tensor logits;
-  OnOneCore([&] {
-    const torch::Tensor image = options_.rendering.Apply(delivered.image);
-    const torch::Tensor files =
-        torch::cat({Rendering::Jpeg(kUsualQuality, JpegColors::kHalved).Apply(image),
-                    Rendering::Jpeg(kUsualQuality).Apply(image)});
-    logits = model_.Logits(files).to(torch::kCPU);
-  });
+  OnOneCore(
+      [&] { logits = RecompressedLogits(model_, options_.rendering.Apply(delivered.image)); });
   evaluations_ += logits.size(0);
   return logits;
 }

@@ -61,8 +61,7 @@ class ImageUnderSearch {
   // Remembered, too.
   absl::StatusOr<DeliveredImage> Delivered(const MoveSet& moves) const;
 
-  // The same of an image that somebody compresses once more, [2, K]: to a JPEG file of quality 90
-  // with colours at half the resolution, as most programs write it, and with all colours.
+  // RecompressedLogits of the delivered image.
   torch::Tensor Recompressed(const DeliveredImage& delivered) const;
 
   // What is to be reached.

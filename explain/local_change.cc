@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "explain/side_by_side.h"
+
 namespace stylex {
 namespace {
 
@@ -31,10 +33,15 @@ torch::Tensor Blur(const torch::Tensor& images) {
 }  // namespace
 
 torch::Tensor ChangeMask(const torch::Tensor& before, const torch::Tensor& after) {
-  const torch::Tensor change = Blur((after - before).abs().mean(1, /*keepdim=*/true));
-  const torch::Tensor greatest = change.amax({1, 2, 3}, /*keepdim=*/true).clamp_min(1e-6);
-  const torch::Tensor t = ((change / greatest - kNone) / (kWhole - kNone)).clamp(0, 1);
-  return t * t * (3 - 2 * t);
+  torch::Tensor mask;
+  OnOneCore([&] {
+    const torch::Tensor difference = after.to(torch::kCPU) - before.to(torch::kCPU);
+    const torch::Tensor change = Blur(difference.abs().mean(1, /*keepdim=*/true));
+    const torch::Tensor greatest = change.amax({1, 2, 3}, /*keepdim=*/true).clamp_min(1e-6);
+    const torch::Tensor t = ((change / greatest - kNone) / (kWhole - kNone)).clamp(0, 1);
+    mask = t * t * (3 - 2 * t);
+  });
+  return mask.to(before.device());
 }
 
 torch::Tensor LocalChange(const torch::Tensor& before, const torch::Tensor& after) {

@@ -1,7 +1,8 @@
 // Where a counterfactual changes its image, and that change alone, carried to another image.
 //
-// All images are [N, C, H, W] in [-1, 1]; `before` and `after` are what the generator draws without
-// and with the moves.
+// All images are [N, C, H, W] in [-1, 1] on one device; `before` and `after` are what the generator
+// draws without and with the moves. Masks are computed on the CPU by one thread, so that they are
+// the same to the bit whoever asks.
 #ifndef STYLEX_EXPLAIN_LOCAL_CHANGE_H_
 #define STYLEX_EXPLAIN_LOCAL_CHANGE_H_
 

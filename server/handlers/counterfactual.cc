@@ -58,6 +58,8 @@ absl::StatusOr<ExplanationOptions> MakeOptions(const v1::CounterfactualRequest& 
   search.least_excess = kLeastExcess;
   search.control.batch_size = model.explanation_batch();
   options.steps = request.include_steps();
+  options.local = request.local();
+  options.on_photograph = request.include_on_photograph();
   return options;
 }
 
@@ -146,6 +148,12 @@ void FillFindings(const Explanation& explanation, const CounterfactualOptions& s
   response->set_reason_code(ReasonOf(explanation.outcome));
   response->set_reason(ReasonText(explanation.outcome, response->target_label(), search));
   response->set_evaluations(explanation.evaluations);
+  response->set_local_applied(explanation.local);
+  if (explanation.on_photograph) {
+    v1::Prediction* prediction = response->mutable_on_photograph_prediction();
+    *prediction = ToPrediction(explanation.on_photograph->logits, served);
+    response->set_holds_on_photograph(prediction->class_id() == target);
+  }
   FillApplied(explanation, served, response);
   if (explanation.just_flips) {
     v1::JustFlips* border = response->mutable_just_flips();
@@ -172,6 +180,10 @@ absl::Status FillImages(const Explanation& explanation, const v1::Counterfactual
   STYLEX_ASSIGN_OR_RETURN(*response->mutable_counterfactual(), writer.Write(after));
   for (const Picture& step : explanation.steps) {
     STYLEX_ASSIGN_OR_RETURN(*response->add_steps(), writer.Write(step.image));
+  }
+  if (explanation.on_photograph) {
+    STYLEX_ASSIGN_OR_RETURN(*response->mutable_on_photograph(),
+                            writer.Write(explanation.on_photograph->image));
   }
   if (!request.include_difference()) {
     return absl::OkStatus();

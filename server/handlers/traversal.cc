@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "explain/local_change.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/pictures.h"
 #include "server/handlers/request_checks.h"
@@ -96,6 +97,7 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
                           StylesOfSource(served, request, context, cancellation));
   const Rendering rendering = RenderingOf(request.output_format());
   const PictureWriter writer(request.output_format(), served.id());
+  torch::Tensor unmoved;  // the image without the move, where frames are masked
   for (int64_t first = 0; first < plan.frames; first += served.search_batch()) {
     const int64_t count = std::min(served.search_batch(), plan.frames - first);
     // Each chunk takes a separate turn: others compute while its files are written.
@@ -103,8 +105,12 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
     if (!turn.active()) {
       return absl::CancelledError("the traversal was cancelled");
     }
-    const torch::Tensor drawn =
+    torch::Tensor drawn =
         served.model().Synthesize(StylesOfFrames(styles, served.ranges(), plan, first, count));
+    if (request.local()) {
+      unmoved = unmoved.defined() ? unmoved : served.model().Synthesize(styles);
+      drawn = LocalChange(unmoved.expand_as(drawn), drawn);
+    }
     const torch::Tensor logits = served.model().Logits(rendering.Apply(drawn));
     turn.End();
     STYLEX_RETURN_IF_ERROR(CheckDrawable(drawn, logits, "styles.values"));

@@ -5,6 +5,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "base/status_macros.h"
@@ -57,6 +58,22 @@ constexpr int64_t kPixelsPerThread = int64_t{1} << 14;
 // finished its piece. Measured on two cores, docs/operating.md.
 constexpr absl::Duration kInteractiveSpell = absl::Milliseconds(50);
 
+// Computations of the calling thread use at most `most` threads while it exists. A pass that runs
+// alone does so on its caller's thread, whose searches are to have all cores afterwards.
+class FewThreads {
+ public:
+  // Asking LibTorch makes it initialise this thread now, which would override the setting later.
+  explicit FewThreads(int64_t most) : before_(at::get_num_threads()) {
+    omp_set_num_threads(static_cast<int>(std::min<int64_t>(most, before_)));
+  }
+  FewThreads(const FewThreads&) = delete;
+  FewThreads& operator=(const FewThreads&) = delete;
+  ~FewThreads() { omp_set_num_threads(before_); }
+
+ private:
+  const int before_;
+};
+
 // A pass through one model, without gradients, on a number of threads that depends on the number of
 // pixels.
 class NetworkPass : public BatchedPass {
@@ -65,8 +82,9 @@ class NetworkPass : public BatchedPass {
   bool RunsAlone() const final { return model_.device().is_cpu() && WorthThreads(1) <= 1; }
   void Run(std::span<void* const> items) final {
     const torch::NoGradGuard no_grad;
+    std::optional<FewThreads> threads;
     if (model_.device().is_cpu()) {
-      ChooseThreads(static_cast<int64_t>(items.size()));
+      threads.emplace(WorthThreads(static_cast<int64_t>(items.size())));
     }
     Compute(items);
   }
@@ -80,12 +98,6 @@ class NetworkPass : public BatchedPass {
   int64_t WorthThreads(int64_t images) const {
     const int64_t side = model_.config().resolution();
     return std::max<int64_t>(images * side * side / kPixelsPerThread, 1);
-  }
-  void ChooseThreads(int64_t images) const {
-    // Calling get_num_threads makes LibTorch initialise this thread now, which would otherwise
-    // override the setting later.
-    static thread_local const int64_t all = at::get_num_threads();
-    omp_set_num_threads(static_cast<int>(std::min(WorthThreads(images), all)));
   }
 };
 

@@ -41,7 +41,39 @@ TEST_F(ExplainTest, WritesAllFilesIntoAFolderThatItMakes) {
       EXPECT_THAT(PngTexts(entry.path()), Contains(HasSubstr("Synthetic image"))) << entry.path();
     }
   }
-  EXPECT_EQ(pictures, 6) << "reconstruction, counterfactual, difference, two steps, sheet";
+  EXPECT_EQ(pictures, 7)
+      << "reconstruction, counterfactual, difference, photograph, two steps, sheet";
+  EXPECT_EQ(ReadPicture(stem + "-on-photograph.png").data[0], 95);
+}
+
+TEST_F(ExplainTest, AsksForTheChangeWhereItIsGreatestAndOnThePhotograph) {
+  const std::string file = WriteGreyPng(folder_ / "tom.png", 16, 10);
+  EXPECT_EQ(Run({"explain", file, "--output", folder_ / "out"}).exit_code, 0);
+  EXPECT_TRUE(service_.counterfactual_request().local());
+  EXPECT_TRUE(service_.counterfactual_request().include_on_photograph());
+  EXPECT_THAT(ReadAll(folder_ / "out/report.html"), HasSubstr("changed everywhere"));
+  EXPECT_EQ(Run({"explain", file, "--whole", "--output", folder_ / "out"}).exit_code, 0);
+  EXPECT_FALSE(service_.counterfactual_request().local());
+  EXPECT_TRUE(service_.counterfactual_request().include_on_photograph());
+  EXPECT_THAT(ReadAll(folder_ / "out/report.html"), Not(HasSubstr("changed everywhere")));
+}
+
+TEST_F(ExplainTest, WhatAChangeIsNotCapableOfIsSaid) {
+  const std::string file = WriteGreyPng(folder_ / "a.png", 16, kUnitedGrey);
+  const ProgramResult local = Run({"explain", file, "--output", folder_ / "out"});
+  const std::string whole = "The whole change is shown";
+  const std::string lost =
+      "Carried over to the photograph, the change is decided as cat, not as dog.";
+  EXPECT_THAT(local.out, HasSubstr(file + ": " + whole));
+  EXPECT_THAT(local.out, HasSubstr(file + ": " + lost));
+  const std::string html = ReadAll(folder_ / "out/report.html");
+  EXPECT_EQ(Count(html, whole), 1);
+  EXPECT_EQ(Count(html, lost), 1);
+  EXPECT_THAT(html, Not(HasSubstr("the change on the photograph")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out/a-on-photograph.png"));
+  EXPECT_THAT(Run({"explain", file, "--whole", "--output", folder_ / "out"}).out,
+              Not(HasSubstr(whole)))
+      << "which was asked for";
 }
 
 TEST_F(ExplainTest, SendsWhatTheOptionsSay) {
@@ -94,9 +126,9 @@ TEST_F(ExplainTest, ReportEscapesLoadsNothingAndRunsNothing) {
                            "https://", "<link", "@import", "url("}) {
     EXPECT_THAT(html, Not(HasSubstr(part)));
   }
-  // Five pictures and two steps for each of the two photographs.
-  EXPECT_EQ(Count(html, "<img "), 14);
-  EXPECT_EQ(Count(html, "src=\"data:image/png;base64,"), 12);
+  // Five pictures and two steps for each of the two photographs, and the one that flips once more.
+  EXPECT_EQ(Count(html, "<img "), 15);
+  EXPECT_EQ(Count(html, "src=\"data:image/png;base64,"), 13);
   EXPECT_EQ(Count(html, "src=\"data:image/gif;base64,"), 2);
 }
 
@@ -163,6 +195,9 @@ TEST_F(ExplainTest, AsJsonIsOneLineAPhotographWithoutItsPictures) {
   EXPECT_EQ(documents[0]["flipped"], true);
   EXPECT_EQ(documents[0]["applied"].size(), 2u);
   EXPECT_FALSE(documents[0].contains("reconstruction"));
+  EXPECT_FALSE(documents[0].contains("onPhotograph"));
+  EXPECT_EQ(documents[0]["localApplied"], true);
+  EXPECT_EQ(documents[0]["holdsOnPhotograph"], true);
   EXPECT_EQ(documents[1]["flipped"], false);
 }
 

@@ -268,6 +268,13 @@ grpc::Status FakeService::Counterfactual(grpc::ServerContext*,
     Draw(grey + 40 * i, response->add_steps());
     FillAttribute(i, response->add_applied()->mutable_attribute());
   }
+  response->set_local_applied(request->local() && grey != kUnitedGrey);
+  if (request->include_on_photograph()) {
+    const int carried = grey == kUnitedGrey ? grey : changed;
+    Draw(carried, response->mutable_on_photograph());
+    *response->mutable_on_photograph_prediction() = Predict(carried);
+    response->set_holds_on_photograph(carried == changed && response->flipped());
+  }
   response->mutable_quality()->set_same_class(true);
   if (grey == kStrangeGrey) {
     response->mutable_quality()->set_percentile(99.7);

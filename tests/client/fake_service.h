@@ -19,6 +19,7 @@ inline constexpr char kNastyLabel[] = "<script>alert(1)</script>\"";
 // Side of the returned images in pixels.
 inline constexpr int kFakeSide = 32;
 inline constexpr int kStrangeGrey = 77;  // of photographs that it calls unlike the training images
+inline constexpr int kUnitedGrey = 66;   // whose change can be neither confined nor carried over
 
 // Serves one model, "pets/3", with the labels "cat", "dog" and kNastyLabel. The decision depends on
 // the grey of the first pixel: below 85 a cat, below 170 a dog, else the third class; a side under

@@ -34,6 +34,15 @@ TEST_F(PictureTest, ReconstructSendsItsEdits) {
   EXPECT_EQ(request.edits(0).shift(), 0.5);
   EXPECT_EQ(request.edits(0).direction(), v1::DIRECTION_TO_MIN);
   EXPECT_EQ(request.edits(1).shift(), -1);
+  EXPECT_FALSE(request.local());
+}
+
+TEST_F(PictureTest, ChangesAreConfinedOnRequest) {
+  const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
+  Run({"reconstruct", file, "--edit", "3:1", "--local", "--output", folder_ / "out.png"});
+  EXPECT_TRUE(service_.reconstruct_request().local());
+  Run({"traverse", file, "--attribute", "5", "--local", "--output", folder_ / "walk.gif"});
+  EXPECT_TRUE(service_.traverse_request().local());
 }
 
 TEST_F(PictureTest, ReconstructRefusesABadEdit) {
@@ -64,6 +73,7 @@ TEST_F(PictureTest, TraverseWritesAGifThatGoesThereAndBack) {
   EXPECT_EQ(request.attribute().direction(), v1::DIRECTION_TO_MIN);
   EXPECT_EQ(request.shift_from(), -1);
   EXPECT_EQ(request.shift_to(), 2);
+  EXPECT_FALSE(request.local());
 }
 
 TEST_F(PictureTest, TraverseAsJsonIsOneLineAFrame) {

@@ -154,6 +154,35 @@ TEST(ReportTest, NotesSayWhatToBeCarefulAbout) {
   EXPECT_THAT(Page({explanation}), HasSubstr("Not flipped: below the probability asked for"));
 }
 
+TEST(ReportTest, AChangeThatHoldsOnThePhotographIsShown) {
+  Explanation explanation = CatToDog();
+  explanation.on_photograph = Bitmap::Make(4, 4, 3, 70);
+  *explanation.answer.mutable_on_photograph_prediction() = Believed({0.35f, 0.65f, 0, 0, 0}, 1);
+  explanation.answer.set_holds_on_photograph(true);
+  EXPECT_THAT(Page({explanation}), HasSubstr("the change on the photograph<b>dog 65.0 %</b>"));
+  explanation.answer.clear_applied();
+  EXPECT_THAT(Page({explanation}), Not(HasSubstr("the change on the photograph")))
+      << "nothing was changed";
+}
+
+TEST(ReportTest, WhatAChangeIsNotCapableOfIsANote) {
+  Explanation explanation = CatToDog();
+  explanation.local = true;
+  EXPECT_THAT(Page({explanation}), Not(HasSubstr("class=\"note\""))) << "an older server's answer";
+  explanation.on_photograph = Bitmap::Make(4, 4, 3, 70);
+  *explanation.answer.mutable_on_photograph_prediction() = Believed({0.6f, 0.4f, 0, 0, 0}, 0);
+  const std::string page = Page({explanation});
+  EXPECT_THAT(page, HasSubstr("Carried over to the photograph, the change is decided as cat, "
+                              "not as dog."));
+  EXPECT_THAT(page, HasSubstr("The whole change is shown: where it is greatest alone, it does not "
+                              "convince."));
+  EXPECT_THAT(page, Not(HasSubstr("the change on the photograph")));
+  explanation.answer.set_local_applied(true);
+  explanation.answer.set_flipped(false);
+  EXPECT_EQ(Times(Page({explanation}), "class=\"note\""), 0)
+      << "what does not flip at all holds nowhere";
+}
+
 TEST(ReportTest, TheSummaryCountsPhotographs) {
   Explanation stays = CatToDog(), weak = CatToDog(), other = CatToDog();
   stays.answer.set_flipped(false);
@@ -239,11 +268,12 @@ TEST(ReportTest, NothingFromOutsideIsReadAsHtml) {
   model.mutable_provenance()->set_dataset(nasty);
   model.mutable_provenance()->set_code_version(nasty);
   Explanation explanation = CatToDog();
+  explanation.on_photograph = Bitmap::Make(4, 4, 3, 70);
   explanation.stem = nasty;
   v1::CounterfactualResponse& answer = explanation.answer;
   for (v1::Prediction* prediction :
        {answer.mutable_original_prediction(), answer.mutable_reconstruction_prediction(),
-        answer.mutable_counterfactual_prediction()}) {
+        answer.mutable_counterfactual_prediction(), answer.mutable_on_photograph_prediction()}) {
     prediction->set_label(nasty);
   }
   answer.set_target_label(nasty);

@@ -456,6 +456,129 @@ TEST_F(AnswersTest, CounterfactualsAreWhatTheySayToTheByte) {
   EXPECT_GE(convincing, 3);
 }
 
+// `applied` as edits of Reconstruct.
+v1::ReconstructRequest Again(const v1::CounterfactualRequest& request,
+                             const v1::CounterfactualResponse& response) {
+  v1::ReconstructRequest again;
+  again.set_model(request.model());
+  *again.mutable_image() = request.image();
+  *again.mutable_output_format() = request.output_format();
+  for (const v1::AppliedAttribute& applied : response.applied()) {
+    v1::StyleEdit* edit = again.add_edits();
+    edit->set_index(applied.attribute().index());
+    edit->set_shift(applied.shift());
+    edit->set_direction(applied.attribute().direction());
+  }
+  again.set_local(response.local_applied());
+  return again;
+}
+
+TEST_F(AnswersTest, LocalChangesOfAHundredImagesAreDrawnAgainToTheByte) {
+  int masked = 0;
+  for (int i = 0; i < 100; ++i) {
+    v1::CounterfactualRequest request;
+    request.set_model(i % 5 == 4 ? "turned" : "tiny");
+    request.mutable_image()->set_data(PngPicture(16 + i % 7, 16, 3, 3 + 5 * i / 2));
+    request.set_local(true);
+    if (i % 2 == 1) {
+      request.set_target_probability(0);
+    }
+    if (i % 4 > 1) {
+      request.mutable_output_format()->set_encoding(v1::OutputFormat::ENCODING_JPEG);
+    }
+    const v1::CounterfactualResponse response = Counterfactual(request);
+    SCOPED_TRACE(std::to_string(i) + ", towards " + response.target_label());
+    const v1::ReconstructRequest again = Again(request, response);
+    EXPECT_EQ(Reconstruct(again).image().data(), response.counterfactual().data());
+    const v1::Prediction of_file = Classify(request.model(), response.counterfactual().data());
+    EXPECT_EQ(of_file.class_id(), response.counterfactual_prediction().class_id());
+    if (response.flipped()) {
+      EXPECT_EQ(of_file.class_id(), response.target_class_id());
+    }
+    if (response.convincing() && i % 2 == 0) {
+      EXPECT_GE(of_file.probabilities(response.target_class_id()), 0.9);
+    }
+    EXPECT_TRUE(response.applied_size() > 0 || !response.local_applied());
+    masked += response.local_applied() ? 1 : 0;
+  }
+  EXPECT_GE(masked, 20);
+}
+
+// Moves that just suffice, the last of which cannot be stronger.
+TEST_F(AnswersTest, WhereTheMaskCostsTheDecisionTheAnswerIsWhole) {
+  int lost = 0;
+  for (int brightness = 20; brightness < 250; brightness += 10) {
+    v1::CounterfactualRequest request;
+    request.set_model("tiny");
+    request.mutable_image()->set_data(PngPicture(16, 16, 3, brightness));
+    request.set_target_probability(0);
+    request.set_minimal(false);
+    request.set_shift(0.125);
+    const v1::CounterfactualResponse whole = Counterfactual(request);
+    request.set_local(true);
+    const v1::CounterfactualResponse local = Counterfactual(request);
+    EXPECT_EQ(local.flipped(), whole.flipped());
+    if (!whole.flipped() || local.local_applied()) {
+      continue;
+    }
+    ++lost;
+    EXPECT_EQ(local.counterfactual().data(), whole.counterfactual().data());
+    v1::ReconstructRequest masked = Again(request, local);
+    masked.set_local(true);
+    EXPECT_NE(Reconstruct(masked).reconstruction().class_id(), local.target_class_id());
+  }
+  EXPECT_GE(lost, 1);
+}
+
+// What is not asked for is neither computed nor claimed.
+TEST_F(AnswersTest, WithoutLocalNothingIsMasked) {
+  for (const int brightness : {20, 100, 160, 240}) {
+    v1::CounterfactualRequest request;
+    request.set_model("tiny");
+    request.mutable_image()->set_data(PngPicture(16, 16, 3, brightness));
+    request.set_include_steps(true);
+    const v1::CounterfactualResponse by_default = Counterfactual(request);
+    EXPECT_FALSE(by_default.local_applied());
+    EXPECT_FALSE(by_default.has_on_photograph());
+    EXPECT_FALSE(by_default.has_on_photograph_prediction());
+    EXPECT_FALSE(by_default.holds_on_photograph());
+    request.set_local(true);
+    const v1::CounterfactualResponse local = Counterfactual(request);
+    ASSERT_EQ(local.applied_size(), by_default.applied_size());
+    EXPECT_EQ(local.flipped(), by_default.flipped());
+    EXPECT_EQ(local.convincing(), by_default.convincing());
+    EXPECT_EQ(local.reconstruction().data(), by_default.reconstruction().data());
+    if (local.steps_size() > 0) {
+      EXPECT_EQ(local.steps().rbegin()->data() == local.counterfactual().data(),
+                !local.local_applied())
+          << "steps are not masked";
+    }
+  }
+}
+
+TEST_F(AnswersTest, TheChangeOnThePhotographIsWhatItSaysToTheByte) {
+  int holds = 0, fails = 0;
+  for (int brightness = 10; brightness < 250; brightness += 12) {
+    v1::CounterfactualRequest request;
+    request.set_model("tiny/2");
+    request.mutable_image()->set_data(PngPicture(24, 20, 3, brightness));
+    request.set_include_on_photograph(true);
+    request.set_local(brightness % 24 == 10);
+    const v1::CounterfactualResponse response = Counterfactual(request);
+    const std::string& file = response.on_photograph().data();
+    EXPECT_EQ(Decoded(response.on_photograph()).width, kSide);
+    EXPECT_THAT(file, HasSubstr("Synthetic image, drawn by the StylEx model tiny/2"));
+    EXPECT_THAT(file, HasSubstr("trainedAlgorithmicMedia"));
+    const v1::Prediction of_file = Classify(request.model(), file);
+    EXPECT_THAT(of_file.logits(),
+                Pointwise(FloatNear(1e-4f), response.on_photograph_prediction().logits()));
+    EXPECT_EQ(response.holds_on_photograph(), of_file.class_id() == response.target_class_id());
+    (response.holds_on_photograph() ? holds : fails) += 1;
+  }
+  EXPECT_GE(holds, 1);
+  EXPECT_GE(fails, 1);
+}
+
 // The classifier's greatest probability of "medium" is 0.58.
 TEST_F(AnswersTest, AFlipThatDoesNotConvinceSaysSo) {
   v1::CounterfactualRequest request;
@@ -595,6 +718,32 @@ TEST_F(AnswersTest, TraverseGoesFromOneEndToTheOther) {
   reconstruct.add_edits()->set_index(12);
   reconstruct.mutable_edits(0)->set_shift(1);
   EXPECT_EQ(frames[4].image().data(), Reconstruct(reconstruct).image().data());
+}
+
+TEST_F(AnswersTest, TraverseMasksItsFramesAsReconstructDoes) {
+  v1::TraverseRequest request;
+  request.set_model("tiny");
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 60));
+  request.mutable_attribute()->set_index(12);
+  request.set_steps(3);
+  request.set_local(true);
+  grpc::ClientContext context;
+  const auto frames = ReadAll(stub().Traverse(&context, request).get());
+  ASSERT_EQ(frames.size(), 3u);
+  v1::ReconstructRequest edited;
+  edited.set_model("tiny");
+  *edited.mutable_image() = request.image();
+  EXPECT_EQ(frames[0].image().data(), Reconstruct(edited).image().data());
+  edited.add_edits()->set_index(12);
+  edited.mutable_edits(0)->set_shift(1);
+  EXPECT_NE(frames[2].image().data(), Reconstruct(edited).image().data());
+  edited.set_local(true);
+  const Bitmap frame = Decoded(frames[2].image());
+  const Bitmap alone = Decoded(Reconstruct(edited).image());
+  ASSERT_EQ(frame.data.size(), alone.data.size());
+  for (size_t i = 0; i < frame.data.size(); ++i) {
+    EXPECT_NEAR(frame.data[i], alone.data[i], 1);
+  }
 }
 
 TEST_F(AnswersTest, TraverseTakesStylesAndARange) {

@@ -141,6 +141,13 @@ TEST(ReachesTest, TheLeastExcessIsAskedForInAddition) {
   EXPECT_FALSE(Reaches(torch::tensor({1.f, 1.25f}), {.target = 0}));
 }
 
+TEST(LeastMarginTest, IsThatOfTheImageThatIsLeastTheTarget) {
+  const torch::Tensor logits =
+      torch::tensor({{1.f, 3.f, 0.f}, {2.f, 1.5f, 2.25f}, {0.f, 9.f, 8.f}});
+  EXPECT_FLOAT_EQ(static_cast<float>(LeastMargin(logits, 1)), -0.75F);
+  EXPECT_FLOAT_EQ(static_cast<float>(LeastMargin(logits.narrow(0, 2, 1), 1)), 1);
+}
+
 // More images than are drawn at a time, whose number is no multiple of it.
 TEST(LogitsOfTest, AreThoseOfEachImageAlone) {
   const TinyModel tiny = MakeTinyModel(3, /*images=*/kDrawBatch + 3);

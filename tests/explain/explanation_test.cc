@@ -6,6 +6,8 @@
 #include <numeric>
 
 #include "explain/decisions.h"
+#include "explain/image_variants.h"
+#include "explain/local_change.h"
 #include "image/codec.h"
 #include "models/pixels.h"
 #include "tests/explain/tiny_model.h"
@@ -179,6 +181,124 @@ TEST(ExplanationTest, SaysWhatJpegUndoes) {
   EXPECT_GE(lost, 1);
 }
 
+ExplanationOptions Asked(double probability, int jpeg_quality) {
+  ExplanationOptions options;
+  options.search.target_probability = probability;
+  options.search.rendering = RenderingOf(jpeg_quality);
+  options.search.least_excess = 1e-3;
+  return options;
+}
+
+MoveSet AllMoved(const Explanation& explanation) {
+  MoveSet moves;
+  for (const MovedAttribute& moved : explanation.moved) {
+    moves.push_back(moved.applied.move);
+  }
+  return moves;
+}
+
+// The model's reconstruction of its own image, with moves.
+torch::Tensor Drawn(const TinyModel& tiny, const MoveSet& moves) {
+  return tiny.stylex.Synthesize(
+      ApplyMoves(tiny.stylex.StylesOfImages(ImageOf(tiny)), tiny.ranges, moves));
+}
+
+// A local explanation against that of the whole change.
+class LocalExplanationTest : public testing::Test {
+ protected:
+  void Compare(uint64_t seed, double probability, int quality) {
+    SCOPED_TRACE(testing::Message()
+                 << "seed " << seed << " to " << probability << " in quality " << quality);
+    const TinyModel tiny = MakeTinyModel(seed);
+    ExplanationOptions options = Asked(probability, quality);
+    options.steps = true;
+    const auto whole = ExplainTiny(tiny, options);
+    options.local = true;
+    const auto local = ExplainTiny(tiny, options);
+    ASSERT_TRUE(whole.ok() && local.ok()) << whole.status() << local.status();
+    EXPECT_FALSE(whole->local);
+    EXPECT_EQ(local->flipped, whole->flipped);
+    EXPECT_EQ(local->outcome, whole->outcome);
+    ExpectTold(tiny, local->counterfactual, quality);
+    if (local->moved.empty()) {
+      EXPECT_FALSE(local->local) << "nothing is changed";
+    } else if (local->local) {
+      CheckMasked(tiny, *whole, *local, probability, quality);
+    } else {
+      ++unmasked_;
+      EXPECT_TRUE(local->counterfactual.image.equal(whole->counterfactual.image));
+      EXPECT_EQ(AllMoved(*local), AllMoved(*whole));
+    }
+  }
+
+  // The moves are those of `whole`, the last perhaps stronger, and what is told is of the masked
+  // file.
+  void CheckMasked(const TinyModel& tiny, const Explanation& whole, const Explanation& local,
+                   double probability, int quality) {
+    ++masked_;
+    const MoveSet moves = AllMoved(local);
+    ASSERT_EQ(moves.size(), whole.moved.size());
+    EXPECT_GE(moves.back().shift, whole.moved.back().applied.move.shift);
+    stronger_ += moves.back().shift > whole.moved.back().applied.move.shift ? 1 : 0;
+    EXPECT_LE(moves.back().shift, 1);
+    const torch::Tensor changed = Drawn(tiny, moves);
+    EXPECT_TRUE(local.counterfactual.image.equal(LocalChange(local.reconstruction.image, changed)));
+    EXPECT_TRUE(local.steps.back().image.equal(changed)) << "steps are not masked";
+    const AppliedMove& last = local.moved.back().applied;
+    EXPECT_TRUE(last.logits.allclose(LogitsOfFile(tiny, changed, quality), 1e-5, 1e-5));
+    const torch::Tensor alone = LogitsOfFile(tiny, Drawn(tiny, {last.move}), quality);
+    EXPECT_NEAR(last.single_effect,
+                (alone - local.reconstruction.logits[0])[local.target].item<double>(), 1e-3);
+    const torch::Tensor of_file = LogitsOfFile(tiny, local.counterfactual.image, quality);
+    EXPECT_EQ(of_file.argmax().item<int64_t>() == local.target, local.flipped);
+    if (local.flipped) {
+      const bool reached = ProbabilityOf(of_file, local.target) >= probability;
+      EXPECT_EQ(reached, local.outcome == ExplanationOutcome::kConvincing ||
+                             local.outcome == ExplanationOutcome::kLostInCompression);
+    }
+  }
+
+  int masked_ = 0, stronger_ = 0, unmasked_ = 0;
+};
+
+TEST_F(LocalExplanationTest, SaysOfTheMaskedFileWhatIsTrueOfTheWholeChange) {
+  for (const int quality : {0, 90}) {
+    for (const double probability : {0.0, 0.9}) {
+      for (uint64_t seed = 1; seed <= 12; ++seed) {
+        Compare(seed, probability, quality);
+      }
+    }
+  }
+  EXPECT_GE(masked_, 10);
+  EXPECT_GE(stronger_, 3) << "made up for what the mask took";
+  EXPECT_GE(unmasked_, 3) << "where that was not enough";
+}
+
+TEST(ExplanationTest, TheChangeIsCarriedOverToThePhotograph) {
+  int holds = 0, fails = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    const TinyModel tiny = MakeTinyModel(seed);
+    ExplanationOptions options = Asked(0.9, 0);
+    EXPECT_FALSE(ExplainTiny(tiny, options)->on_photograph.has_value());
+    options.on_photograph = true;
+    for (const bool local : {false, true}) {
+      options.local = local;
+      const auto explanation = ExplainTiny(tiny, options);
+      ASSERT_TRUE(explanation.ok()) << explanation.status();
+      ASSERT_TRUE(explanation->on_photograph.has_value());
+      EXPECT_TRUE(explanation->on_photograph->image.equal(ChangeOnPhotograph(
+          ImageOf(tiny), explanation->reconstruction.image, Drawn(tiny, AllMoved(*explanation)))))
+          << "masked once, whether the counterfactual is or not";
+      ExpectTold(tiny, *explanation->on_photograph, 0);
+      const bool target =
+          explanation->on_photograph->logits.argmax().item<int64_t>() == explanation->target;
+      (target ? holds : fails) += 1;
+    }
+  }
+  EXPECT_GE(holds, 1);
+  EXPECT_GE(fails, 1);
+}
+
 // A temperature above 1 makes the same logits less sure, so more must be moved.
 TEST(ExplanationTest, ProbabilitiesAreByTheirTemperature) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
@@ -210,6 +330,10 @@ TEST(ExplanationTest, SaysWhatIsTheTargetAlready) {
   EXPECT_EQ(explanation->outcome, ExplanationOutcome::kImageAlreadyTarget);
   EXPECT_FALSE(explanation->flipped);
   EXPECT_TRUE(explanation->moved.empty());
+  options.local = options.on_photograph = true;
+  const auto local = ExplainTiny(tiny, options);
+  EXPECT_FALSE(local->local);
+  EXPECT_TRUE(local->on_photograph->image.equal(ImageOf(tiny))) << "without any change";
 }
 
 TEST(ExplanationTest, StopsWhenToldTo) {

@@ -52,6 +52,7 @@ std::vector<std::string> Requests() {
   }
   edit.add_edits()->set_index(3);
   edit.mutable_edits(0)->set_shift(0.5);
+  edit.set_local(true);
   edit.mutable_output_format()->set_encoding(v1::OutputFormat::ENCODING_JPEG);
   edit.mutable_output_format()->set_quality(80);
   v1::FindAttributesRequest search;
@@ -62,9 +63,12 @@ std::vector<std::string> Requests() {
   auto counterfactual = WithImage<v1::CounterfactualRequest>();
   counterfactual.mutable_target_class()->set_class_id(1);
   counterfactual.add_attributes()->set_index(2);
+  counterfactual.set_local(true);
+  counterfactual.set_include_on_photograph(true);
   auto traverse = WithImage<v1::TraverseRequest>();
   traverse.mutable_attribute()->set_index(1);
   traverse.set_steps(5);
+  traverse.set_local(true);
   return {Seed(0, list),
           Seed(1, get),
           Seed(2, WithImage<v1::ClassifyRequest>()),

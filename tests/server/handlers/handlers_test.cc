@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "explain/local_change.h"
 #include "models/pixels.h"
 #include "server/handlers/request_checks.h"
 #include "server/repository/served_model.h"
@@ -377,6 +378,89 @@ TEST_F(HandlersTest, StepsAndDifferencesAreSentOnRequestAlone) {
   EXPECT_FALSE(response.has_certificate());
 }
 
+// `applied` says how the counterfactual was drawn, masked or not.
+TEST_F(HandlersTest, WhatWasAppliedIsDrawnAgainToTheByte) {
+  int masked = 0, whole = 0;
+  for (uint8_t seed = 1; seed <= 40; ++seed) {
+    v1::CounterfactualRequest request;
+    request.set_model("tiny");
+    *request.mutable_image() = Sent(seed);
+    request.set_local(true);
+    if (seed % 2 == 0) {
+      request.set_target_probability(0);
+    }
+    const v1::CounterfactualResponse response = Answer(Counterfactual(context_, request)).value();
+    ExpectDecision(response.counterfactual_prediction(),
+                   tiny_.stylex.Logits(Seen(response.counterfactual())));
+    EXPECT_FALSE(response.has_on_photograph()) << "which was not asked for";
+    EXPECT_FALSE(response.has_on_photograph_prediction());
+    EXPECT_FALSE(response.holds_on_photograph());
+    v1::ReconstructRequest again;
+    again.set_model("tiny");
+    *again.mutable_image() = request.image();
+    for (const v1::AppliedAttribute& applied : response.applied()) {
+      v1::StyleEdit* edit = again.add_edits();
+      edit->set_index(applied.attribute().index());
+      edit->set_direction(applied.attribute().direction());
+      edit->set_shift(applied.shift());
+    }
+    again.set_local(response.local_applied());
+    const v1::ReconstructResponse drawn = Answer(Reconstruct(context_, again)).value();
+    EXPECT_EQ(drawn.image().data(), response.counterfactual().data()) << "seed " << int{seed};
+    ExpectDecision(drawn.reconstruction(), tiny_.stylex.Logits(Seen(drawn.image())));
+    (response.local_applied() ? masked : whole) += response.applied_size() > 0 ? 1 : 0;
+  }
+  EXPECT_GE(masked, 20);
+  EXPECT_GE(whole, 1) << "where the mask costs the decision";
+}
+
+TEST_F(HandlersTest, TheChangeOnThePhotographIsDecidedByItsBytes) {
+  int holds = 0, fails = 0;
+  for (uint8_t seed = 1; seed <= 20; ++seed) {
+    v1::CounterfactualRequest request;
+    request.set_model("tiny");
+    *request.mutable_image() = Sent(seed);
+    request.set_include_on_photograph(true);
+    if (seed % 2 == 0) {
+      request.mutable_output_format()->set_encoding(v1::OutputFormat::ENCODING_JPEG);
+    }
+    const v1::CounterfactualResponse response = Answer(Counterfactual(context_, request)).value();
+    EXPECT_FALSE(response.local_applied()) << "which was not asked for";
+    const torch::Tensor logits = tiny_.stylex.Logits(Seen(response.on_photograph()));
+    ExpectDecision(response.on_photograph_prediction(), logits);
+    EXPECT_EQ(response.holds_on_photograph(),
+              logits.argmax().item<int64_t>() == response.target_class_id());
+    (response.holds_on_photograph() ? holds : fails) += 1;
+  }
+  EXPECT_GE(holds, 1);
+  EXPECT_GE(fails, 1);
+}
+
+TEST_F(HandlersTest, TraverseMasksEachFrameByItsOwnChange) {
+  v1::TraverseRequest request;
+  request.set_model("tiny");
+  *request.mutable_image() = Sent(6);
+  request.mutable_attribute()->set_index(35);
+  request.set_steps(3);
+  request.set_local(true);
+  const auto stream = Stream(Traverse(context_, request));
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  ASSERT_EQ(stream->sent.size(), 3);
+  const StyleVectors styles = tiny_.stylex.StylesOfImages(Seen(request.image()));
+  const torch::Tensor before = tiny_.stylex.Synthesize(styles);
+  double masked = 0;
+  for (const v1::TraverseResponse& frame : stream->sent) {
+    const Move move = {{35, 1}, frame.shift()};
+    const torch::Tensor whole =
+        tiny_.stylex.Synthesize(ApplyMoves(styles, tiny_.ranges, {&move, 1}));
+    const torch::Tensor expected = LocalChange(before, whole);
+    EXPECT_LT((Seen(frame.image()) - expected).abs().max().item<double>(), 1.5 / 127.5);
+    ExpectDecision(frame.prediction(), tiny_.stylex.Logits(Seen(frame.image())));
+    masked = (expected - whole).abs().max().item<double>();
+  }
+  EXPECT_GT(masked, 2 / 127.5) << "the mask takes nothing away";
+}
+
 // The attributes of the class, as stored, without an image being searched.
 TEST_F(HandlersTest, AttributesComeFromTheIndexWhereNoImagesAreSent) {
   v1::FindAttributesRequest request;
@@ -470,6 +554,13 @@ TEST_F(HandlersTest, WorksSayHowMuchEffortTheyAre) {
   counterfactual.set_model("tiny");
   search.set_model("tiny");
   search.mutable_target_class()->set_class_id(0);
+  v1::ReconstructRequest reconstruct;
+  reconstruct.set_model("tiny");
+  *reconstruct.mutable_image() = Sent(1);
+  reconstruct.set_local(true);
+  EXPECT_EQ(Reconstruct(context_, reconstruct)->effort, Effort::kInteractive) << "without edits";
+  reconstruct.add_edits()->set_index(3);
+  EXPECT_EQ(Reconstruct(context_, reconstruct)->effort, Effort::kExplanation);
   EXPECT_EQ(Classify(context_, classify)->effort, Effort::kInteractive);
   EXPECT_EQ(Counterfactual(context_, counterfactual)->effort, Effort::kExplanation);
   EXPECT_EQ(FindAttributes(context_, search)->effort, Effort::kBulk);

@@ -108,6 +108,15 @@ class NetworkPassesTest : public testing::Test {
   SharedNetworks networks_{passes_, &device_, cancellation_};
 };
 
+// A pass that runs alone takes one thread, and it runs on a thread that may search afterwards.
+TEST_F(NetworkPassesTest, TheCallersThreadsAreLeftAsTheyWere) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  EXPECT_TRUE(networks_.Synthesize(styles_.Narrow(0, 1), Rendering::Png()).ok());
+  EXPECT_EQ(at::get_num_threads(), 3);
+  at::set_num_threads(before);
+}
+
 TEST_F(NetworkPassesTest, StagesHaveNames) {
   EXPECT_STREQ(passes_.classify()->stage(), "classify");
   EXPECT_STREQ(passes_.encode()->stage(), "encode");
