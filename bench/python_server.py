@@ -42,7 +42,7 @@ def stubs():
         subprocess.run(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={folder}",
                         f"--grpc_python_out={folder}", f"--plugin=protoc-gen-grpc_python={plugin}",
                         "stylex/v1/explanation.proto", "stylex/v1/attribute_index.proto",
-                        "stylex/v1/model_config.proto"], check=True)
+                        "stylex/v1/known_truth.proto", "stylex/v1/model_config.proto"], check=True)
         sys.path.insert(0, folder)
         from stylex.v1 import explanation_pb2, explanation_pb2_grpc
     return explanation_pb2, explanation_pb2_grpc

@@ -167,6 +167,9 @@ function(stylex_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(STYLEX_SANITIZE)
+    math(EXPR ARG_TIMEOUT "5 * ${ARG_TIMEOUT}")  # everything takes several times as long
+  endif()
   set(suppressions ${CMAKE_SOURCE_DIR}/tests/tsan_suppressions.txt)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
     ENVIRONMENT "OMP_WAIT_POLICY=passive;TSAN_OPTIONS=suppressions=${suppressions} ignore_noninstrumented_modules=1")

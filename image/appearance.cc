@@ -8,7 +8,6 @@
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
-#include "image/color_difference.h"
 
 namespace stylex {
 namespace {
@@ -306,9 +305,14 @@ VisibleChange FindVisibleChange(const Bitmap& before, const Bitmap& after) {
   double count = 0;
   for (int y = 0; y < before.height; ++y) {
     for (int x = 0; x < before.width; ++x) {
-      if (Distance(LabOf(before.pixel(x, y), before.channels),
-                   LabOf(after.pixel(x, y), after.channels)) >= kJustSeen) {
+      const Lab from = LabOf(before.pixel(x, y), before.channels);
+      const Lab to = LabOf(after.pixel(x, y), after.channels);
+      if (Distance(from, to) >= kJustSeen) {
         ++count;
+        for (size_t c = 0; c < from.size(); ++c) {
+          change.before[c] += from[c];
+          change.after[c] += to[c];
+        }
         change.x += 2 * (x + 0.5) / before.width - 1;
         change.y += 2 * (y + 0.5) / before.height - 1;
       }
@@ -318,8 +322,21 @@ VisibleChange FindVisibleChange(const Bitmap& before, const Bitmap& after) {
     change.area = count / (static_cast<double>(before.width) * before.height);
     change.x /= count;
     change.y /= count;
+    for (size_t c = 0; c < change.before.size(); ++c) {
+      change.before[c] /= count;
+      change.after[c] /= count;
+    }
   }
   return change;
+}
+
+std::string PositionWords(double x, double y) {
+  constexpr double kThird = 1.0 / 3;
+  const std::string row = y < -kThird ? "top" : y > kThird ? "bottom" : "";
+  const std::string column = x < -kThird ? "left" : x > kThird ? "right" : "";
+  return row.empty() && column.empty()
+             ? "middle"
+             : absl::StrCat(row, row.empty() || column.empty() ? "" : " ", column);
 }
 
 }  // namespace stylex

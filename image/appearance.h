@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "image/bitmap.h"
+#include "image/color_difference.h"
 
 namespace stylex {
 
@@ -36,10 +37,14 @@ std::vector<double> MeasureAppearance(const Bitmap& picture, const Bitmap& refer
 
 // Where two pictures of one size differ by at least 2.3 in CIELAB, about the least that is seen.
 struct VisibleChange {
-  double area = 0;      // share of all pixels
-  double x = 0, y = 0;  // centre, -1 (left, top) to 1; 0 where nothing changed
+  double area = 0;        // share of all pixels
+  double x = 0, y = 0;    // centre, -1 (left, top) to 1; 0 where nothing changed
+  Lab before{}, after{};  // mean colours of these pixels
 };
 VisibleChange FindVisibleChange(const Bitmap& before, const Bitmap& after);
+
+// "bottom right", "top", "middle": where (x, y), -1 to 1, is.
+std::string PositionWords(double x, double y);
 
 }  // namespace stylex
 

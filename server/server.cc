@@ -11,7 +11,6 @@
 #include <chrono>
 #include <filesystem>
 #include <limits>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -116,12 +115,10 @@ std::string WhyNot(const std::string& host) {
                ? absl::StrCat("is the path one that may be written, and of at most 107 bytes?")
                : absl::StrCat("there is no folder ", folder.string());
   }
-  std::string_view name = host;
-  if (name.starts_with('[') && name.ends_with(']')) {
-    name = name.substr(1, name.size() - 2);
-  }
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  const std::string name = bracketed ? host.substr(1, host.size() - 2) : host;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(std::string(name).c_str(), nullptr, nullptr, &found);
+  const int error = getaddrinfo(name.c_str(), nullptr, nullptr, &found);
   if (error != 0) {
     return absl::StrCat("\"", name, "\" is no address and no name that is known here (",
                         gai_strerror(error), ")");

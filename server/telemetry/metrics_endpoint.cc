@@ -16,15 +16,24 @@
 #include "base/clock.h"
 
 namespace stylex {
+constexpr size_t kMetricsThreads = 8;  // connections that are served at a time
+
+// The connections that there are.
+struct MetricsCrowd {
+  std::atomic<int> waiting = 0, served = 0;  // connections
+
+  bool is_full() const { return waiting > 0 && served >= static_cast<int>(kMetricsThreads); }
+};
+
 namespace {
 
 constexpr absl::Duration kWholeRequest = absl::Seconds(5);
 // How often a waiting connection looks whether the endpoint is to end.
 constexpr absl::Duration kLookUp = absl::Milliseconds(100);
 constexpr size_t kMaxPayload = 1024;
-constexpr size_t kThreads = 8;  // connections that are served at a time
-// While others wait for a thread a connection gets less time, and no more than this many may wait:
-// whoever opens many and sends nothing then delays a scrape by some four seconds at most.
+// While all threads are taken and others wait, a connection gets less time, and no more than this
+// many may wait: whoever opens many and sends nothing then delays a scrape by some four seconds at
+// most.
 constexpr absl::Duration kWhenOthersWait = absl::Milliseconds(500);
 constexpr int kMostWaiting = 64;
 constexpr char kContentType[] = "text/plain; version=0.0.4; charset=utf-8";
@@ -32,38 +41,40 @@ constexpr char kContentType[] = "text/plain; version=0.0.4; charset=utf-8";
 // Whether the connection that this thread has just accepted is one too many.
 thread_local bool one_too_many = false;
 
-// Counts the connections that no thread serves yet.
+// Counts the connections.
 class CountingPool : public httplib::ThreadPool {
  public:
-  explicit CountingPool(std::atomic<int>* waiting)
-      : httplib::ThreadPool(kThreads), waiting_(waiting) {}
+  explicit CountingPool(MetricsCrowd* crowd)
+      : httplib::ThreadPool(kMetricsThreads), crowd_(crowd) {}
 
   // void or bool, depending on the library's version.
   using Queued = decltype(std::declval<httplib::ThreadPool&>().enqueue(std::function<void()>()));
   Queued enqueue(std::function<void()> connection) override {
-    if (*waiting_ >= kMostWaiting) {
+    if (crowd_->waiting >= kMostWaiting) {
       one_too_many = true;
       connection();  // closes it
       one_too_many = false;
       return Queued(true);
     }
-    ++*waiting_;
-    return httplib::ThreadPool::enqueue([waiting = waiting_, connection = std::move(connection)] {
-      --*waiting;
+    ++crowd_->waiting;
+    return httplib::ThreadPool::enqueue([crowd = crowd_, connection = std::move(connection)] {
+      ++crowd->served;
+      --crowd->waiting;
       connection();
+      --crowd->served;
     });
   }
 
  private:
-  std::atomic<int>* const waiting_;
+  MetricsCrowd* const crowd_;
 };
 
 // A connection that fails once its time is over. The library's own timeouts count from the last
 // byte. (The functions that only some versions of the library have are not marked as overriding.)
 class DeadlineStream : public httplib::Stream {
  public:
-  DeadlineStream(int socket, const std::atomic<bool>& stopping, const std::atomic<int>& waiting)
-      : socket_(socket), stopping_(stopping), waiting_(waiting), start_(Clock::Real().Now()) {}
+  DeadlineStream(int socket, const std::atomic<bool>& stopping, const MetricsCrowd& crowd)
+      : socket_(socket), stopping_(stopping), crowd_(crowd), start_(Clock::Real().Now()) {}
 
   bool is_readable() const { return Await(POLLIN); }
   bool is_writable() const { return Await(POLLOUT); }
@@ -86,7 +97,7 @@ class DeadlineStream : public httplib::Stream {
   // False once the time is over.
   bool Await(short event) const {
     while (!stopping_) {
-      const absl::Duration time = waiting_ > 0 ? kWhenOthersWait : kWholeRequest;
+      const absl::Duration time = crowd_.is_full() ? kWhenOthersWait : kWholeRequest;
       const absl::Duration left = std::min(start_ + time - Clock::Real().Now(), kLookUp);
       if (left <= absl::ZeroDuration()) {
         return false;
@@ -101,7 +112,7 @@ class DeadlineStream : public httplib::Stream {
 
   const int socket_;
   const std::atomic<bool>& stopping_;
-  const std::atomic<int>& waiting_;
+  const MetricsCrowd& crowd_;
   const absl::Time start_;
 };
 
@@ -110,7 +121,7 @@ class DeadlineStream : public httplib::Stream {
 class MetricsEndpoint::HttpServer : public httplib::Server {
  public:
   explicit HttpServer(std::function<std::string()> text) {
-    new_task_queue = [this] { return new CountingPool(&waiting_); };
+    new_task_queue = [this] { return new CountingPool(&crowd_); };
     set_payload_max_length(kMaxPayload);
     // By default two programs could share the port.
     set_socket_options([](socket_t listener) {
@@ -142,7 +153,7 @@ class MetricsEndpoint::HttpServer : public httplib::Server {
   bool process_and_close_socket(socket_t socket) override {
     bool processed = false;
     if (!one_too_many) {
-      DeadlineStream stream(socket, stopping_, waiting_);
+      DeadlineStream stream(socket, stopping_, crowd_);
       processed = Process(this, &stream);
     }
     shutdown(socket, SHUT_RDWR);
@@ -163,7 +174,7 @@ class MetricsEndpoint::HttpServer : public httplib::Server {
   }
 
   std::atomic<bool> stopping_ = false;
-  std::atomic<int> waiting_ = 0;
+  MetricsCrowd crowd_;
 };
 
 absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Open(

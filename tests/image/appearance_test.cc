@@ -127,6 +127,11 @@ TEST(AppearanceTest, WhatIsSeenToChange) {
   EXPECT_DOUBLE_EQ(change.area, 100.0 / (kSide * kSide));
   EXPECT_DOUBLE_EQ(change.x, 2 * 59.0 / 64 - 1);
   EXPECT_DOUBLE_EQ(change.y, change.x);
+  EXPECT_GT(change.after[1] - change.before[1], 50) << "a* of pink and of paper";
+  EXPECT_EQ(PositionWords(change.x, change.y), "bottom right");
+  EXPECT_EQ(PositionWords(0, -0.5), "top");
+  EXPECT_EQ(PositionWords(-0.9, 0.2), "left");
+  EXPECT_EQ(PositionWords(0.1, 0.3), "middle");
   // One step of one sample is not seen.
   Bitmap nearly = before;
   for (uint8_t& sample : nearly.data) {

@@ -127,15 +127,17 @@ nlohmann::json JsonOf(const AttributeDescription& description) {
   return {{"attribute", Spelled(description.coordinate)},
           {"description", DescriptionText(description)},
           {"changes", changes},
+          {"affected", description.affected},
           {"visible_area", description.visible_area},
           {"centre", {description.x, description.y}}};
 }
 
 void Print(const AttributeDescription& description) {
   const std::string text = DescriptionText(description);
-  std::printf("%s: %s (%.1f %% of the pixels)\n", Spelled(description.coordinate).c_str(),
-              text.empty() ? "nothing that all images have in common" : text.c_str(),
-              100 * description.visible_area);
+  std::printf("%s: %s (%.1f %% of the pixels, on %.0f %% of the images)\n",
+              Spelled(description.coordinate).c_str(),
+              text.empty() ? "nothing that these images have in common" : text.c_str(),
+              100 * description.visible_area, 100 * description.affected);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -18,6 +19,9 @@ namespace {
 
 constexpr int64_t kBatch = 32;
 constexpr size_t kChangesTold = 2;
+constexpr size_t kColours = 3;
+constexpr double kSmallArea = 0.15;  // of the pixels
+constexpr size_t kLeastImages = 5;   // that are seen to change
 
 // Of one measure over the images: its change, its standard deviation before, and how many images
 // share the sense of the mean change.
@@ -83,43 +87,91 @@ std::set<std::string> WordsOf(const std::string& text) {
   return {words.begin(), words.end()};
 }
 
+// The values of all measures, before and after, on the images that are seen to change.
+struct Observations {
+  std::vector<std::vector<double>> from, to;                       // [measure][image]
+  std::array<std::vector<double>, kColours> local_from, local_to;  // where it changes
+  AttributeDescription description;                                // without words
+};
+
+Observations Observe(const std::vector<Bitmap>& before, const std::vector<Bitmap>& after) {
+  const size_t measures = AppearanceMeasures().size();
+  Observations observed;
+  observed.from.resize(measures);
+  observed.to.resize(measures);
+  AttributeDescription& description = observed.description;
+  double changed = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    const VisibleChange visible = FindVisibleChange(before[i], after[i]);
+    if (visible.area == 0) {
+      continue;
+    }
+    ++changed;
+    description.visible_area += visible.area;
+    description.x += visible.x;
+    description.y += visible.y;
+    const std::vector<double> a = MeasureAppearance(before[i], before[i]);
+    const std::vector<double> b = MeasureAppearance(after[i], before[i]);
+    for (size_t m = 0; m < measures; ++m) {
+      observed.from[m].push_back(a[m]);
+      observed.to[m].push_back(b[m]);
+    }
+    for (size_t c = 0; c < kColours; ++c) {
+      observed.local_from[c].push_back(visible.before[c]);
+      observed.local_to[c].push_back(visible.after[c]);
+    }
+  }
+  const double count = std::max(1.0, changed);
+  description.affected = changed / std::max<double>(1, static_cast<double>(before.size()));
+  description.visible_area /= count;
+  description.x /= count;
+  description.y /= count;
+  return observed;
+}
+
+void AddIfSeen(const AppearanceMeasure& measure, const std::vector<double>& before,
+               const std::vector<double>& after,
+               std::vector<std::pair<std::string, v1::AttributeChange>>* changes) {
+  if (before.size() < kLeastImages) {
+    return;
+  }
+  const Statistic statistic = StatisticOf(before, after);
+  const double effect = statistic.change / std::max(statistic.deviation, measure.least);
+  if (std::abs(statistic.change) < measure.least || std::abs(effect) < kLeastEffect ||
+      statistic.agreement < kLeastAgreement) {
+    return;
+  }
+  v1::AttributeChange change;
+  change.set_words(measure.Words(statistic.change > 0));
+  change.set_change(statistic.change);
+  change.set_effect(effect);
+  change.set_agreement(statistic.agreement);
+  changes->emplace_back(measure.quantity, std::move(change));
+}
+
 }  // namespace
 
 AttributeDescription DescribeChange(const std::vector<Bitmap>& before,
                                     const std::vector<Bitmap>& after) {
-  const std::vector<AppearanceMeasure>& measures = AppearanceMeasures();
-  std::vector<std::vector<double>> from(measures.size()), to(measures.size());
-  AttributeDescription description;
-  double changed = 0;
-  for (size_t i = 0; i < before.size(); ++i) {
-    const std::vector<double> a = MeasureAppearance(before[i], before[i]);
-    const std::vector<double> b = MeasureAppearance(after[i], before[i]);
-    for (size_t m = 0; m < measures.size(); ++m) {
-      from[m].push_back(a[m]);
-      to[m].push_back(b[m]);
-    }
-    const VisibleChange visible = FindVisibleChange(before[i], after[i]);
-    description.visible_area += visible.area / static_cast<double>(before.size());
-    changed += visible.area > 0 ? 1 : 0;
-    description.x += visible.x;
-    description.y += visible.y;
-  }
-  description.x /= std::max(1.0, changed);
-  description.y /= std::max(1.0, changed);
+  const Observations observed = Observe(before, after);
+  AttributeDescription description = observed.description;
   std::vector<std::pair<std::string, v1::AttributeChange>> changes;
+  const std::vector<AppearanceMeasure>& measures = AppearanceMeasures();
+  const bool small = description.visible_area <= kSmallArea;
   for (size_t m = 0; m < measures.size(); ++m) {
-    const Statistic statistic = StatisticOf(from[m], to[m]);
-    const double effect = statistic.change / std::max(statistic.deviation, measures[m].least);
-    if (std::abs(statistic.change) < measures[m].least || std::abs(effect) < kLeastEffect ||
-        statistic.agreement < kLeastAgreement) {
-      continue;
+    // Colours of a small change are told for where it is, not for parts that it is a bit of.
+    const bool colour = measures[m].quantity.ends_with('*');
+    if (!(small && colour)) {
+      AddIfSeen(measures[m], observed.from[m], observed.to[m], &changes);
     }
-    v1::AttributeChange change;
-    change.set_words(measures[m].Words(statistic.change > 0));
-    change.set_change(statistic.change);
-    change.set_effect(effect);
-    change.set_agreement(statistic.agreement);
-    changes.emplace_back(measures[m].quantity, std::move(change));
+  }
+  if (small) {
+    const std::string place = PositionWords(description.x, description.y);
+    for (size_t c = 0; c < kColours; ++c) {
+      AppearanceMeasure there = measures[c];  // L*, a*, b*, overall
+      there.place = place;
+      AddIfSeen(there, observed.local_from[c], observed.local_to[c], &changes);
+    }
   }
   KeepStrongest(&changes);
   for (auto& [quantity, change] : changes) {

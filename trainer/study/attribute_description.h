@@ -14,7 +14,9 @@
 
 namespace stylex {
 
-// A change counts if its mean is at least this many standard deviations of the measure over the
+// Measured on the images that are seen to change, of which five are needed. Where a change is small
+// its colours are told for its place ("bottom right redder"), else for the parts of the picture. A
+// change counts if its mean is at least this many standard deviations of the measure over the
 // images, it is seen (AppearanceMeasure::least), and it has the same sign on this share of them.
 inline constexpr double kLeastEffect = 0.2;
 inline constexpr double kLeastAgreement = 0.8;
@@ -24,6 +26,7 @@ struct AttributeDescription {
   // The changes that count, the strongest first; of each quantity only the place where it is
   // strongest.
   std::vector<v1::AttributeChange> changes;
+  double affected = 0;      // share of the images that are seen to change; all else is of these
   double visible_area = 0;  // mean share of the pixels that are seen to change
   double x = 0, y = 0;      // mean centre of these, -1 (left, top) to 1
 };

@@ -83,6 +83,29 @@ TEST(AttributeDescriptionTest, WhatImagesDoNotShareIsNotSaid) {
   EXPECT_EQ(same.visible_area, 0);
 }
 
+// A mark that half of the images get, the others have already.
+TEST(AttributeDescriptionTest, WhatChangesSomeImagesIsToldOfThese) {
+  const auto marked = [](const std::function<bool(int)>& has) {
+    std::vector<Bitmap> pictures = Discs(Radius, Red);
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      for (int y = 27; y < 31 && has(static_cast<int>(i)); ++y) {
+        for (int x = 27; x < 31; ++x) {
+          uint8_t* pixel = pictures[i].pixel(x, y);
+          pixel[0] = 240;
+          pixel[1] = 40;
+          pixel[2] = 150;
+        }
+      }
+    }
+    return pictures;
+  };
+  const AttributeDescription mark =
+      DescribeChange(marked([](int i) { return i % 2 == 0; }), marked([](int) { return true; }));
+  EXPECT_DOUBLE_EQ(mark.affected, 0.5);
+  EXPECT_DOUBLE_EQ(mark.visible_area, 16.0 / 1024);
+  EXPECT_THAT(DescriptionText(mark), testing::HasSubstr("bottom right redder"));
+}
+
 AttributeDescription Told(const std::vector<std::string>& words) {
   AttributeDescription description;
   for (const std::string& text : words) {
