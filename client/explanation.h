@@ -35,6 +35,8 @@ bool HoldsOnPhotograph(const Explanation& explanation);
 // What the change is not capable of: to be confined to where it is greatest, and to be carried over
 // to the photograph. A sentence each.
 std::vector<std::string> LimitsOfChange(const Explanation& explanation);
+// How far it was moved: "44 %" where its text says what happens, else "44 % to its greatest".
+std::string HowFarText(const v1::AppliedAttribute& applied);
 // A looping animation of reconstruction and counterfactual.
 absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation);
 

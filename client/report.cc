@@ -118,11 +118,8 @@ std::string AttributeTable(const v1::CounterfactualResponse& answer) {
     absl::StrAppend(
         &html, "<tr><td>", i + 1, "</td><td>", EscapeHtml(AttributeText(applied.attribute())),
         absl::StrFormat(
-            " <span title=\"style coordinate\">(%d)</span></td><td>%.0f %% to its %s"
-            "</td><td>%.1f %%</td></tr>\n",
-            applied.attribute().index(), 100 * applied.shift(),
-            applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "smallest" : "greatest",
-            100 * applied.target_probability()));
+            " <span title=\"style coordinate\">(%d)</span></td><td>%s</td><td>%.1f %%</td></tr>\n",
+            applied.attribute().index(), HowFarText(applied), 100 * applied.target_probability()));
   }
   return html + "</table>";
 }

@@ -43,9 +43,8 @@ void DrawWords(const Explanation& explanation, int x, int y, Canvas* canvas) {
   constexpr int kLinesLeft = 3;
   for (int i = 0; i < std::min(kLinesLeft, answer.applied_size()); ++i) {
     const v1::AppliedAttribute& applied = answer.applied(i);
-    line(absl::StrFormat("%d. %s %s %.2f -> %.1f %%", i + 1, AttributeText(applied.attribute()),
-                         applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "down" : "up",
-                         applied.shift(), 100 * applied.target_probability()),
+    line(absl::StrFormat("%d. %s, %s -> %.1f %%", i + 1, AttributeText(applied.attribute()),
+                         HowFarText(applied), 100 * applied.target_probability()),
          kInk);
   }
   if (answer.applied_size() > kLinesLeft) {
@@ -100,6 +99,15 @@ std::string AttributeText(const v1::Attribute& attribute) {
   return attribute.description().empty()
              ? absl::StrFormat("layer %d, channel %d", attribute.layer(), attribute.channel())
              : attribute.description();
+}
+
+std::string HowFarText(const v1::AppliedAttribute& applied) {
+  const v1::Attribute& attribute = applied.attribute();
+  const bool told = !attribute.name().empty() || !attribute.description().empty();
+  return absl::StrCat(absl::StrFormat("%.0f %%", 100 * applied.shift()), told ? "" : " to its ",
+                      told                                            ? ""
+                      : attribute.direction() == v1::DIRECTION_TO_MIN ? "smallest"
+                                                                      : "greatest");
 }
 
 absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation) {

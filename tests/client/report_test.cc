@@ -89,7 +89,7 @@ TEST(ReportTest, TellsWhatWasDecidedAndMoved) {
   EXPECT_THAT(page, HasSubstr("counterfactual<b>dog 70.0 %</b>"));
   EXPECT_THAT(page, HasSubstr("then dog at"));
   EXPECT_THAT(page, HasSubstr("ears <span title=\"style coordinate\">(41)</span></td>"
-                              "<td>50 % to its smallest</td><td>70.0 %</td>"));
+                              "<td>50 %</td><td>70.0 %</td>"));
   EXPECT_THAT(page, Not(HasSubstr("class=\"note\"")));
   EXPECT_THAT(page, Not(HasSubstr("Attribute by attribute"))) << "there are no steps";
 }
@@ -97,7 +97,15 @@ TEST(ReportTest, TellsWhatWasDecidedAndMoved) {
 TEST(ReportTest, ADirectionHasItsEnd) {
   Explanation explanation = CatToDog();
   explanation.answer.mutable_applied(0)->mutable_attribute()->set_direction(v1::DIRECTION_TO_MAX);
+  v1::Attribute* attribute = explanation.answer.mutable_applied(0)->mutable_attribute();
+  attribute->clear_name();
   EXPECT_THAT(Page({explanation}), HasSubstr("50 % to its greatest"));
+  attribute->set_direction(v1::DIRECTION_TO_MIN);
+  EXPECT_THAT(Page({explanation}), HasSubstr("50 % to its smallest"));
+  // Words that say what happens need no end.
+  attribute->set_description("dark parts redder");
+  EXPECT_THAT(Page({explanation}),
+              testing::AllOf(HasSubstr("dark parts redder"), Not(HasSubstr("to its"))));
 }
 
 // Of five classes the three that matter most, before or after.
