@@ -42,13 +42,12 @@ constexpr char kContentType[] = "text/plain; version=0.0.4; charset=utf-8";
 thread_local bool one_too_many = false;
 
 // Counts the connections.
-class CountingPool : public httplib::ThreadPool {
+class CountingPool : public httplib::TaskQueue {
  public:
-  explicit CountingPool(MetricsCrowd* crowd)
-      : httplib::ThreadPool(kMetricsThreads), crowd_(crowd) {}
+  explicit CountingPool(MetricsCrowd* crowd) : crowd_(crowd) {}
 
   // void or bool, depending on the library's version.
-  using Queued = decltype(std::declval<httplib::ThreadPool&>().enqueue(std::function<void()>()));
+  using Queued = decltype(std::declval<httplib::TaskQueue&>().enqueue(std::function<void()>()));
   Queued enqueue(std::function<void()> connection) override {
     if (crowd_->waiting >= kMostWaiting) {
       one_too_many = true;
@@ -57,16 +56,18 @@ class CountingPool : public httplib::ThreadPool {
       return Queued(true);
     }
     ++crowd_->waiting;
-    return httplib::ThreadPool::enqueue([crowd = crowd_, connection = std::move(connection)] {
+    return pool_.enqueue([crowd = crowd_, connection = std::move(connection)] {
       ++crowd->served;
       --crowd->waiting;
       connection();
       --crowd->served;
     });
   }
+  void shutdown() override { pool_.shutdown(); }
 
  private:
   MetricsCrowd* const crowd_;
+  httplib::ThreadPool pool_{kMetricsThreads};
 };
 
 // A connection that fails once its time is over. The library's own timeouts count from the last
