@@ -168,9 +168,10 @@ std::string TruthOfClass(const v1::KnownTruth& truth, const v1::ClassTruth& of_c
 std::string Truth(const v1::ModelConfig& config, const v1::KnownTruth& truth) {
   std::string text = absl::StrFormat(
       "\n%s\n\nThe data was drawn, so it is known. Measured on %d held-out images, of which the "
-      "classifier decides %.1f %% as the rule does: each drawn anew with one thing changed, from "
-      "its "
-      "10 %% to its 90 %% quantile, and what each attribute changes in the pictures, in standard "
+      "classifier decides %.1f %% as they are labelled: each drawn anew with one thing changed, "
+      "from "
+      "its 10 %% to its 90 %% quantile, and what each attribute changes in the pictures, in "
+      "standard "
       "deviations.\n",
       kTruthHeading, truth.images(), 100 * truth.accuracy());
   for (const v1::ClassTruth& of_class : truth.classes()) {

@@ -68,7 +68,7 @@ TEST(ModelCardTest, ShowsWhatIsKnownBesideWhatWasFound) {
       card,
       AllOf(HasSubstr("\n## What the classifier goes by\n"),
             HasSubstr("Measured on 50 held-out images, of which the classifier decides "
-                      "96.0 % as the rule does"),
+                      "96.0 % as they are labelled"),
             HasSubstr("Towards right:"), HasSubstr("| hair | yes | +2.50 | 3 to max (+0.8) |\n"),
             HasSubstr("| mouth | yes | -1.50 | 7 to min (-1.2) |\n"),
             HasSubstr("| age | no | +0.00 |  |\n")));
