@@ -31,6 +31,17 @@ EncodedImages DrawnImages(const Stylex& model, Split split, int64_t count, uint6
 
 }  // namespace
 
+std::vector<Bitmap> DrawAll(const Stylex& model, const StyleVectors& styles) {
+  std::vector<Bitmap> drawn;
+  for (int64_t start = 0; start < styles.conv.size(0); start += kDrawBatch) {
+    const int64_t length = std::min(kDrawBatch, styles.conv.size(0) - start);
+    for (Bitmap& bitmap : TensorToBitmaps(model.Synthesize(styles.Narrow(start, length)))) {
+      drawn.push_back(std::move(bitmap));
+    }
+  }
+  return drawn;
+}
+
 StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed) {
   const int64_t size = model.config().generator().latent_size();
   // On the CPU, so that the numbers do not depend on the device.

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "image/bitmap.h"
 #include "models/stylex.h"
 #include "trainer/data/dataset.h"
 #include "trainer/data/progress.h"
@@ -25,6 +27,9 @@ struct EncodedImages {
 
 // Styles of `count` images G(f(z)) of a model without an encoder; the z depend on the seed alone.
 StyleVectors SampleStyles(const Stylex& model, int64_t count, uint64_t seed);
+
+// The images of styles [N, ...] as delivered in 8 bits, drawn kDrawBatch at a time.
+std::vector<Bitmap> DrawAll(const Stylex& model, const StyleVectors& styles);
 
 // Calls `visit` with w, [N, w_size()] on the model's device, of consecutive batches of the training
 // split, at most `limit` images (0: all), and shows progress under `title`. The model must have an

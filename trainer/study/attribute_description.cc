@@ -12,12 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "image/appearance.h"
-#include "models/pixels.h"
+#include "trainer/data/encoded_images.h"
 
 namespace stylex {
 namespace {
 
-constexpr int64_t kBatch = 32;
 constexpr size_t kChangesTold = 2;
 constexpr size_t kColours = 3;
 constexpr double kSmallArea = 0.15;  // of the pixels
@@ -45,18 +44,6 @@ Statistic StatisticOf(const std::vector<double>& before, const std::vector<doubl
   statistic.deviation = std::sqrt(statistic.deviation);
   statistic.agreement = agreeing / count;
   return statistic;
-}
-
-std::vector<Bitmap> Draw(const Stylex& model, const StyleVectors& styles) {
-  torch::NoGradGuard no_grad;
-  std::vector<Bitmap> drawn;
-  for (int64_t start = 0; start < styles.conv.size(0); start += kBatch) {
-    const int64_t length = std::min(kBatch, styles.conv.size(0) - start);
-    for (Bitmap& bitmap : TensorToBitmaps(model.Synthesize(styles.Narrow(start, length)))) {
-      drawn.push_back(std::move(bitmap));
-    }
-  }
-  return drawn;
 }
 
 // Of each quantity only where it is strongest, the strongest first.
@@ -94,7 +81,10 @@ struct Observations {
   AttributeDescription description;                                // without words
 };
 
-Observations Observe(const std::vector<Bitmap>& before, const std::vector<Bitmap>& after) {
+// `values`: those of each picture before.
+Observations Observe(const std::vector<Bitmap>& before,
+                     const std::vector<std::vector<double>>& values,
+                     const std::vector<Bitmap>& after) {
   const size_t measures = AppearanceMeasures().size();
   Observations observed;
   observed.from.resize(measures);
@@ -110,11 +100,10 @@ Observations Observe(const std::vector<Bitmap>& before, const std::vector<Bitmap
     description.visible_area += visible.area;
     description.x += visible.x;
     description.y += visible.y;
-    const std::vector<double> a = MeasureAppearance(before[i], before[i]);
-    const std::vector<double> b = MeasureAppearance(after[i], before[i]);
+    const std::vector<double> moved = MeasureAppearance(after[i], before[i]);
     for (size_t m = 0; m < measures; ++m) {
-      observed.from[m].push_back(a[m]);
-      observed.to[m].push_back(b[m]);
+      observed.from[m].push_back(values[i][m]);
+      observed.to[m].push_back(moved[m]);
     }
     for (size_t c = 0; c < kColours; ++c) {
       observed.local_from[c].push_back(visible.before[c]);
@@ -149,11 +138,15 @@ void AddIfSeen(const AppearanceMeasure& measure, const std::vector<double>& befo
   changes->emplace_back(measure.quantity, std::move(change));
 }
 
-}  // namespace
+std::vector<std::vector<double>> ValuesOf(const std::vector<Bitmap>& pictures) {
+  std::vector<std::vector<double>> values;
+  for (const Bitmap& picture : pictures) {
+    values.push_back(MeasureAppearance(picture, picture));
+  }
+  return values;
+}
 
-AttributeDescription DescribeChange(const std::vector<Bitmap>& before,
-                                    const std::vector<Bitmap>& after) {
-  const Observations observed = Observe(before, after);
+AttributeDescription Describe(const Observations& observed) {
   AttributeDescription description = observed.description;
   std::vector<std::pair<std::string, v1::AttributeChange>> changes;
   const std::vector<AppearanceMeasure>& measures = AppearanceMeasures();
@@ -180,18 +173,27 @@ AttributeDescription DescribeChange(const std::vector<Bitmap>& before,
   return description;
 }
 
+}  // namespace
+
+AttributeDescription DescribeChange(const std::vector<Bitmap>& before,
+                                    const std::vector<Bitmap>& after) {
+  return Describe(Observe(before, ValuesOf(before), after));
+}
+
 std::vector<AttributeDescription> DescribeAttributes(const Stylex& model,
                                                      const StyleVectors& styles,
                                                      const StyleRanges& ranges, double shift,
                                                      const std::vector<Coordinate>& coordinates,
                                                      Progress* progress) {
-  const std::vector<Bitmap> before = Draw(model, styles);
+  const torch::NoGradGuard no_grad;
+  const std::vector<Bitmap> before = DrawAll(model, styles);
+  const std::vector<std::vector<double>> values = ValuesOf(before);
   std::vector<AttributeDescription> descriptions;
   progress->Start("descriptions", 0, static_cast<int64_t>(coordinates.size()));
   for (const Coordinate& coordinate : coordinates) {
     const Move move{coordinate, shift};
     AttributeDescription description =
-        DescribeChange(before, Draw(model, ApplyMoves(styles, ranges, {&move, 1})));
+        Describe(Observe(before, values, DrawAll(model, ApplyMoves(styles, ranges, {&move, 1}))));
     description.coordinate = coordinate;
     descriptions.push_back(std::move(description));
     progress->Advance(static_cast<int64_t>(descriptions.size()), "");

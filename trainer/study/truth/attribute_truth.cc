@@ -22,17 +22,6 @@ namespace {
 
 using Readings = std::vector<KnownWorld::Reading>;
 
-std::vector<Bitmap> DrawAll(const Stylex& model, const StyleVectors& styles) {
-  std::vector<Bitmap> drawn;
-  for (int64_t start = 0; start < styles.conv.size(0); start += kDrawBatch) {
-    const int64_t length = std::min(kDrawBatch, styles.conv.size(0) - start);
-    for (Bitmap& bitmap : TensorToBitmaps(model.Synthesize(styles.Narrow(start, length)))) {
-      drawn.push_back(std::move(bitmap));
-    }
-  }
-  return drawn;
-}
-
 torch::Tensor ClassifyAll(const Stylex& model, const std::vector<Bitmap>& bitmaps) {
   std::vector<torch::Tensor> logits;
   for (size_t start = 0; start < bitmaps.size(); start += kDrawBatch) {
