@@ -170,8 +170,7 @@ absl::Status WithAdvice(const ConnectionOptions& options, absl::Status status) {
                      absl::StrContains(status.message(), "andshake"))) {
     advice =
         " (TLS failed: is the server's certificate signed by --tls-ca and of this name, do "
-        "--tls-cert "
-        "and --tls-key belong together, and does the server speak TLS?)";
+        "--tls-cert and --tls-key belong together, and does the server speak TLS?)";
   }
   return absl::Status(status.code(), absl::StrCat(status.message(), advice));
 }

@@ -77,7 +77,7 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
                   DecisionText(response.prediction()).c_str());
     }
   }
-  STYLEX_RETURN_IF_ERROR(ToStatus(reader->Finish()));
+  STYLEX_RETURN_IF_ERROR(WithAdvice(connection, ToStatus(reader->Finish())));
   // Appends the frames in reverse order, so that the loop has no jump.
   for (size_t i = frames.size(); i > 2; --i) {
     frames.push_back(frames[i - 2]);

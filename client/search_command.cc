@@ -114,7 +114,7 @@ absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOpti
   if (terminal) {
     std::fprintf(stderr, "\r\033[K");
   }
-  STYLEX_RETURN_IF_ERROR(ToStatus(status));
+  STYLEX_RETURN_IF_ERROR(WithAdvice(connection, ToStatus(status)));
   if (connection.json) {
     PrintJson(result);
   } else {
