@@ -190,10 +190,11 @@ absl::Status CounterfactualSearch::DropUnneeded() {
     const bool exhaustive = moves_.size() <= kExhaustiveMoves;
     STYLEX_ASSIGN_OR_RETURN(std::optional<MoveSet> smaller,
                             BestReaching(exhaustive ? ProperSubsets(moves_) : WithoutOne(moves_)));
-    if (smaller) {
-      moves_ = *std::move(smaller);
+    if (!smaller) {
+      break;
     }
-    if (!smaller || exhaustive) {
+    moves_ = *std::move(smaller);
+    if (exhaustive) {
       break;
     }
   }

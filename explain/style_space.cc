@@ -4,8 +4,14 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cmath>
+#include <tuple>
 
 namespace stylex {
+
+StyleRangeAccumulator::StyleRangeAccumulator(double tails) : tails_(tails) {
+  TORCH_CHECK(tails >= 0 && tails < 0.5, "tails of ", tails, "; expected 0 <= tails < 0.5");
+}
 
 void StyleRangeAccumulator::Add(const torch::Tensor& conv_styles) {
   torch::NoGradGuard no_grad;
@@ -14,6 +20,9 @@ void StyleRangeAccumulator::Add(const torch::Tensor& conv_styles) {
     return;
   }
   const torch::Tensor styles = conv_styles.detach().to(torch::kCPU, torch::kFloat32);
+  if (tails_ > 0) {
+    all_.push_back(styles.clone());
+  }
   const torch::Tensor low = styles.amin(0);
   const torch::Tensor high = styles.amax(0);
   const torch::Tensor wide = styles.to(torch::kFloat64);
@@ -31,7 +40,16 @@ StyleRanges StyleRangeAccumulator::Finish() const {
   const double n = static_cast<double>(images_);
   const torch::Tensor mean = sum_ / n;
   const torch::Tensor variance = (sum_of_squares_ / n - mean.square()).clamp_min(0);
-  return {min_, max_, mean.to(torch::kFloat32), variance.sqrt().to(torch::kFloat32), images_};
+  StyleRanges ranges{min_, max_, mean.to(torch::kFloat32), variance.sqrt().to(torch::kFloat32),
+                     images_};
+  if (tails_ > 0) {
+    // Sorted by hand: quantile() refuses more than 16 million values.
+    const torch::Tensor sorted = std::get<0>(torch::cat(all_).sort(0));
+    const auto left_out = static_cast<int64_t>(std::floor(tails_ * n));
+    ranges.min = sorted[left_out].clone();
+    ranges.max = sorted[images_ - 1 - left_out].clone();
+  }
+  return ranges;
 }
 
 StyleRanges RangesFromIndex(const v1::AttributeIndex& index) {

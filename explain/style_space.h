@@ -34,7 +34,9 @@ using ClassLists = std::vector<std::vector<Coordinate>>;
 // The index's attributes of each class.
 ClassLists IndexLists(const v1::AttributeIndex& index, int64_t num_classes);
 
-// Extremes and moments of every style coordinate; tensors [S], float32, on the CPU.
+// Extremes and moments of every style coordinate; tensors [S], float32, on the CPU. min and max are
+// the values that moves go towards; without the tails they are quantiles (see
+// StyleRangeAccumulator).
 struct StyleRanges {
   torch::Tensor min, max, mean, std;
   int64_t images = 0;
@@ -51,11 +53,18 @@ struct StyleRanges {
 // Collects ranges batch by batch.
 class StyleRangeAccumulator {
  public:
+  // `tails`: the share of the images, 0 <= tails < 0.5, that is left out at each end of a
+  // coordinate's range. The paper takes the extremes (0). Of components, each of which alone
+  // changes much of an image, the extremes are outliers: moved there, an image becomes one that the
+  // generator was not trained on. With tails, the styles of all images are held in memory.
+  explicit StyleRangeAccumulator(double tails = 0);
   void Add(const torch::Tensor& conv_styles);  // [N, S], on any device
   // CHECKs that something was added. `std` is the population standard deviation.
   StyleRanges Finish() const;
 
  private:
+  double tails_;
+  std::vector<torch::Tensor> all_;                  // only with tails
   torch::Tensor min_, max_, sum_, sum_of_squares_;  // moments in float64
   int64_t images_ = 0;
 };

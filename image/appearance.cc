@@ -209,7 +209,8 @@ std::array<Mask, kParts> PartsOf(const LabPicture& picture) {
   const Object object = FindObject(picture);
   for (size_t i = 0; i < size; ++i) {
     const double x = 2 * (static_cast<double>(i % picture.width) + 0.5) / picture.width - 1;
-    const double y = 2 * (static_cast<double>(i / picture.width) + 0.5) / picture.height - 1;
+    const size_t row = i / picture.width;
+    const double y = 2 * (static_cast<double>(row) + 0.5) / picture.height - 1;
     parts[std::hypot(x, y) <= kCentralRadius ? kCentre : kRest][i] = 1;
     parts[object.pixels[i] == 0 ? kBackground : (object.dark[i] != 0 ? kDark : kLight)][i] = 1;
   }

@@ -51,7 +51,7 @@ class TorchScriptClassifier : public Classifier {
   TorchScriptClassifier(torch::jit::Module module, double temperature)
       : module_(std::move(module)), scale_(1 / OrOne(temperature)) {
     module_.eval();
-    for (torch::Tensor parameter : module_.parameters()) {
+    for (const torch::Tensor& parameter : module_.parameters()) {
       parameter.requires_grad_(false);
     }
   }

@@ -77,8 +77,8 @@ class DeadlineStream : public httplib::Stream {
   DeadlineStream(int socket, const std::atomic<bool>& stopping, const MetricsCrowd& crowd)
       : socket_(socket), stopping_(stopping), crowd_(crowd), start_(Clock::Real().Now()) {}
 
-  bool is_readable() const { return Await(POLLIN); }
-  bool is_writable() const { return Await(POLLOUT); }
+  bool is_readable() const override { return Await(POLLIN); }
+  bool is_writable() const override { return Await(POLLOUT); }
   bool wait_readable() const { return Await(POLLIN); }
   bool wait_writable() const { return Await(POLLOUT); }
   time_t duration() const {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kModel[] = "pets/3";
 constexpr int kClasses = 3;
-const char* const kLabels[kClasses] = {"cat", "dog", kNastyLabel};
+constexpr const char* kLabels[kClasses] = {"cat", "dog", kNastyLabel};
 
 grpc::Status InvalidArgument(const std::string& message, const std::string& field,
                              const std::string& description) {

@@ -103,7 +103,7 @@ TEST_F(HostileTest, EveryRefusalLeavesALineAndACount) {
     const char* path;
     std::string body;
     bool half;
-  } kRequests[] = {
+  } requests[] = {
       {"broken protobuf", kClassify, MessageFrame("\x0a\xff", false), false},
       {"invalid UTF-8", kClassify, MessageFrame("\x0a\x02\xff\xfe", false), false},
       {"no message", kClassify, "", false},
@@ -125,7 +125,7 @@ TEST_F(HostileTest, EveryRefusalLeavesALineAndACount) {
     return count;
   };
   int expected = 0;
-  for (const auto& request : kRequests) {
+  for (const auto& request : requests) {
     RawHttp2 client(server_->address());
     EXPECT_EQ(client.Post(request.path, {}, request.body, request.half), RawHttp2::End::kAnswered)
         << request.what;

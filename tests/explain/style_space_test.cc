@@ -33,6 +33,27 @@ TEST(StyleRangeAccumulatorTest, RefusesToRangeOverNothing) {
   EXPECT_THROW(StyleRangeAccumulator().Finish(), c10::Error);
 }
 
+TEST(StyleRangeAccumulatorTest, LeavesTheTailsOut) {
+  torch::manual_seed(3);
+  const torch::Tensor styles = torch::randn({200, 3});
+  StyleRangeAccumulator accumulator(0.01);
+  accumulator.Add(styles.narrow(0, 0, 90));
+  accumulator.Add(styles.narrow(0, 90, 110));
+  const StyleRanges ranges = accumulator.Finish();
+  for (int64_t s = 0; s < 3; ++s) {
+    const float low = ranges.min[s].item<float>();
+    const float high = ranges.max[s].item<float>();
+    EXPECT_EQ((styles.select(1, s) < low).sum().item<int64_t>(), 2);
+    EXPECT_EQ((styles.select(1, s) > high).sum().item<int64_t>(), 2);
+  }
+  EXPECT_TRUE(ranges.mean.allclose(styles.mean(0), 1e-6, 1e-5));
+}
+
+TEST(StyleRangeAccumulatorTest, RefusesTailsThatLeaveNothing) {
+  EXPECT_THROW(StyleRangeAccumulator(0.5), c10::Error);
+  EXPECT_THROW(StyleRangeAccumulator(-0.1), c10::Error);
+}
+
 TEST(StyleRangesTest, SurviveTheIndex) {
   torch::manual_seed(2);
   const StyleRanges ranges{torch::randn({5}), torch::randn({5}), torch::randn({5}),

@@ -35,9 +35,9 @@ constexpr uint64_t kRangeLatents = 81;
 constexpr uint64_t kSearchLatents = 82;
 
 // Ranges over images that a model without encoder draws.
-StyleRanges RangesOverSamples(const Stylex& model, int64_t count, uint64_t seed,
+StyleRanges RangesOverSamples(const Stylex& model, int64_t count, double tails, uint64_t seed,
                               WorkDirectory* run) {
-  StyleRangeAccumulator accumulator;
+  StyleRangeAccumulator accumulator(tails);
   run->Start("style ranges", 0, count);
   for (int64_t start = 0; start < count; start += kEncodeBatch) {
     const int64_t n = std::min(kEncodeBatch, count - start);
@@ -49,14 +49,17 @@ StyleRanges RangesOverSamples(const Stylex& model, int64_t count, uint64_t seed,
   return accumulator.Finish();
 }
 
-// Ranges over the training split; `limit` 0: every image. Without an encoder, over the same number
-// of images that the model draws.
+// Ranges over the training split; range_images 0: every image. Without an encoder, over the same
+// number of images that the model draws.
 absl::StatusOr<StyleRanges> RangesOverTraining(const Stylex& model, const Dataset& dataset,
-                                               int64_t limit, uint64_t seed, WorkDirectory* run) {
+                                               const AttributesOptions& options, uint64_t seed,
+                                               WorkDirectory* run) {
+  const int64_t limit = options.range_images;
   if (!model.has_encoder()) {
-    return RangesOverSamples(model, limit > 0 ? limit : dataset.size(Split::kTrain), seed, run);
+    return RangesOverSamples(model, limit > 0 ? limit : dataset.size(Split::kTrain),
+                             options.range_tails, seed, run);
   }
-  StyleRangeAccumulator accumulator;
+  StyleRangeAccumulator accumulator(options.range_tails);
   STYLEX_RETURN_IF_ERROR(ForEachTrainingLatent(
       model, dataset, limit, "style ranges", run,
       [&](const torch::Tensor& w) { accumulator.Add(model.Styles(w).conv); }));
@@ -162,9 +165,9 @@ absl::Status FindEffects(const Stylex& model, const StyleVectors& styles, double
 // Everything that the effects depend on.
 std::string Fingerprint(const v1::ModelConfig& config, const CommonOptions& common,
                         const AttributesOptions& options) {
-  std::string text =
-      absl::StrCat("seed ", common.seed, " images ", options.images, " ranges ",
-                   options.range_images, " shift ", options.shift, " data ", common.data);
+  std::string text = absl::StrCat("seed ", common.seed, " images ", options.images, " ranges ",
+                                  options.range_images, " tails ", options.range_tails, " shift ",
+                                  options.shift, " data ", common.data);
   for (const v1::FileHash& file : config.files()) {
     if (file.name() != kAttributesFile) {
       absl::StrAppend(&text, " ", file.ShortDebugString());
@@ -277,9 +280,8 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   SearchState state(model, styles, Fingerprint(model.config(), common, options));
   STYLEX_RETURN_IF_ERROR(state.Load(run.get()));
   if (state.ranges().images == 0) {
-    STYLEX_ASSIGN_OR_RETURN(
-        const StyleRanges over_training,
-        RangesOverTraining(model, *dataset, options.range_images, common.seed, run.get()));
+    STYLEX_ASSIGN_OR_RETURN(const StyleRanges over_training,
+                            RangesOverTraining(model, *dataset, options, common.seed, run.get()));
     state.SetRanges(over_training);
     STYLEX_RETURN_IF_ERROR(state.Save(*run));
   }
@@ -298,6 +300,7 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
   index.set_strategy(options.subset ? v1::STRATEGY_SUBSET : v1::STRATEGY_INDEPENDENT);
   RangesToIndex(ranges, &index);
   index.set_range_images(static_cast<int>(ranges.images));
+  index.set_range_tails(options.range_tails);
   for (int64_t target = 0; target < model.num_classes(); ++target) {
     STYLEX_ASSIGN_OR_RETURN(
         std::vector<SelectedAttribute> selected,

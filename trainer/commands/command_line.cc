@@ -92,6 +92,13 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
                    "training images the coordinates' ranges are taken over; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option(
+          "--range-tails", options->range_tails,
+          "share of those images that is left out at each end of a range, e.g. 0.005: extremes "
+          "of components are outliers; 0: ranges end at the extremes, as in the paper")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.45));
   command->add_option("--max-attributes", options->max_attributes, "kept for each class")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));

@@ -40,6 +40,7 @@ struct AttributesOptions {
   std::string checkpoint;    // version directory; the index is written into it
   int64_t images = 256;      // training images that AttFind evaluates
   int64_t range_images = 0;  // training images the ranges are taken over; 0: all
+  double range_tails = 0;    // share of them left out at each end of a range
   int64_t max_attributes = 32;
   double shift = 1;
   double explained_at = 2.5;

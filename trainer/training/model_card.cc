@@ -111,7 +111,11 @@ std::string Attributes(const v1::ModelConfig& config, const v1::AttributeIndex& 
   std::string text = absl::StrCat(
       "AttFind over ", index.search_images(),
       HasEncoder(config) ? " training images" : " images drawn from z", ", ranges over ",
-      index.range_images(), ", shift ", index.shift(),
+      index.range_images(),
+      index.range_tails() > 0
+          ? absl::StrCat(" (without the outer ", 100 * index.range_tails(), " % at each end)")
+          : "",
+      ", shift ", index.shift(),
       ". Mean effect on the target's logit, and the share of images that one attribute flips on "
       "its own:\n\n| towards | coordinate | direction | mean effect | flips alone |\n"
       "| --- | --- | --- | --- | --- |\n");

@@ -458,6 +458,24 @@ TEST_F(ResumeTest, AttributesAndEvaluationGoIntoTheCheckpoint) {
   EXPECT_EQ(nlohmann::json::parse(Bytes(Path("whole/evaluation.json"))).at("images"), 8);
 }
 
+TEST_F(ResumeTest, TailsOfRangesAreLeftOutWhereThatIsAsked) {
+  const std::string checkpoint = Path("models/whole/1");
+  const auto width_with = [&](const std::string& tails) {
+    EXPECT_EQ(Run(With(Common("attributes", "tails"),
+                       {"--checkpoint", checkpoint, "--images", "8", "--range-tails", tails})),
+              0)
+        << said_;
+    const auto index = nlohmann::json::parse(Bytes(checkpoint + "/attributes.json"));
+    EXPECT_EQ(index.value("rangeTails", 0.0), std::stod(tails));
+    double width = 0;
+    for (const auto& style : index.at("styles")) {
+      width += style.value("max", 0.0) - style.value("min", 0.0);
+    }
+    return width;
+  };
+  EXPECT_LT(width_with("0.2"), width_with("0"));
+}
+
 TEST_F(ResumeTest, WeakAttributesAreLeftOutWhereThatIsAsked) {
   const std::string checkpoint = Path("models/whole/1");
   // For the class that most of the images are not decided as.
