@@ -19,9 +19,10 @@ void KeepFreedMemory() {
 #endif
 }
 
-void ShareOneArena() {
+void ShareFewArenas() {
 #ifdef __GLIBC__
-  mallopt(M_ARENA_MAX, 1);
+  constexpr int kArenas = 4;
+  mallopt(M_ARENA_MAX, kArenas);
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
 #endif
 }

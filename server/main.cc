@@ -80,7 +80,7 @@ int Run(const ServerOptions& options) {
 
 int main(int argc, char** argv) {
   stylex::KeepFreedMemory();
-  stylex::ShareOneArena();
+  stylex::ShareFewArenas();
   const stylex::ParsedOptions parsed = stylex::ParseOptions(argc, argv);
   if (parsed.exit) {
     return parsed.exit_code;

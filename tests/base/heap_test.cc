@@ -83,7 +83,7 @@ TEST(HeapTest, WhatIsKeptCanBeReturned) {
 TEST(HeapTest, AServersLargeBlocksAreReturnedAtOnce) {
   const int returned = InAChild([] {
     KeepFreedMemory();
-    ShareOneArena();
+    ShareFewArenas();
     constexpr size_t kPhotograph = size_t{48} << 20;
     const int64_t before = ResidentPages();
     void* const block = malloc(kPhotograph);
