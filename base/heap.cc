@@ -21,7 +21,7 @@ void KeepFreedMemory() {
 
 void ShareFewArenas() {
 #ifdef __GLIBC__
-  constexpr int kArenas = 4;
+  constexpr int kArenas = 2;
   mallopt(M_ARENA_MAX, kArenas);
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
 #endif

@@ -2,7 +2,15 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 
@@ -19,6 +27,23 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
+namespace {
+
+// The library's message shows a piece of the text and, in a line below it, a caret, which means
+// nothing once lines are shifted: one line, without it.
+std::string InOneLine(const std::string& message) {
+  std::vector<std::string> lines;
+  for (const absl::string_view part : absl::StrSplit(message, '\n')) {
+    std::string line(absl::StripAsciiWhitespace(part));
+    if (!line.empty() && line != "^") {
+      lines.push_back(std::move(line));
+    }
+  }
+  return absl::StrJoin(lines, " near: ");
+}
+
+}  // namespace
+
 absl::Status FromJson(const std::string& json, const std::string& origin,
                       google::protobuf::Message* message) {
   message->Clear();
@@ -26,7 +51,7 @@ absl::Status FromJson(const std::string& json, const std::string& origin,
   if (!status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(origin, ": not a valid ",
                                                    message->GetDescriptor()->name(), ": ",
-                                                   std::string(status.message())));
+                                                   InOneLine(std::string(status.message()))));
   }
   return absl::OkStatus();
 }

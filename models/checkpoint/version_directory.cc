@@ -369,8 +369,28 @@ absl::StatusOr<VersionFiles> ReadVersionFiles(const std::string& version_directo
   return ReadAndVerify(version_directory, /*keep=*/true);
 }
 
-std::vector<std::string> FoldersThatAreNoVersions(const std::string& root) {
-  std::vector<std::string> folders;
+namespace {
+
+// Why ROOT/NAME/X is not served; empty: it may be, or is not meant to be.
+std::string WhyNotServed(const fs::directory_entry& entry) {
+  const std::string name = entry.path().filename().string();
+  std::error_code ignored;
+  int64_t version = 0;
+  if (name.starts_with(".")) {
+    return "";
+  }
+  if (ParseVersion(name, &version)) {
+    return entry.is_symlink(ignored) && !entry.exists(ignored) ? "it is a link to nothing" : "";
+  }
+  return entry.is_directory(ignored) ? "its name is no version; expected a whole number such as 1, "
+                                       "without leading zeros"
+                                     : "";
+}
+
+}  // namespace
+
+std::vector<std::string> StrayVersions(const std::string& root) {
+  std::vector<std::string> stray;
   std::error_code ignored;
   fs::directory_iterator model(root, ignored);
   for (; model != fs::directory_iterator(); model.increment(ignored)) {
@@ -379,15 +399,14 @@ std::vector<std::string> FoldersThatAreNoVersions(const std::string& root) {
     }
     fs::directory_iterator entry(model->path(), ignored);
     for (; entry != fs::directory_iterator(); entry.increment(ignored)) {
-      const std::string name = entry->path().filename().string();
-      int64_t version = 0;
-      if (!name.starts_with(".") && !ParseVersion(name, &version) && entry->is_directory(ignored)) {
-        folders.push_back(entry->path().string());
+      const std::string why = WhyNotServed(*entry);
+      if (!why.empty()) {
+        stray.push_back(absl::StrCat(entry->path().string(), " is not served: ", why));
       }
     }
   }
-  std::sort(folders.begin(), folders.end());
-  return folders;
+  std::sort(stray.begin(), stray.end());
+  return stray;
 }
 
 }  // namespace stylex

@@ -66,8 +66,10 @@ struct VersionFiles {
 // As ReadVersion, with the bytes that were hashed, so that what is used is what was checked.
 absl::StatusOr<VersionFiles> ReadVersionFiles(const std::string& version_directory);
 
-// Folders ROOT/NAME/X whose X is no version ("01", "v2"), except hidden ones.
-std::vector<std::string> FoldersThatAreNoVersions(const std::string& root);
+// What of ROOT/NAME/X is not served although it may be meant to be, and why, a sentence each,
+// sorted: a folder whose name is no version ("01", "v2"), and a version that is a link to nothing.
+// Hidden entries are not.
+std::vector<std::string> StrayVersions(const std::string& root);
 
 // What UpdateVersion would refuse whatever the content: a folder that is no version's, or that
 // cannot be replaced.

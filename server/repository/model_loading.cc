@@ -167,12 +167,9 @@ absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
 }
 
 void StrayFolders::Warn(const std::string& root) {
-  for (const std::string& folder : FoldersThatAreNoVersions(root)) {
-    if (warned_.insert(folder).second) {
-      spdlog::warn(
-          "{} is not served: its name is no version; expected a whole number such as 1, without "
-          "leading zeros",
-          folder);
+  for (const std::string& stray : StrayVersions(root)) {
+    if (warned_.insert(stray).second) {
+      spdlog::warn("{}", stray);
     }
   }
 }

@@ -35,8 +35,9 @@ absl::StatusOr<std::shared_ptr<const void>> DecodingMemory::Reserve(int64_t byte
   if (!budget_.Fits(bytes)) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "decoding it takes ", bytes / kMib + 1, " MiB; the server has ", budget_.bytes() / kMib,
-        " MiB for this (half of --memory-budget-mib); send a smaller image, or a JPEG that is not "
-        "progressive"));
+        " MiB for this (half of --memory-budget-mib); send a smaller image; a baseline JPEG takes "
+        "the "
+        "least"));
   }
   const Cancellation* const call = Cancellation::OfThisThread();
   std::optional<MemoryBudget::Share> share =

@@ -458,7 +458,9 @@ TEST_F(LifecycleTest, FoldersThatAreNoVersionsAreWarnedOf) {
   for (const char* name : {"01", "v2", ".hidden"}) {
     std::filesystem::create_directory(models_.path() + "/tiny/" + name);
   }
+  std::filesystem::create_directory_symlink("../gone", models_.path() + "/tiny/3");
   Start();
+  EXPECT_THAT(server_->AwaitLogLine("tiny/3"), HasSubstr("link to nothing"));
   EXPECT_THAT(server_->AwaitLogLine("tiny/01"), HasSubstr("no version"));
   EXPECT_THAT(server_->AwaitLogLine("tiny/v2"), HasSubstr("no version"));
   EXPECT_THAT(server_->Log(), Not(HasSubstr("hidden")));

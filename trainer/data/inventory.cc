@@ -116,6 +116,17 @@ std::vector<v1::DataFile> TakeInventory(const Dataset& dataset) {
   return files;
 }
 
+namespace {
+
+// Names of folders of images begin with their split's folder already.
+std::string NameWithSplit(const v1::DataFile& file) {
+  const std::string folder = file.name().substr(0, file.name().find('/'));
+  const bool named = folder != file.name() && file.split().starts_with(folder);  // train/, val/
+  return named ? file.name() : absl::StrCat(file.split(), " ", file.name());
+}
+
+}  // namespace
+
 std::string InventoryDifference(const std::vector<v1::DataFile>& then,
                                 const std::vector<v1::DataFile>& now) {
   const ByName before = Indexed(then), after = Indexed(now);
@@ -124,8 +135,7 @@ std::string InventoryDifference(const std::vector<v1::DataFile>& then,
   const auto add = [&](const v1::DataFile& file, const std::string& first,
                        const std::string& second) {
     if (++count <= kNamed) {
-      named.push_back(
-          absl::StrCat(file.split(), " ", file.name(), " (then ", first, "; now ", second, ")"));
+      named.push_back(absl::StrCat(NameWithSplit(file), " (then ", first, "; now ", second, ")"));
     }
   };
   for (const auto& [key, file] : before) {

@@ -14,6 +14,7 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(JsonMessageTest, ComesBackFromDisk) {
   v1::ModelConfig config = ValidConfig();
@@ -53,6 +54,15 @@ TEST(JsonMessageTest, ATypoIsNamedWithItsFile) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("latentSise"));
   EXPECT_THAT(std::string(status.message()), HasSubstr(folder / "model.json"));
+}
+
+TEST(JsonMessageTest, ErrorsAreOneLineWithoutACaret) {
+  v1::ModelConfig config;
+  const absl::Status status = FromJson("{\"labels\": [\"a\",\n ]]}", "model.json", &config);
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.message(), Not(HasSubstr("\n")));
+  EXPECT_THAT(status.message(), Not(HasSubstr("^")));
+  EXPECT_THAT(status.message(), HasSubstr("near: "));
 }
 
 TEST(JsonMessageTest, WhatIsNotTheMessageIsRefused) {

@@ -279,8 +279,8 @@ TEST_F(ResumeTest, RefusesToResumeOnOtherData) {
   std::filesystem::remove(Path("moved/train/light/3.png"));
   EXPECT_EQ(Run(resume), 1);
   EXPECT_THAT(said_, AllOf(HasSubstr("then 32 files, now 31; 2 differ"),
-                           HasSubstr("train train/light/3.png (then "), HasSubstr("now not there"),
-                           HasSubstr("validation val/dark/1.png (then ")));
+                           HasSubstr("differ: train/light/3.png (then "),
+                           HasSubstr("now not there"), HasSubstr(", val/dark/1.png (then ")));
 }
 
 TEST_F(ResumeTest, RefusesToResumeWithAnotherClassifier) {

@@ -107,6 +107,9 @@ TEST(InventoryDifferenceTest, EveryPropertyCounts) {
     EXPECT_THAT(InventoryDifference({then}, {now}), HasSubstr("1 differ: train a (then "));
   }
   EXPECT_THAT(InventoryDifference({then}, {moved}), HasSubstr("2 differ"));
+  // Of a folder of images the split is part of the name.
+  EXPECT_THAT(InventoryDifference({Entry("train/a", 1, "1111")}, {}),
+              HasSubstr("1 differ: train/a (then "));
   // Hashes that are told apart only behind what is shown of them.
   v1::DataFile late = then;
   late.mutable_sha256()->back() = '5';

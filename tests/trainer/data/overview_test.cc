@@ -96,8 +96,8 @@ TEST_F(OverviewTest, AnInventoryIsTheSameElsewhere) {
   std::filesystem::rename(path("/train/light/2.png"), path("/train/light/9.png"));
   EXPECT_THAT(InventoryDifference(here, TakeInventory(*Open())),
               AllOf(HasSubstr("then 10 files, now 10; 2 differ"),
-                    HasSubstr("train train/light/2.png (then "),
-                    HasSubstr("train train/light/9.png (then not there; now ")));
+                    HasSubstr("differ: train/light/2.png (then "),
+                    HasSubstr(", train/light/9.png (then not there; now ")));
 }
 
 TEST_F(OverviewTest, PhotographsOfManyMegapixelsAreRead) {
