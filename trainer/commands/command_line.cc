@@ -43,7 +43,8 @@ absl::Status RefuseNan(const CLI::App& app) {
 void AddConfig(CLI::App* command, CommonOptions* options) {
   command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
   command->add_option("--preset", options->preset,
-                      "default (recommended) or seed (the replication study's choices)");
+                      "default (recommended), seed (what the replication study's program does) or "
+                      "paper (the original authors' training, as the study reports it)");
 }
 
 void AddOutput(CLI::App* command, OutputOptions* options) {
