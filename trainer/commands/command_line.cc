@@ -80,6 +80,42 @@ void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* option
                     "train although a look at the TorchScript classifier has found faults");
 }
 
+// What the paper and the code that its authors released do differently, and what only the code
+// does.
+void AddReleasedChoices(CLI::App* command, CLI::Option* subset, CLI::Option* screened,
+                        AttributesOptions* options) {
+  command
+      ->add_option("--rule", options->rule,
+                   "an image counts as explained when the increases that were chosen for it add up "
+                   "to --explained-at (released: the authors' code), or when a single one exceeds "
+                   "it (paper: Algorithm 1, by signed means)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({kReleasedRule, kPaperRule}))
+      ->excludes(subset)
+      ->excludes(screened);
+  command
+      ->add_option("--drop-unstable", options->drop_unstable,
+                   "leave images out of which more than 3.3 % of all effects exceed so many logits "
+                   "(the authors' code: 2); 0: keep all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->excludes(screened);
+  CLI::Option* discriminator =
+      command
+          ->add_option("--discriminator", options->discriminator,
+                       "work directory of the run that trained the checkpoint: leave coordinates "
+                       "out that its discriminator sees, moved by 2 on up to ten images a "
+                       "direction (the authors' code, where it is switched off)")
+          ->excludes(subset)
+          ->excludes(screened);
+  command
+      ->add_option("--most-score-change", options->most_score_change,
+                   "of --discriminator: its score may change by so much")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->needs(discriminator);
+}
+
 void AddAttributes(CLI::App* command, AttributesOptions* options) {
   command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
       ->required();
@@ -99,7 +135,8 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
   command->add_option("--shift", options->shift, "1: to the extreme")->capture_default_str();
   command
       ->add_option("--explained-at", options->explained_at,
-                   "logits after which an image counts as explained; 0: never")
+                   "logits after which an image counts as explained (see --rule) and is asked no "
+                   "more; 0: never, a plain ranking by mean effect")
       ->capture_default_str();
   command
       ->add_option(
@@ -111,10 +148,18 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
   CLI::Option* subset =
       command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
   command
-      ->add_flag("--screened", options->screened,
-                 "evaluate only the moves that gradients do not rule out, some 20 times fewer; a "
-                 "killed search begins anew")
-      ->excludes(subset);
+      ->add_option("--threshold", options->threshold,
+                   "of --subset: stop where one more attribute raises the mean logit by less")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->needs(subset);
+  CLI::Option* screened =
+      command
+          ->add_flag("--screened", options->screened,
+                     "evaluate only the moves that gradients do not rule out, some 20 times fewer; "
+                     "a killed search begins anew")
+          ->excludes(subset);
+  AddReleasedChoices(command, subset, screened, options);
 }
 
 void AddComponents(CLI::App* command, ComponentsOptions* options) {
