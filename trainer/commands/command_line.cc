@@ -337,11 +337,10 @@ int TrainMain(int argc, char** argv) {
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
   evaluate->add_flag("--reconstruction-only", evaluate_options.reconstruction_only,
                      "leave out the flips: of a checkpoint without attributes, and in a minute");
-  std::string protocol;
-  std::vector<std::string> oracles;
+  ProtocolCommandOptions protocol;
   CLI::Option* protocol_option =
       evaluate
-          ->add_option("--protocol", protocol,
+          ->add_option("--protocol", protocol.protocol,
                        "instead: flip rates of AttFind, the baseline and the controls, by the "
                        "replication study's protocol (table2) or on held-out images (heldout); or "
                        "how good the joint search's counterfactuals are (counterfactuals), or "
@@ -350,24 +349,29 @@ int TrainMain(int argc, char** argv) {
               {kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol, kServedProtocol}));
   evaluate
       ->add_option(
-          "--oracle", oracles,
+          "--oracle", protocol.oracles,
           "for served, counterfactuals and heldout: another classifier, to be convinced as well; "
           "the work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
       ->needs(protocol_option);
-  bool lists_only = false;
   evaluate
-      ->add_flag("--lists-only", lists_only,
+      ->add_flag("--lists-only", protocol.lists_only,
                  "for heldout: without what is chosen for the image, whose search takes longest")
       ->needs(protocol_option);
+  evaluate
+      ->add_option("--stylegan2", protocol.stylegan2,
+                   "for table2 and heldout: version folder of a StyleGAN2 around the same "
+                   "classifier, whose figures are put beside the checkpoint's")
+      ->needs(protocol_option);
+  AddExemplars(evaluate, protocol_option, &protocol.exemplars);
   evaluate->callback([&] {
     run = [&] {
-      if (protocol == kServedProtocol) {
+      protocol.evaluate = evaluate_options;
+      if (protocol.protocol == kServedProtocol) {
         return ServedCommand(common, {evaluate_options.checkpoint, evaluate_options.flip_images,
-                                      oracles, evaluate_options.record});
+                                      protocol.oracles, evaluate_options.record});
       }
-      return protocol.empty()
-                 ? EvaluateCommand(common, evaluate_options)
-                 : ProtocolCommand(common, {protocol, evaluate_options, oracles, lists_only});
+      return protocol.protocol.empty() ? EvaluateCommand(common, evaluate_options)
+                                       : ProtocolCommand(common, protocol);
     };
   });
 
