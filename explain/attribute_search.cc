@@ -175,9 +175,11 @@ absl::StatusOr<std::vector<SelectedAttribute>> SelectFromEffects(
                                     .threshold = options.threshold,
                                     .control = options.control});
   }
-  return SelectAttributes(
-      effects, options.target,
-      {.max_attributes = options.max_attributes, .explained_at = options.explained_at});
+  return SelectAttributes(effects, options.target,
+                          {.max_attributes = options.max_attributes,
+                           .explained_at = options.explained_at,
+                           .paper = options.paper,
+                           .accepts = options.accepts});
 }
 
 }  // namespace stylex

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -28,8 +29,11 @@ struct AttributeSearchOptions {
   // Whether gradients rule out most coordinates before any is evaluated.
   bool screened = false;
   double explained_at = 2.5;  // independent; see SelectionOptions
-  double threshold = 0;       // joint; see SubsetOptions
-  uint64_t seed = 1;          // of the screening, where independent
+  // Independent and not screened; see SelectionOptions.
+  bool paper = false;
+  std::function<bool(int64_t index)> accepts = nullptr;
+  double threshold = 0;  // joint; see SubsetOptions
+  uint64_t seed = 1;     // of the screening, where independent
   // Progress counts evaluations over all phases of the search; the total is an estimate.
   SearchControl control = {};
 };

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace stylex {
 namespace {
@@ -25,6 +28,26 @@ torch::Tensor Exemplars(const torch::Tensor& probability, const ExemplarOptions&
 
 }  // namespace
 
+absl::StatusOr<ExemplarOptions> ParseExemplars(const std::string& text) {
+  ExemplarOptions options;
+  const bool share = absl::EndsWith(text, "%");
+  double value = 0;
+  const bool number = absl::SimpleAtod(absl::StripSuffix(text, "%"), &value);
+  // Comparisons that nan does not pass.
+  if (!number || !(share ? value > 0 && value <= 100 : value >= 0 && value < 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "exemplars are \"", text,
+        "\"; expected a probability from 0 to below 1, such as 0.9, or a share, such as 2%"));
+  }
+  (share ? options.share : options.probability) = share ? value / 100 : value;
+  return options;
+}
+
+std::string NameOf(const ExemplarOptions& options) {
+  return options.share > 0 ? absl::StrCat("the top ", 100 * options.share, " %")
+                           : absl::StrCat("a probability over ", options.probability);
+}
+
 absl::StatusOr<std::vector<ExemplarAttribute>> ExemplarAttributes(const torch::Tensor& conv_styles,
                                                                   const torch::Tensor& logits,
                                                                   int64_t target,
@@ -36,8 +59,9 @@ absl::StatusOr<std::vector<ExemplarAttribute>> ExemplarAttributes(const torch::T
   const torch::Tensor exemplars = Exemplars(probability, options);
   if (exemplars.size(0) < 2) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "class ", target, " has ", exemplars.size(0), " exemplars among ", styles.size(0),
-        " images; at least two are needed: take more images or a lower probability"));
+        "class ", target, " has ", exemplars.size(0), " exemplars (", NameOf(options), ") among ",
+        styles.size(0), " images; at least two are needed: take more images or ",
+        options.share > 0 ? "a greater share" : "a lower probability"));
   }
   const torch::Tensor deviation = styles.std(0, /*unbiased=*/false);
   const torch::Tensor difference =

@@ -8,6 +8,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -23,6 +24,12 @@ struct ExemplarOptions {
   double share = 0;
   int64_t max_attributes = 10;
 };
+
+// "0.9": images with a greater probability (the replication study, §3.6); "2%": the top share (Wu
+// et al.'s own choice, as the study tells it there). INVALID_ARGUMENT for anything else.
+absl::StatusOr<ExemplarOptions> ParseExemplars(const std::string& text);
+// As a reader is told: "a probability over 0.9", "the top 2 %".
+std::string NameOf(const ExemplarOptions& options);
 
 struct ExemplarAttribute {
   Coordinate coordinate;  // towards the side of the exemplars

@@ -101,8 +101,11 @@ std::vector<SelectedAttribute> SelectAttributes(const StyleEffects& effects, int
       break;
     }
     const Coordinate coordinate = FromColumn(best, size);
-    selected.push_back(Describe(effects, coordinate, target));
     Exclude(coordinate.index, size, &available);
+    if (options.accepts && !options.accepts(coordinate.index)) {
+      continue;
+    }
+    selected.push_back(Describe(effects, coordinate, target));
     if (options.explained_at > 0) {
       const torch::Tensor chosen = gain.select(1, best);
       explained = options.paper ? torch::maximum(explained, chosen) : explained + chosen;
@@ -113,6 +116,12 @@ std::vector<SelectedAttribute> SelectAttributes(const StyleEffects& effects, int
     }
   }
   return selected;
+}
+
+torch::Tensor StableImages(const StyleEffects& effects, double large) {
+  const torch::Tensor share =
+      effects.effect.abs().gt(large).flatten(1).to(torch::kFloat64).mean(1);  // [N]
+  return share.le(kUnstableShare);
 }
 
 absl::StatusOr<std::vector<SelectedAttribute>> SelectAttributesJointly(

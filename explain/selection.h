@@ -3,7 +3,10 @@
 #ifndef STYLEX_EXPLAIN_SELECTION_H_
 #define STYLEX_EXPLAIN_SELECTION_H_
 
+#include <torch/types.h>
+
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,6 +25,8 @@ struct SelectionOptions {
   // true: Algorithm 1 (signed mean; an image is removed once a single chosen coordinate changes it
   // by more than explained_at); false: the authors' released code (increases only, added up).
   bool paper = false;
+  // Asked before a coordinate is chosen; what it refuses is left out. Unset: nothing is refused.
+  std::function<bool(int64_t index)> accepts = nullptr;
 };
 
 struct SelectedAttribute {
@@ -38,6 +43,15 @@ struct SelectedAttribute {
 // spurious entries.
 std::vector<SelectedAttribute> SelectAttributes(const StyleEffects& effects, int64_t target,
                                                 const SelectionOptions& options);
+
+// An image is unstable when more than this share of its effects, over coordinates, directions and
+// classes, is large. The released code allows 750 of 5760 x 2 x 2.
+inline constexpr double kUnstableShare = 750.0 / (5760 * 2 * 2);
+// The images whose effects may be trusted to be those of single attributes, [N] bool: not unstable,
+// where an effect of more than `large` logits is large (2 in the released code). The released code
+// sets the effects of the others to 0; here whoever calls leaves these images out, which selects
+// the same and does not lower the means that are told.
+torch::Tensor StableImages(const StyleEffects& effects, double large);
 
 struct SubsetOptions {
   int64_t max_attributes = 10;

@@ -61,6 +61,28 @@ TEST(AttributeSearchTest, ExhaustivelyItChoosesFromAllEffects) {
   }
 }
 
+TEST(AttributeSearchTest, IndependentlyItHasTheRuleAndRefusesWhatItIsTold) {
+  const TinyModel tiny = MakeTinyModel(66, kSearched);
+  const StyleVectors styles = NotDecidedAs(tiny, 2);
+  const StyleEffects effects = ComputeEffects(tiny.stylex, styles, tiny.ranges, {}).value();
+  for (const bool paper : {false, true}) {
+    for (const int64_t parity : {0, 1}) {
+      AttributeSearchOptions options;
+      options.target = 2;
+      options.explained_at = 0.5;
+      options.paper = paper;
+      options.accepts = [parity](int64_t index) { return index % 2 == parity; };
+      const auto found = SearchAttributes(tiny.stylex, styles, tiny.ranges, options);
+      ASSERT_TRUE(found.ok()) << found.status();
+      EXPECT_FALSE(found->attributes.empty());
+      EXPECT_EQ(
+          Chosen(found->attributes),
+          Chosen(SelectAttributes(
+              effects, 2, {.explained_at = 0.5, .paper = paper, .accepts = options.accepts})));
+    }
+  }
+}
+
 TEST(AttributeSearchTest, ScreenedItEvaluatesWhatGradientsChoose) {
   const TinyModel tiny = MakeTinyModel(62, kSearched);
   for (const bool joint : {false, true}) {

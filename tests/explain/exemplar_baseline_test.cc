@@ -10,6 +10,7 @@
 namespace stylex {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Rows (coordinate, direction, relevance), in the reference's format.
@@ -81,7 +82,24 @@ TEST(ExemplarBaselineTest, SaysWhenThereAreTooFewExemplars) {
   const Population population;
   const auto found = ExemplarAttributes(population.styles, torch::zeros({300, 3}), 2, {});
   EXPECT_THAT(std::string(found.status().message()),
-              HasSubstr("class 2 has 0 exemplars among 300"));
+              HasSubstr("class 2 has 0 exemplars (a probability over 0.9) among 300"));
+  const auto share = ExemplarAttributes(population.styles, population.logits, 1, {.share = 0.003});
+  EXPECT_THAT(std::string(share.status().message()),
+              AllOf(HasSubstr("1 exemplars (the top 0.3 %)"), HasSubstr("a greater share")));
+}
+
+TEST(ExemplarBaselineTest, ExemplarsAreReadAsAProbabilityOrAShare) {
+  EXPECT_EQ(ParseExemplars("0.9")->probability, 0.9);
+  EXPECT_EQ(ParseExemplars("0.9")->share, 0);
+  EXPECT_EQ(ParseExemplars("0")->probability, 0);
+  EXPECT_EQ(ParseExemplars("2%")->share, 0.02);
+  EXPECT_EQ(ParseExemplars("100%")->share, 1);
+  for (const std::string wrong :
+       {"", "%", "1", "1.5", "-0.1", "0%", "101%", "nan", "nan%", "many"}) {
+    const absl::Status status = ParseExemplars(wrong).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << wrong;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("\"" + wrong + "\""));
+  }
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -21,9 +23,11 @@ using testing::IsEmpty;
 
 using Pair = std::pair<int, int64_t>;  // (direction, coordinate), as the paper's lists have them
 
-// find_significant_styles as released, without its discriminator filter: effects that raise the
-// target add up in each image; means are over the images whose sum is below `limit`.
-std::vector<Pair> ReleasedCode(const torch::Tensor& target_effect, int64_t count, double limit) {
+// find_significant_styles as released: effects that raise the target add up in each image; means
+// are over the images whose sum is below `limit`. `passes`: its discriminator filter, if there is
+// one; a pair whose coordinate does not pass is passed over.
+std::vector<Pair> ReleasedCode(const torch::Tensor& target_effect, int64_t count, double limit,
+                               const std::function<bool(int64_t)>& passes = nullptr) {
   const int64_t images = target_effect.size(0);
   const int64_t size = target_effect.size(2);
   std::vector<std::vector<double>> positive(images, std::vector<double>(2 * size));
@@ -53,9 +57,12 @@ std::vector<Pair> ReleasedCode(const torch::Tensor& target_effect, int64_t count
         best = j;
       }
     }
-    result.emplace_back(static_cast<int>(best / size), best % size);
+    const bool passed = !passes || passes(best % size);
+    if (passed) {
+      result.emplace_back(static_cast<int>(best / size), best % size);
+    }
     for (int64_t n = 0; n < images; ++n) {
-      sum[n] += positive[n][best];
+      sum[n] += passed ? positive[n][best] : 0;
       positive[n][best] = 0;
     }
   }
@@ -157,6 +164,58 @@ TEST(SelectAttributesTest, AgreesWithTheReleasedCodeUntilAllIsExplained) {
     released.resize(selected.size());
     EXPECT_EQ(selected, released) << "seed " << seed;
   }
+}
+
+TEST(SelectAttributesTest, PassesOverWhatIsRefusedAsTheReleasedCodeDoes) {
+  const auto passes = [](int64_t index) { return index % 3 != 0; };
+  int differing = 0;
+  for (int64_t seed = 1; seed <= 20; ++seed) {
+    const torch::Tensor effect = RandomEffects(seed, /*images=*/9, /*size=*/30);
+    const auto selected = Pairs(SelectAttributes(
+        Effects(effect), 1, {.max_attributes = 4, .explained_at = 5, .accepts = passes}));
+    EXPECT_EQ(selected, ReleasedCode(effect, 4, 5, passes)) << "seed " << seed;
+    differing += selected != ReleasedCode(effect, 4, 5) ? 1 : 0;
+  }
+  EXPECT_GT(differing, 10) << "nothing was refused";
+  const torch::Tensor effect = RandomEffects(1, 9, 30);
+  for (const bool paper : {false, true}) {
+    EXPECT_THAT(SelectAttributes(Effects(effect), 1,
+                                 {.paper = paper, .accepts = [](int64_t) { return false; }}),
+                IsEmpty());
+  }
+}
+
+// The released code sets all effects of an unstable image to 0.
+TEST(StableImagesTest, SelectsWhatTheReleasedCodeSelects) {
+  int unstable = 0, differing = 0;
+  for (int64_t seed = 1; seed <= 20; ++seed) {
+    torch::Tensor effect = RandomEffects(seed, /*images=*/9, /*size=*/30);
+    effect.narrow(0, 2, 2).mul_(6);  // two images on which everything is large
+    const StyleEffects effects = Effects(effect);
+    const torch::Tensor stable = StableImages(effects, 2);
+    torch::Tensor zeroed = effect.clone();
+    for (int64_t n = 0; n < 9; ++n) {
+      int64_t large = 0;
+      for (int64_t i = 0; i < 2 * 30; ++i) {
+        large += std::abs(effect[n].flatten()[i].item<double>()) > 2 ? 1 : 0;
+      }
+      // Of two classes one has no effects here. 750 of 23,040 are 3.9 of 120.
+      EXPECT_EQ(stable[n].item<bool>(), large <= 3) << "seed " << seed << ", image " << n;
+      if (large > 3) {
+        zeroed[n].zero_();
+        ++unstable;
+      }
+    }
+    const auto kept = stable.nonzero().squeeze(1);
+    const StyleEffects part{effects.base.index_select(0, kept),
+                            effects.effect.index_select(0, kept)};
+    const SelectionOptions options{.max_attributes = 4, .explained_at = 5};
+    const auto selected = Pairs(SelectAttributes(part, 1, options));
+    EXPECT_EQ(selected, ReleasedCode(zeroed, 4, 5)) << "seed " << seed;
+    differing += selected != Pairs(SelectAttributes(effects, 1, options)) ? 1 : 0;
+  }
+  EXPECT_GT(unstable, 10);
+  EXPECT_GT(differing, 3) << "dropping changes nothing";
 }
 
 TEST(SelectAttributesTest, AgreesWithAlgorithmOne) {

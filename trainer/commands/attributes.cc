@@ -20,7 +20,9 @@
 #include "trainer/data/batch_loader.h"
 #include "trainer/data/encoded_images.h"
 #include "trainer/data/random_order.h"
+#include "trainer/study/discriminator_filter.h"
 #include "trainer/training/model_card.h"
+#include "trainer/training/training_loop.h"
 #include "trainer/training/training_state.h"
 #include "trainer/work_directory.h"
 
@@ -188,9 +190,9 @@ v1::Attribute ToAttribute(const SelectedAttribute& selected, const StyleLayout& 
   return attribute;
 }
 
-// The images that are not already decided as `target`.
-torch::Tensor Others(const torch::Tensor& base, int64_t target) {
-  return base.argmax(1).ne(target).nonzero().squeeze(1);
+// The images that are not already decided as `target`, of those that are kept, [N] bool.
+torch::Tensor Others(const torch::Tensor& base, const torch::Tensor& kept, int64_t target) {
+  return base.argmax(1).ne(target).logical_and(kept).nonzero().squeeze(1);
 }
 
 AttributeSearchOptions SearchOptionsOf(const AttributesOptions& options, int64_t target) {
@@ -200,39 +202,80 @@ AttributeSearchOptions SearchOptionsOf(const AttributesOptions& options, int64_t
   search.shift = options.shift;
   search.joint = options.subset;
   search.explained_at = options.explained_at;
+  search.paper = options.rule == kPaperRule;
+  search.threshold = options.threshold;
   return search;
 }
 
+// What all classes' searches use.
+struct ClassSearch {
+  const Stylex& model;
+  const StyleVectors& styles;
+  const StyleRanges& ranges;
+  torch::Tensor base;                    // [N, K]
+  torch::Tensor kept;                    // [N] bool
+  Discriminator discriminator{nullptr};  // null: no coordinate is left out because of it
+};
+
 absl::StatusOr<std::vector<SelectedAttribute>> SelectFrom(const StyleEffects& effects,
-                                                          const Stylex& model,
-                                                          const StyleVectors& styles,
-                                                          const StyleRanges& ranges, int64_t target,
-                                                          const AttributesOptions& options) {
-  const torch::Tensor others = Others(effects.base, target);
+                                                          const ClassSearch& of, int64_t target,
+                                                          const AttributesOptions& options,
+                                                          WorkDirectory* run) {
+  const torch::Tensor others = Others(of.base, of.kept, target);
   const StyleEffects part{effects.base.index_select(0, others),
                           effects.effect.index_select(0, others)};
-  return SelectFromEffects(model, styles.Select(others.to(styles.conv.device())), ranges, part,
-                           SearchOptionsOf(options, target));
+  const StyleVectors styles = of.styles.Select(others.to(of.styles.conv.device()));
+  AttributeSearchOptions search = SearchOptionsOf(options, target);
+  int64_t refused = 0;
+  if (!of.discriminator.is_empty()) {
+    search.accepts = [&](int64_t index) {
+      const double change =
+          GreatestScoreChange(of.model, of.discriminator, styles, of.ranges, part, target, index);
+      refused += change > options.most_score_change ? 1 : 0;
+      return change <= options.most_score_change;
+    };
+  }
+  STYLEX_ASSIGN_OR_RETURN(std::vector<SelectedAttribute> selected,
+                          SelectFromEffects(of.model, styles, of.ranges, part, search));
+  if (refused > 0) {
+    run->Note(absl::StrCat(of.model.config().labels(static_cast<int>(target)), ": ", refused,
+                           " coordinates left out, which change the discriminator's score by more "
+                           "than ",
+                           options.most_score_change));
+  }
+  return selected;
 }
 
-absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(
-    const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
-    const torch::Tensor& base, int64_t target, const CommonOptions& common,
-    const AttributesOptions& options, WorkDirectory* run) {
-  const torch::Tensor others = Others(base, target).to(styles.conv.device());
+// The images that --drop-unstable keeps, [N] bool.
+torch::Tensor KeptImages(const StyleEffects& effects, const AttributesOptions& options,
+                         WorkDirectory* run) {
+  if (options.drop_unstable == 0) {
+    return torch::ones({effects.base.size(0)}, torch::kBool);
+  }
+  torch::Tensor kept = StableImages(effects, options.drop_unstable);
+  run->Note(absl::StrCat(kept.logical_not().sum().item<int64_t>(), " of ", kept.size(0),
+                         " images left out as unstable"));
+  return kept;
+}
+
+absl::StatusOr<std::vector<SelectedAttribute>> SelectScreened(const ClassSearch& of, int64_t target,
+                                                              const CommonOptions& common,
+                                                              const AttributesOptions& options,
+                                                              WorkDirectory* run) {
+  const torch::Tensor others = Others(of.base, of.kept, target).to(of.styles.conv.device());
   if (others.numel() == 0) {
     return std::vector<SelectedAttribute>{};
   }
   AttributeSearchOptions search = SearchOptionsOf(options, target);
   search.screened = true;
   search.seed = common.seed;
-  const std::string label = model.config().labels(static_cast<int>(target));
+  const std::string label = of.model.config().labels(static_cast<int>(target));
   run->Start(absl::StrCat("attributes of ", label, ", %"), 0, 100);
   search.control.progress = [run](int64_t done, int64_t total) {  // `total` is an estimate
     run->Advance(100 * done / std::max<int64_t>(total, 1), "");
   };
   STYLEX_ASSIGN_OR_RETURN(FoundAttributes found,
-                          SearchAttributes(model, styles.Select(others), ranges, search));
+                          SearchAttributes(of.model, of.styles.Select(others), of.ranges, search));
   run->End();
   STYLEX_RETURN_IF_ERROR(run->Log("screened_search", target,
                                   {{"confidence", found.confidence},
@@ -253,14 +296,28 @@ void DropWeak(double least_effect, std::vector<SelectedAttribute>* selected) {
 }
 
 v1::ClassAttributes ToClass(const std::vector<SelectedAttribute>& selected, int64_t target,
-                            const torch::Tensor& base, const StyleLayout& layout) {
+                            const ClassSearch& of) {
   v1::ClassAttributes result;
   result.set_class_id(static_cast<int>(target));
-  result.set_images(static_cast<int>(Others(base, target).size(0)));
+  result.set_images(static_cast<int>(Others(of.base, of.kept, target).size(0)));
   for (const SelectedAttribute& attribute : selected) {
-    *result.add_attributes() = ToAttribute(attribute, layout);
+    *result.add_attributes() = ToAttribute(attribute, of.model.layout());
   }
   return result;
+}
+
+// Every class's entry in the index.
+absl::Status SelectAll(const CommonOptions& common, const AttributesOptions& options,
+                       const StyleEffects& effects, const ClassSearch& of, WorkDirectory* run,
+                       v1::AttributeIndex* index) {
+  for (int64_t target = 0; target < of.model.num_classes(); ++target) {
+    STYLEX_ASSIGN_OR_RETURN(std::vector<SelectedAttribute> selected,
+                            options.screened ? SelectScreened(of, target, common, options, run)
+                                             : SelectFrom(effects, of, target, options, run));
+    DropWeak(options.least_effect, &selected);
+    *index->add_classes() = ToClass(selected, target, of);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -285,31 +342,29 @@ absl::Status AttributesCommand(const CommonOptions& common, const AttributesOpti
     state.SetRanges(over_training);
     STYLEX_RETURN_IF_ERROR(state.Save(*run));
   }
-  const StyleRanges& ranges = state.ranges();
-  torch::Tensor base;
+  ClassSearch search = {model, styles, state.ranges(), {}, {}};
+  if (!options.discriminator.empty()) {
+    STYLEX_ASSIGN_OR_RETURN(search.discriminator,
+                            LoadDiscriminator(options.discriminator, model.config()));
+    search.discriminator->to(model.device());
+  }
   if (options.screened) {
-    base = LogitsOf(model, styles);
+    search.base = LogitsOf(model, styles);
+    search.kept = torch::ones({search.base.size(0)}, torch::kBool);
   } else {
     STYLEX_RETURN_IF_ERROR(FindEffects(model, styles, options.shift, run.get(), &state));
-    base = state.effects().base;
+    search.base = state.effects().base;
+    search.kept = KeptImages(state.effects(), options, run.get());
   }
   v1::AttributeIndex index;
   index.set_schema_version(1);
   index.set_search_images(static_cast<int>(styles.conv.size(0)));
   index.set_shift(options.shift);
   index.set_strategy(options.subset ? v1::STRATEGY_SUBSET : v1::STRATEGY_INDEPENDENT);
-  RangesToIndex(ranges, &index);
-  index.set_range_images(static_cast<int>(ranges.images));
+  RangesToIndex(search.ranges, &index);
+  index.set_range_images(static_cast<int>(search.ranges.images));
   index.set_range_tails(options.range_tails);
-  for (int64_t target = 0; target < model.num_classes(); ++target) {
-    STYLEX_ASSIGN_OR_RETURN(
-        std::vector<SelectedAttribute> selected,
-        options.screened
-            ? SelectScreened(model, styles, ranges, base, target, common, options, run.get())
-            : SelectFrom(state.effects(), model, styles, ranges, target, options));
-    DropWeak(options.least_effect, &selected);
-    *index.add_classes() = ToClass(selected, target, base, model.layout());
-  }
+  STYLEX_RETURN_IF_ERROR(SelectAll(common, options, state.effects(), search, run.get(), &index));
   v1::ModelConfig config = model.config();
   config.mutable_provenance()->add_commands(common.command_line);
   STYLEX_ASSIGN_OR_RETURN(const std::string json, ToJson(index));

@@ -43,7 +43,8 @@ absl::Status RefuseNan(const CLI::App& app) {
 void AddConfig(CLI::App* command, CommonOptions* options) {
   command->add_option("--config", options->config, "TrainConfig as JSON; overrides the preset");
   command->add_option("--preset", options->preset,
-                      "default (recommended) or seed (the replication study's choices)");
+                      "default (recommended), seed (what the replication study's program does) or "
+                      "paper (the original authors' training, as the study reports it)");
 }
 
 void AddOutput(CLI::App* command, OutputOptions* options) {
@@ -79,6 +80,42 @@ void AddTraining(CLI::App* command, CommonOptions* common, StylexOptions* option
                     "train although a look at the TorchScript classifier has found faults");
 }
 
+// What the paper and the code that its authors released do differently, and what only the code
+// does.
+void AddReleasedChoices(CLI::App* command, CLI::Option* subset, CLI::Option* screened,
+                        AttributesOptions* options) {
+  command
+      ->add_option("--rule", options->rule,
+                   "an image counts as explained when the increases that were chosen for it add up "
+                   "to --explained-at (released: the authors' code), or when a single one exceeds "
+                   "it (paper: Algorithm 1, by signed means)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({kReleasedRule, kPaperRule}))
+      ->excludes(subset)
+      ->excludes(screened);
+  command
+      ->add_option("--drop-unstable", options->drop_unstable,
+                   "leave images out of which more than 3.3 % of all effects exceed so many logits "
+                   "(the authors' code: 2); 0: keep all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->excludes(screened);
+  CLI::Option* discriminator =
+      command
+          ->add_option("--discriminator", options->discriminator,
+                       "work directory of the run that trained the checkpoint: leave coordinates "
+                       "out that its discriminator sees, moved by 2 on up to ten images a "
+                       "direction (the authors' code, where it is switched off)")
+          ->excludes(subset)
+          ->excludes(screened);
+  command
+      ->add_option("--most-score-change", options->most_score_change,
+                   "of --discriminator: its score may change by so much")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->needs(discriminator);
+}
+
 void AddAttributes(CLI::App* command, AttributesOptions* options) {
   command->add_option("--checkpoint", options->checkpoint, "version folder, NAME/VERSION")
       ->required();
@@ -105,7 +142,8 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
   command->add_option("--shift", options->shift, "1: to the extreme")->capture_default_str();
   command
       ->add_option("--explained-at", options->explained_at,
-                   "logits after which an image counts as explained; 0: never")
+                   "logits after which an image counts as explained (see --rule) and is asked no "
+                   "more; 0: never, a plain ranking by mean effect")
       ->capture_default_str();
   command
       ->add_option(
@@ -117,10 +155,18 @@ void AddAttributes(CLI::App* command, AttributesOptions* options) {
   CLI::Option* subset =
       command->add_flag("--subset", options->subset, "joint greedy instead of independent effects");
   command
-      ->add_flag("--screened", options->screened,
-                 "evaluate only the moves that gradients do not rule out, some 20 times fewer; a "
-                 "killed search begins anew")
-      ->excludes(subset);
+      ->add_option("--threshold", options->threshold,
+                   "of --subset: stop where one more attribute raises the mean logit by less")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->needs(subset);
+  CLI::Option* screened =
+      command
+          ->add_flag("--screened", options->screened,
+                     "evaluate only the moves that gradients do not rule out, some 20 times fewer; "
+                     "a killed search begins anew")
+          ->excludes(subset);
+  AddReleasedChoices(command, subset, screened, options);
 }
 
 void AddComponents(CLI::App* command, ComponentsOptions* options) {
@@ -298,11 +344,10 @@ int TrainMain(int argc, char** argv) {
   evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
   evaluate->add_flag("--reconstruction-only", evaluate_options.reconstruction_only,
                      "leave out the flips: of a checkpoint without attributes, and in a minute");
-  std::string protocol;
-  std::vector<std::string> oracles;
+  ProtocolCommandOptions protocol;
   CLI::Option* protocol_option =
       evaluate
-          ->add_option("--protocol", protocol,
+          ->add_option("--protocol", protocol.protocol,
                        "instead: flip rates of AttFind, the baseline and the controls, by the "
                        "replication study's protocol (table2) or on held-out images (heldout); or "
                        "how good the joint search's counterfactuals are (counterfactuals), or "
@@ -311,24 +356,29 @@ int TrainMain(int argc, char** argv) {
               {kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol, kServedProtocol}));
   evaluate
       ->add_option(
-          "--oracle", oracles,
+          "--oracle", protocol.oracles,
           "for served, counterfactuals and heldout: another classifier, to be convinced as well; "
           "the work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
       ->needs(protocol_option);
-  bool lists_only = false;
   evaluate
-      ->add_flag("--lists-only", lists_only,
+      ->add_flag("--lists-only", protocol.lists_only,
                  "for heldout: without what is chosen for the image, whose search takes longest")
       ->needs(protocol_option);
+  evaluate
+      ->add_option("--stylegan2", protocol.stylegan2,
+                   "for table2 and heldout: version folder of a StyleGAN2 around the same "
+                   "classifier, whose figures are put beside the checkpoint's")
+      ->needs(protocol_option);
+  AddExemplars(evaluate, protocol_option, &protocol.exemplars);
   evaluate->callback([&] {
     run = [&] {
-      if (protocol == kServedProtocol) {
+      protocol.evaluate = evaluate_options;
+      if (protocol.protocol == kServedProtocol) {
         return ServedCommand(common, {evaluate_options.checkpoint, evaluate_options.flip_images,
-                                      oracles, evaluate_options.record});
+                                      protocol.oracles, evaluate_options.record});
       }
-      return protocol.empty()
-                 ? EvaluateCommand(common, evaluate_options)
-                 : ProtocolCommand(common, {protocol, evaluate_options, oracles, lists_only});
+      return protocol.protocol.empty() ? EvaluateCommand(common, evaluate_options)
+                                       : ProtocolCommand(common, protocol);
     };
   });
 

@@ -36,6 +36,9 @@ absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& opt
 absl::Status StyleGan2Command(const CommonOptions& common, const StylexOptions& options,
                               const OutputOptions& output);
 
+// What makes an image count as explained, see SelectionOptions.
+inline constexpr char kReleasedRule[] = "released";
+inline constexpr char kPaperRule[] = "paper";
 struct AttributesOptions {
   std::string checkpoint;    // version directory; the index is written into it
   int64_t images = 256;      // training images that AttFind evaluates
@@ -44,8 +47,16 @@ struct AttributesOptions {
   int64_t max_attributes = 32;
   double shift = 1;
   double explained_at = 2.5;
-  bool subset = false;    // joint greedy instead of independent
-  bool screened = false;  // skips moves that gradients rule out; not with `subset`
+  std::string rule = kReleasedRule;  // of independent effects; kPaperRule not with `screened`
+  bool subset = false;               // joint greedy instead of independent
+  double threshold = 0;              // with `subset`; see SubsetOptions
+  bool screened = false;             // skips moves that gradients rule out; not with `subset`
+  double drop_unstable = 0;          // logits, see StableImages; 0: keeps all; not with `screened`
+  // Work directory of the run that trained the checkpoint: coordinates that change the score of its
+  // discriminator by more than `most_score_change` are left out; empty: none are. Not with `subset`
+  // or `screened`.
+  std::string discriminator;
+  double most_score_change = 0.2;
   // Attributes whose mean effect is less than this share of the strongest one's are left out.
   double least_effect = 0;
 };

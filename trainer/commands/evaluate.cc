@@ -58,7 +58,14 @@ void PrintReconstruction(const ReconstructionFigures& figures, const v1::ModelCo
                 Rate(of_class.agreeing, of_class.images).c_str(),
                 static_cast<long long>(of_class.images));
   }
-  if (NothingToExplain(figures)) {
+  if (NothingToExplain(figures) && !figures.constant_accuracy) {
+    std::printf(
+        "there is nothing to explain: the classifier decides %.2f %% of the images as \"%s\", and "
+        "not surely more than %.0f %% otherwise; the agreement says nothing, since a picture of "
+        "anything would be decided like the photograph\n",
+        100 * figures.commonest_share,
+        model.labels(static_cast<int>(figures.commonest_decision)).c_str(), 100 * kFewDecisions);
+  } else if (NothingToExplain(figures)) {
     std::printf(
         "there is nothing to explain: always answering one class is right in %.2f %%, and the "
         "classifier is not surely better; what moves it says nothing about the classes\n",
@@ -100,8 +107,10 @@ std::map<std::string, double> ToMetrics(const ReconstructionFigures& reconstruct
   if (reconstruction.classifier_accuracy) {
     metrics["classifier_accuracy"] = *reconstruction.classifier_accuracy;
     metrics["constant_accuracy"] = *reconstruction.constant_accuracy;
-    metrics["nothing_to_explain"] = NothingToExplain(reconstruction) ? 1 : 0;
+  } else {
+    metrics["commonest_decision"] = reconstruction.commonest_share;
   }
+  metrics["nothing_to_explain"] = NothingToExplain(reconstruction) ? 1 : 0;
   AddRate("agreement", reconstruction.agreeing, reconstruction.images, &metrics);
   return metrics;
 }

@@ -108,9 +108,39 @@ void AddFigures(CLI::App* command, FiguresOptions* options) {
       ->capture_default_str()
       ->check(CLI::Range(1, 32));
   command->add_option("--shift", options->shift, "1: to the extreme")->capture_default_str();
+  CLI::Option* baseline =
+      command
+          ->add_option("--baseline", options->baseline,
+                       "instead of the checkpoint's attributes what a baseline lists: wu (Wu et "
+                       "al.), of 2000 training images")
+          ->check(CLI::IsMember({kWuBaseline}));
+  AddExemplars(command, baseline, &options->exemplars);
+}
+
+void AddSamples(CLI::App* command, SamplesOptions* options) {
+  command->get_option("--data")->required(false);
+  command
+      ->add_option("--checkpoint", options->checkpoint,
+                   "version folder, NAME/VERSION, of `stylex-train stylegan2`")
+      ->required();
+  command->add_option("--images", options->images, "how many, each of another z")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--columns", options->columns, "in a row")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
 }
 
 }  // namespace
+
+void AddExemplars(CLI::App* command, CLI::Option* of, std::string* exemplars) {
+  command
+      ->add_option("--exemplars", *exemplars,
+                   "Wu et al.'s examples of a class: the images with a probability of it over 0.9 "
+                   "(the replication study's), or 2%, those with the greatest (Wu et al.'s own)")
+      ->capture_default_str()
+      ->needs(of);
+}
 
 void StudyCommands::Add(CLI::App* app, CommonOptions* common, std::function<absl::Status()>* run) {
   CLI::App* study = app->add_subcommand(
@@ -138,6 +168,13 @@ void StudyCommands::Add(CLI::App* app, CommonOptions* common, std::function<absl
   AddFigures(figures, &figures_);
   figures->callback(
       [this, common, run] { *run = [=, this] { return FiguresCommand(*common, figures_); }; });
+
+  CLI::App* samples = app->add_subcommand(
+      "samples", "draw images that a StyleGAN2 without encoder makes of seeded z's, as PNG");
+  AddCommonOptions(samples, common);
+  AddSamples(samples, &samples_);
+  samples->callback(
+      [this, common, run] { *run = [=, this] { return SamplesCommand(*common, samples_); }; });
 }
 
 }  // namespace stylex

@@ -13,7 +13,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace stylex {
 
@@ -56,15 +57,29 @@ struct TruthCommandOptions {
 // Measures what the attributes do in a drawn data set.
 absl::Status TruthCommand(const CommonOptions& common, const TruthCommandOptions& options);
 
+// The baseline of Wu et al., and what its exemplars are by default (see ParseExemplars).
+inline constexpr char kWuBaseline[] = "wu";
+inline constexpr char kDefaultExemplars[] = "0.9";
+
 struct FiguresOptions {
   std::string checkpoint;
   int64_t photographs = 8;  // beside their reconstructions
   int64_t examples = 3;     // images that each attribute is shown on
   int64_t attributes = 4;   // of each class, the strongest first
   double shift = 1;
+  std::string baseline;                       // kWuBaseline: its lists instead of the index's
+  std::string exemplars = kDefaultExemplars;  // of the baseline
 };
 // Draws the paper's figures for a checkpoint.
 absl::Status FiguresCommand(const CommonOptions& common, const FiguresOptions& options);
+
+struct SamplesOptions {
+  std::string checkpoint;
+  int64_t images = 64;
+  int64_t columns = 8;
+};
+// Draws images that a StyleGAN2 makes of seeded z's.
+absl::Status SamplesCommand(const CommonOptions& common, const SamplesOptions& options);
 
 // `evaluate --protocol`.
 inline constexpr char kTable2Protocol[] = "table2";
@@ -73,9 +88,11 @@ inline constexpr char kCounterfactualsProtocol[] = "counterfactuals";
 inline constexpr char kServedProtocol[] = "served";
 struct ProtocolCommandOptions {
   std::string protocol;
-  EvaluateOptions evaluate;          // flip_images 0: the protocol's default
-  std::vector<std::string> oracles;  // see OpenOracles; for counterfactuals and heldout
-  bool lists_only = false;           // heldout without the search on each image
+  EvaluateOptions evaluate;                   // flip_images 0: the protocol's default
+  std::vector<std::string> oracles;           // see OpenOracles; for counterfactuals and heldout
+  bool lists_only = false;                    // heldout without the search on each image
+  std::string exemplars = kDefaultExemplars;  // of the baseline; for table2 and heldout
+  std::string stylegan2;  // version folder of a model to measure beside it; for table2 and heldout
 };
 // Measures flip rates by a published protocol.
 absl::Status ProtocolCommand(const CommonOptions& common, const ProtocolCommandOptions& options);
@@ -89,6 +106,9 @@ struct ServedCommandOptions {
 // Measures explanations as they are served.
 absl::Status ServedCommand(const CommonOptions& common, const ServedCommandOptions& options);
 
+// Adds --exemplars, which has a meaning only with the flag `of`.
+void AddExemplars(CLI::App* command, CLI::Option* of, std::string* exemplars);
+
 // Their flags. Must outlive parsing and execution of the program that they are added to.
 class StudyCommands {
  public:
@@ -100,6 +120,7 @@ class StudyCommands {
   WorldOptions world_;
   TruthCommandOptions truth_;
   FiguresOptions figures_;
+  SamplesOptions samples_;
 };
 
 }  // namespace stylex

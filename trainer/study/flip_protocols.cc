@@ -12,7 +12,6 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "explain/decisions.h"
-#include "explain/exemplar_baseline.h"
 #include "trainer/data/encoded_images.h"
 #include "trainer/data/random_order.h"
 #include "trainer/study/image_workers.h"
@@ -114,6 +113,7 @@ std::vector<Coordinate> TurnedRoundList(std::vector<Coordinate> list) {
 struct Lists {
   ClassLists nothing, exemplars, attfind;
   std::vector<std::vector<Coordinate>> random;  // per image
+  Doubts doubts;
 };
 
 std::vector<const std::vector<Coordinate>*> ListsOfImages(const Lists& lists, Method method,
@@ -150,9 +150,11 @@ void MakeRandomLists(int64_t images, int64_t size, uint64_t seed, Lists* lists) 
 }
 
 absl::StatusOr<std::vector<Coordinate>> ExemplarList(const torch::Tensor& styles,
-                                                     const torch::Tensor& logits, int64_t target) {
+                                                     const torch::Tensor& logits, int64_t target,
+                                                     ExemplarOptions options) {
+  options.max_attributes = kMovedAtOnce;
   STYLEX_ASSIGN_OR_RETURN(const std::vector<ExemplarAttribute> attributes,
-                          ExemplarAttributes(styles, logits, target, {}));
+                          ExemplarAttributes(styles, logits, target, options));
   std::vector<Coordinate> list;
   for (const ExemplarAttribute& attribute : attributes) {
     list.push_back(attribute.coordinate);
@@ -166,19 +168,53 @@ std::vector<int64_t> AllClasses(int64_t count) {
   return classes;
 }
 
-// One list for each of `classes`. The list of a class without exemplars is empty, with a warning.
+// One list for each of `classes`. The list of a class without exemplars is empty, with a warning
+// and a doubt.
 ClassLists ExemplarLists(const torch::Tensor& styles, const torch::Tensor& logits,
-                         const std::vector<int64_t>& classes, Progress* progress) {
+                         const std::vector<int64_t>& classes, const ExemplarOptions& options,
+                         Progress* progress, Doubts* doubts) {
   ClassLists lists;
   for (const int64_t k : classes) {
-    absl::StatusOr<std::vector<Coordinate>> list = ExemplarList(styles, logits, k);
+    absl::StatusOr<std::vector<Coordinate>> list = ExemplarList(styles, logits, k, options);
     if (!list.ok()) {
-      progress->Warn(
-          absl::StrCat("Wu et al.: ", list.status().message(), "; nothing is moved for it"));
+      const std::string why =
+          absl::StrCat("Wu et al.: ", list.status().message(), "; nothing is moved for it");
+      progress->Warn(why);
+      (*doubts)[Method::kExemplars].push_back(why);
     }
     lists.push_back(list.value_or(std::vector<Coordinate>()));
   }
   return lists;
+}
+
+// Classes of the index without attributes, and why. `joined`: both classes have one list.
+void DoubtEmptyLists(const v1::AttributeIndex& index, const v1::ModelConfig& model, bool joined,
+                     Doubts* doubts) {
+  for (int k = 0; k < model.labels_size(); ++k) {
+    const auto entry = std::find_if(index.classes().begin(), index.classes().end(),
+                                    [k](const auto& of) { return of.class_id() == k; });
+    if (entry != index.classes().end() && !entry->attributes().empty()) {
+      continue;
+    }
+    const bool searched = entry != index.classes().end() && entry->images() > 0;
+    (*doubts)[Method::kAttFind].push_back(absl::StrCat(
+        "AttFind: ", searched ? "no coordinate raises" : "no image was decided otherwise than",
+        " \"", model.labels(k), "\" in the search, so that class has no attributes; ",
+        joined ? "the list is the other class's alone" : "nothing is moved for it"));
+  }
+}
+
+// Repeats that cannot differ in their images.
+void DoubtRepeats(const Dataset& dataset, const ProtocolOptions& options, Doubts* doubts) {
+  const int64_t size = dataset.size(Split::kTrain);
+  if (options.repeats < 2 || size > options.images) {
+    return;
+  }
+  for (const Method method : kListMethods) {
+    (*doubts)[method].push_back(absl::StrCat(
+        "the training split has ", size, " images and a repeat ", options.images,
+        ": all repeats have the same images, and the spread is that of the noise alone"));
+  }
 }
 
 // kJoint: the search on each image, towards its target.
@@ -316,14 +352,20 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
   const torch::Tensor of_population = LogitsOf(model, population.styles, Drawing::kRandomClamped);
   Lists lists;
   lists.nothing.resize(static_cast<size_t>(classes));
+  const auto exemplars_of = [&](const std::vector<int64_t>& of) {
+    return ExemplarLists(population.styles.conv, of_population, of, options.exemplars, progress,
+                         &lists.doubts);
+  };
   if (classes == 2) {
     lists.attfind = JoinedLists(*checkpoint.attributes);
-    lists.exemplars =
-        TurnedRound(ExemplarLists(population.styles.conv, of_population, {0}, progress)[0]);
+    lists.exemplars = TurnedRound(exemplars_of({0})[0]);
   } else {
     lists.attfind = IndexLists(*checkpoint.attributes, classes);
-    lists.exemplars =
-        ExemplarLists(population.styles.conv, of_population, AllClasses(classes), progress);
+    lists.exemplars = exemplars_of(AllClasses(classes));
+  }
+  DoubtEmptyLists(*checkpoint.attributes, model.config(), classes == 2, &lists.doubts);
+  if (model.has_encoder()) {  // otherwise images are drawn, as many as are wanted
+    DoubtRepeats(dataset, options, &lists.doubts);
   }
   std::map<Method, RepeatedRate> rates;
   for (int64_t repeat = 0; repeat < options.repeats; ++repeat) {
@@ -349,6 +391,7 @@ absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoi
   }
   for (auto& [method, rate] : rates) {
     Finish(&rate);
+    rate.doubts = lists.doubts[method];
   }
   return rates;
 }
@@ -369,14 +412,16 @@ absl::StatusOr<HeldOutFigures> HeldOut(const Checkpoint& checkpoint, const Datas
   Lists lists;
   lists.nothing.resize(static_cast<size_t>(model.num_classes()));
   lists.attfind = IndexLists(*checkpoint.attributes, model.num_classes());
-  lists.exemplars = ExemplarLists(population.styles.conv,
-                                  LogitsOf(model, population.styles, Drawing::kFixedClamped),
-                                  AllClasses(model.num_classes()), progress);
+  lists.exemplars = ExemplarLists(
+      population.styles.conv, LogitsOf(model, population.styles, Drawing::kFixedClamped),
+      AllClasses(model.num_classes()), options.exemplars, progress, &lists.doubts);
+  DoubtEmptyLists(*checkpoint.attributes, model.config(), /*joined=*/false, &lists.doubts);
   const torch::Tensor base = LogitsOf(model, images.styles, Drawing::kFixedClamped);
   const torch::Tensor targets = RunnersUp(base);
   MakeRandomLists(base.size(0), ranges.size(), options.seed, &lists);
   HeldOutFigures figures;
   figures.images = base.size(0);
+  figures.doubts = lists.doubts;
   if (model.has_encoder()) {
     figures.reconstruction_flips = base.argmax(1).ne(images.logits.argmax(1)).sum().item<int64_t>();
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "explain/exemplar_baseline.h"
 #include "explain/style_space.h"
 #include "models/checkpoint.h"
 #include "trainer/data/dataset.h"
@@ -41,9 +42,10 @@ ClassLists TurnedRound(const std::vector<Coordinate>& towards_first);
 
 struct ProtocolOptions {
   uint64_t seed = 1;
-  int64_t repeats = 10;      // table 2 alone
-  int64_t images = 1000;     // per repeat; held out: 0 means all
-  int64_t population = 380;  // training images that exemplars are taken from
+  int64_t repeats = 10;            // table 2 alone
+  int64_t images = 1000;           // per repeat; held out: 0 means all
+  int64_t population = 380;        // training images that exemplars are taken from
+  ExemplarOptions exemplars = {};  // of the baseline; `max_attributes` is kMovedAtOnce
   // For HeldOut only: the joint search (its `images` is ignored); none: without kJoint.
   std::optional<FlipOptions> search = FlipOptions();
 };
@@ -51,16 +53,20 @@ struct ProtocolOptions {
 struct RepeatedRate {
   std::vector<double> rates;  // one per repeat
   double mean = 0;
-  double deviation = 0;  // population's, as in the study
+  double deviation = 0;             // population's, as in the study
+  std::vector<std::string> doubts;  // see Doubts
 };
+
+// Why the figures of a method do not say what they seem to, in sentences for below a table: a list
+// that is empty, so that nothing was moved, and the reason; repeats that all have the same images.
+using Doubts = std::map<Method, std::vector<std::string>>;
 
 // The study's exact protocol: each repeat draws new training images and takes the extremes over
 // these; the original image is unclamped and the changed one clamped, each with its own noise; the
 // first ten coordinates of the list are moved to their extremes at once; a flip is any change of
-// the decision. Exemplars are the images of class 0 with a probability over 0.9, and their list
-// with opposite directions is used for the other class; with more than two classes, which the study
-// does not cover, each class has its own list and the target is the runner-up. FAILED_PRECONDITION
-// without an attribute index.
+// the decision. Exemplars are those of class 0, and their list with opposite directions is used for
+// the other class; with more than two classes, which the study does not cover, each class has its
+// own list and the target is the runner-up. FAILED_PRECONDITION without an attribute index.
 absl::StatusOr<std::map<Method, RepeatedRate>> Table2(const Checkpoint& checkpoint,
                                                       const Dataset& dataset,
                                                       const ProtocolOptions& options,
@@ -77,6 +83,7 @@ struct HeldOutOracle {
 
 struct HeldOutFigures {
   int64_t images = 0;
+  Doubts doubts;
   // Reconstructions decided otherwise than the photograph; none where there are no photographs.
   std::optional<int64_t> reconstruction_flips;
   // flips[method][i]: images whose decision becomes the runner-up with the first kCounts[i] moved;

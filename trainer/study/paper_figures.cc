@@ -9,9 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "explain/decisions.h"
 #include "image/canvas.h"
 #include "image/resize.h"
 #include "models/pixels.h"
+#include "trainer/data/encoded_images.h"
 
 namespace stylex {
 namespace {
@@ -44,11 +46,22 @@ std::string Fitting(std::string text, int width) {
 }
 
 std::string AttributeCaption(const v1::Attribute& attribute) {
+  // What a baseline lists has no measured effect.
+  const std::string effect = attribute.mean_effect() == 0
+                                 ? ""
+                                 : absl::StrFormat(" raises by %.2f", attribute.mean_effect());
   return absl::StrCat(attribute.name().empty() ? "" : attribute.name() + ": ", "coordinate ",
                       attribute.index(), " (layer ", attribute.layer(), ", channel ",
                       attribute.channel(), "), ",
-                      attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
-                      absl::StrFormat(" raises by %.2f", attribute.mean_effect()));
+                      attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max", effect);
+}
+
+// The decision on an image and its probability, [K], that fit below a tile.
+std::string DecisionCaption(const Stylex& model, const torch::Tensor& probabilities, int width) {
+  const auto [probability, decided] = probabilities.max(0);
+  const std::string& label = model.config().labels(static_cast<int>(decided.item<int64_t>()));
+  const std::string percent = absl::StrFormat(" %.0f%%", 100 * probability.item<double>());
+  return Fitting(label, width - Canvas::TextWidth(percent)) + percent;
 }
 
 }  // namespace
@@ -76,10 +89,7 @@ Bitmap DrawReconstructions(const Stylex& model, const std::vector<Bitmap>& photo
     int x = kGap;
     for (size_t i = 0; i < row.tiles.size(); ++i) {
       canvas.Draw(Enlarged(row.tiles[i]), x, y + kLine);
-      const auto [probability, decided] = row.probabilities[static_cast<int64_t>(i)].max(0);
-      const std::string& label = model.config().labels(static_cast<int>(decided.item<int64_t>()));
-      const std::string percent = absl::StrFormat(" %.0f%%", 100 * probability.item<double>());
-      canvas.Text(Fitting(label, tile - Canvas::TextWidth(percent)) + percent, x,
+      canvas.Text(DecisionCaption(model, row.probabilities[static_cast<int64_t>(i)], tile), x,
                   y + kLine + tile + 2, kInk);
       x += tile + kGap;
     }
@@ -89,13 +99,14 @@ Bitmap DrawReconstructions(const Stylex& model, const std::vector<Bitmap>& photo
 }
 
 Bitmap DrawAttributes(const Stylex& model, const StyleVectors& styles, const StyleRanges& ranges,
-                      const v1::ClassAttributes& entry, int64_t attributes, double shift) {
+                      const v1::ClassAttributes& entry, int64_t attributes, double shift,
+                      const std::string& chosen) {
   torch::NoGradGuard no_grad;
   const int shown = static_cast<int>(std::min<int64_t>(attributes, entry.attributes_size()));
   const int images = static_cast<int>(styles.conv.size(0));
   const int tile = TileSide(model);
   const int row_height = 2 * kLine + tile + kLine + 2 * kGap;
-  const std::string title = absl::StrCat("what raises \"", model.config().labels(entry.class_id()),
+  const std::string title = absl::StrCat(chosen, " \"", model.config().labels(entry.class_id()),
                                          "\": its probability under each picture");
   const int width =
       kGap + images * (3 * (tile + kGap) + kBetweenImages) - (images > 0 ? kBetweenImages : 0);
@@ -131,6 +142,40 @@ Bitmap DrawAttributes(const Stylex& model, const StyleVectors& styles, const Sty
       }
     }
     y += row_height;
+  }
+  return canvas.bitmap();
+}
+
+v1::ClassAttributes EntryOf(const std::vector<ExemplarAttribute>& listed, int64_t class_id,
+                            const StyleLayout& layout) {
+  v1::ClassAttributes entry;
+  entry.set_class_id(static_cast<int>(class_id));
+  for (const ExemplarAttribute& of_list : listed) {
+    const int64_t index = of_list.coordinate.index;
+    v1::Attribute* attribute = entry.add_attributes();
+    attribute->set_index(static_cast<int>(index));
+    attribute->set_layer(static_cast<int>(layout.LayerOf(index)));
+    attribute->set_channel(static_cast<int>(layout.ChannelOf(index)));
+    attribute->set_direction(ToProto(of_list.coordinate.direction));
+    attribute->set_name(absl::StrFormat("relevance %.2f", of_list.relevance));
+  }
+  return entry;
+}
+
+Bitmap DrawSamples(const Stylex& model, const StyleVectors& styles, int64_t columns) {
+  torch::NoGradGuard no_grad;
+  const int images = static_cast<int>(styles.conv.size(0));
+  const int across = std::min(images, static_cast<int>(columns));
+  const int tile = TileSide(model);
+  const int row_height = tile + kLine + kGap;
+  Canvas canvas(kGap + across * (tile + kGap), kGap + (images + across - 1) / across * row_height);
+  const std::vector<Bitmap> tiles = DrawAll(model, styles);
+  const torch::Tensor probabilities = LogitsOf(model, styles).softmax(1);
+  for (int n = 0; n < images; ++n) {
+    const int x = kGap + n % across * (tile + kGap);
+    const int y = kGap + n / across * row_height;
+    canvas.Draw(Enlarged(tiles[static_cast<size_t>(n)]), x, y);
+    canvas.Text(DecisionCaption(model, probabilities[n], tile), x, y + tile + 2, kInk);
   }
   return canvas.bitmap();
 }

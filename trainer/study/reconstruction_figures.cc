@@ -262,6 +262,9 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
   }
   figures.median_kl = torch::cat(kl).median().item<double>();
   figures.logits = torch::cat(all_logits);
+  const torch::Tensor decisions = figures.logits.argmax(1).bincount({}, model.num_classes());
+  figures.commonest_decision = decisions.argmax().item<int64_t>();
+  figures.commonest_share = decisions.max().item<double>() / n;
   figures.labels = torch::cat(all_labels);
   figures.errors = DistributionOf(torch::cat(l1), figures.each.ssim, torch::cat(kl));
   return figures;
@@ -269,7 +272,9 @@ absl::StatusOr<ReconstructionFigures> EvaluateReconstruction(const Stylex& model
 
 bool NothingToExplain(const ReconstructionFigures& figures) {
   if (!figures.classifier_accuracy || !figures.constant_accuracy) {
-    return false;
+    const int64_t commonest =
+        std::llround(figures.commonest_share * static_cast<double>(figures.images));
+    return WilsonInterval(figures.images - commonest, figures.images).low <= kFewDecisions;
   }
   const int64_t correct =
       std::llround(*figures.classifier_accuracy * static_cast<double>(figures.images));

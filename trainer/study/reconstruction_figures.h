@@ -48,14 +48,20 @@ struct ReconstructionFigures {
     int64_t images = 0, correct = 0, agreeing = 0;
   };
   std::vector<OfClass> classes;
+  // The class that C decides most photographs as, and the share of these.
+  int64_t commonest_decision = 0;
+  double commonest_share = 0;
   torch::Tensor logits, labels;     // [N, K] and [N] of the images, on the CPU
   v1::ReconstructionErrors errors;  // how the images' errors are distributed
 };
 
 // The null check: whether the classifier's accuracy is not significantly above that of a constant
 // answer (which the lower end of its Wilson 95 % interval does not exceed), as after training on
-// shuffled labels, or none. What moves such a classifier says nothing about the classes. False
-// where there are no labels.
+// shuffled labels, or none. What moves such a classifier says nothing about the classes. Where
+// there are no labels, by the decisions alone: whether not surely more than kFewDecisions of them
+// differ from the commonest, so that a picture of anything would be decided like nearly every
+// photograph.
+inline constexpr double kFewDecisions = 0.01;
 bool NothingToExplain(const ReconstructionFigures& figures);
 
 // Reconstructs the validation images and compares.

@@ -17,6 +17,7 @@
 #include "trainer/data/batch_loader.h"
 #include "trainer/data/encoded_images.h"
 #include "trainer/stop_request.h"
+#include "trainer/training/run_record.h"
 #include "trainer/training/sample_grid.h"
 #include "trainer/training/training_state.h"
 
@@ -410,6 +411,29 @@ absl::Status RunStylexTraining(const v1::RunRecord& record, const Dataset& datas
                             ", and on with half the learning rates"));
     STYLEX_RETURN_IF_ERROR(run.Save(/*keep_previous=*/false));
   }
+}
+
+absl::StatusOr<Discriminator> LoadDiscriminator(const std::string& work_directory,
+                                                const v1::ModelConfig& model) {
+  const std::string path = work_directory + "/" + StylexStateFile(model);
+  STYLEX_ASSIGN_OR_RETURN(const StoredRun stored, ReadStoredRun(path));
+  const v1::ModelConfig& trained = stored.record.config().model();
+  const auto labels = [](const v1::ModelConfig& of) { return absl::StrJoin(of.labels(), ", "); };
+  if (trained.resolution() != model.resolution() ||
+      trained.image_channels() != model.image_channels() || labels(trained) != labels(model)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": is not of this model's run: ", trained.resolution(), " pixels, classes ",
+        labels(trained), "; the model has ", model.resolution(), ", ", labels(model)));
+  }
+  Discriminator discriminator(trained.discriminator(), trained.image_channels(),
+                              trained.labels_size());
+  TrainingState state;
+  for (const auto& item : discriminator->named_parameters()) {
+    state.tensors["discriminator." + item.key()] = item.value();
+  }
+  STYLEX_ASSIGN_OR_RETURN(state.record, ToJson(stored.record));
+  STYLEX_RETURN_IF_ERROR(LoadTrainingState(path, &state));
+  return discriminator;
 }
 
 }  // namespace stylex

@@ -10,7 +10,9 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "models/classifier.h"
+#include "models/networks/discriminator.h"
 #include "stylex/v1/run_record.pb.h"
 #include "trainer/data/dataset.h"
 #include "trainer/training/stylex_training.h"
@@ -44,6 +46,12 @@ absl::Status LoadLastState(const v1::RunRecord& record, const std::string& path,
 // Restores the run's last saved state into `training`, or the one before if that is not finite.
 absl::Status RestoreStylexTraining(const v1::RunRecord& record, const Dataset& dataset,
                                    StylexTraining* training, WorkDirectory* run);
+
+// The discriminator of the run in this work directory that trained `model`: checkpoints have none.
+// NOT_FOUND without a run; FAILED_PRECONDITION where its images or classes are others than the
+// model's.
+absl::StatusOr<Discriminator> LoadDiscriminator(const std::string& work_directory,
+                                                const v1::ModelConfig& model);
 
 }  // namespace stylex
 

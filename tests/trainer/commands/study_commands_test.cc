@@ -16,6 +16,7 @@
 #include "models/pixels.h"
 #include "tests/trainer/commands/trainer_process.h"
 #include "tests/trainer/data/drawn_dataset.h"
+#include "trainer/commands/study_options.h"
 #include "trainer/data/csv.h"
 #include "trainer/study/paper_figures.h"
 #include "trainer/study/reconstruction_figures.h"
@@ -246,6 +247,14 @@ TEST_F(StudyCommandsTest, FiguresAreDrawn) {
   EXPECT_GE(drawn, 1);
 }
 
+TEST_F(StudyCommandsTest, TheBaselinesFigureIsOfPhotographs) {
+  ASSERT_EQ(Run(OnModel("figures", "wu", {"--baseline", "wu", "--exemplars", "5%"})), 0) << said_;
+  EXPECT_THAT(Bytes("wu/wu-0.png"), HasSubstr("Synthetic image"));
+  EXPECT_FALSE(std::filesystem::exists(Path("wu/attributes-0.png")));
+  EXPECT_NE(Run(OnModel("figures", "wu", {"--exemplars", "5%"})), 0);
+  EXPECT_THAT(said_, HasSubstr("--baseline"));
+}
+
 // The tiles show the images that the model synthesizes for the moved styles.
 TEST_F(StudyCommandsTest, AnAttributesTilesAreItsMoves) {
   const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
@@ -275,8 +284,8 @@ TEST_F(StudyCommandsTest, AnAttributesTilesAreItsMoves) {
 
 TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
   ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "heldout"})), 0) << said_;
-  EXPECT_THAT(said_, AllOf(HasSubstr("| Wu et al. |"), HasSubstr("| AttFind |"),
-                           HasSubstr("of 96 images")));
+  EXPECT_THAT(said_,
+              AllOf(HasSubstr("| Wu et al."), HasSubstr("| AttFind |"), HasSubstr("of 96 images")));
   const auto held_out = nlohmann::json::parse(Bytes("protocols/heldout.json"));
   EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
   ASSERT_EQ(Run(OnModel("evaluate", "protocols", {"--protocol", "table2"})), 0) << said_;
@@ -284,6 +293,97 @@ TEST_F(StudyCommandsTest, ProtocolsCompareTheMethods) {
   const auto table2 = nlohmann::json::parse(Bytes("protocols/table2.json"));
   EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
   EXPECT_EQ(Bytes("protocols/table2.md"), said_.substr(said_.find("| ")));
+}
+
+// 320 training images are fewer than the 1000 of a repeat.
+TEST_F(StudyCommandsTest, Table2MarksWhatItsFiguresDoNotSay) {
+  ASSERT_EQ(Run(OnModel("evaluate", "doubts", {"--protocol", "table2"})), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr(") [1] |"),
+                           HasSubstr("\n[1] the training split has 320 images and a repeat 1000")));
+  ASSERT_EQ(Run(OnModel("evaluate", "doubts", {"--protocol", "table2", "--flip-images", "100"})), 0)
+      << said_;
+  EXPECT_THAT(said_, Not(HasSubstr("training split has 320 images and a repeat")));
+  // A share of 320 images that is less than one image.
+  for (const std::string protocol : {kTable2Protocol, kHeldOutProtocol}) {
+    ASSERT_EQ(Run(OnModel("evaluate", "doubts",
+                          {"--protocol", protocol, "--flip-images", "50", "--exemplars", "0.1%"})),
+              0)
+        << said_;
+    EXPECT_THAT(said_, AllOf(HasSubstr("[1] Wu et al.: class 0 has 0 exemplars (the top 0.1 %)"),
+                             HasSubstr("nothing is moved for it")));
+    EXPECT_EQ(nlohmann::json::parse(Bytes("doubts/" + protocol + ".json")).at("exemplars"),
+              "the top 0.1 %");
+  }
+  EXPECT_THAT(said_, HasSubstr("| Wu et al. [1]"));
+  EXPECT_EQ(Run(OnModel("evaluate", "doubts", {"--protocol", "table2", "--exemplars", "some"})), 1);
+  EXPECT_THAT(said_, HasSubstr("\"some\""));
+  EXPECT_NE(Run(OnModel("evaluate", "doubts", {"--exemplars", "2%"})), 0);
+  EXPECT_THAT(said_, HasSubstr("--protocol"));
+}
+
+// The lists of attributes by direction and coordinate, one for each class.
+std::vector<std::string> ListsOf(const std::string& version) {
+  std::vector<std::string> lists;
+  for (const v1::ClassAttributes& entry : LoadCheckpoint(version)->attributes->classes()) {
+    lists.emplace_back();
+    for (const v1::Attribute& attribute : entry.attributes()) {
+      absl::StrAppend(&lists.back(), attribute.direction(), ":", attribute.index(), " ");
+    }
+  }
+  return lists;
+}
+
+TEST_F(StudyCommandsTest, AttributesAreChosenByTheRuleThatIsAsked) {
+  const std::string version = Path("models/ruled/1");
+  std::filesystem::create_directories(Path("models/ruled"));
+  std::filesystem::copy(Path("models/tiny/1"), version, std::filesystem::copy_options::recursive);
+  const auto search = [&](const std::vector<std::string>& more) {
+    return Run(With(
+        With(Common("attributes", "ruled"), {"--checkpoint", version, "--images", "16"}), more));
+  };
+  ASSERT_EQ(search({}), 0) << said_;
+  const std::vector<std::string> usual = ListsOf(version);
+  EXPECT_EQ(usual, ListsOf(Path("models/tiny/1")));
+  ASSERT_THAT(usual, ::testing::Each(Not("")));
+  // Algorithm 1 takes signed means over the images that are left: here all are.
+  ASSERT_EQ(search({"--rule", "paper", "--explained-at", "1e9"}), 0) << said_;
+  const Checkpoint by_paper = LoadCheckpoint(version).value();
+  for (const v1::ClassAttributes& entry : by_paper.attributes->classes()) {
+    for (int i = 1; i < entry.attributes_size(); ++i) {
+      EXPECT_LE(entry.attributes(i).mean_effect(), entry.attributes(i - 1).mean_effect());
+    }
+  }
+  const std::vector<std::string> none(usual.size(), "");
+  ASSERT_EQ(search({"--drop-unstable", "1e9"}), 0) << said_;
+  EXPECT_EQ(ListsOf(version), usual);
+  EXPECT_THAT(said_, HasSubstr("0 of 16 images left out as unstable"));
+  ASSERT_EQ(search({"--drop-unstable", "1e-9"}), 0) << said_;
+  EXPECT_EQ(ListsOf(version), none);
+  EXPECT_EQ(LoadCheckpoint(version)->attributes->classes(0).images(), 0);
+  const std::vector<std::string> filter = {"--discriminator", Path("stylex"),
+                                           "--most-score-change"};
+  ASSERT_EQ(search(With(filter, {"1e9"})), 0) << said_;
+  EXPECT_EQ(ListsOf(version), usual);
+  ASSERT_EQ(search(With(filter, {"1e-9"})), 0) << said_;
+  EXPECT_NE(ListsOf(version), usual);
+  EXPECT_THAT(said_, HasSubstr("coordinates left out, which change the discriminator's score"));
+  ASSERT_EQ(search({"--subset", "--threshold", "1e9"}), 0) << said_;
+  EXPECT_EQ(ListsOf(version), none);
+
+  EXPECT_EQ(search({"--discriminator", Path("nowhere")}), 1);
+  EXPECT_THAT(said_, HasSubstr(Path("nowhere")));
+  for (const std::vector<std::string>& wrong : std::initializer_list<std::vector<std::string>>{
+           {"--rule", "mine"},
+           {"--rule", "paper", "--subset"},
+           {"--rule", "paper", "--screened"},
+           {"--drop-unstable", "2", "--screened"},
+           {"--discriminator", Path("stylex"), "--screened"},
+           {"--discriminator", Path("stylex"), "--subset"},
+           {"--threshold", "1"},
+           {"--most-score-change", "1"}}) {
+    EXPECT_NE(search(wrong), 0) << wrong[0];
+    EXPECT_THAT(said_, HasSubstr(wrong[0]));
+  }
 }
 
 TEST_F(StudyCommandsTest, CounterfactualsAreMeasuredAndShownToOthers) {
@@ -412,7 +512,7 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
             0)
       << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("StyleGAN2: images drawn from z"), HasSubstr("| AttFind |"),
-                           HasSubstr("| Wu et al. |"), Not(HasSubstr("photograph:"))));
+                           HasSubstr("| Wu et al."), Not(HasSubstr("photograph:"))));
   const auto held_out = nlohmann::json::parse(Bytes("on_plain/heldout.json"));
   EXPECT_EQ(held_out.at("system"), "stylegan2");
   EXPECT_EQ(held_out.at("images"), 12);
@@ -424,15 +524,91 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   const auto table2 = nlohmann::json::parse(Bytes("on_plain/table2.json"));
   EXPECT_EQ(table2.at("system"), "stylegan2");
   EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
+  // Beside StylEx it has the same figures.
+  const auto beside = [&](const std::string& protocol, const std::vector<std::string>& more) {
+    return Run(With(OnModel("evaluate", "beside", {"--protocol", protocol}), more));
+  };
+  ASSERT_EQ(beside("table2", {"--flip-images", "9", "--stylegan2", checkpoint}), 0) << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("| system |"), HasSubstr("\n| StyleGAN2 | "),
+                           HasSubstr("\n| StylEx | ")));
+  const auto both = nlohmann::json::parse(Bytes("beside/table2.json"));
+  EXPECT_EQ(both.at("stylegan2").at("wu"), table2.at("wu"));
+  EXPECT_EQ(both.at("stylegan2").at("attfind"), table2.at("attfind"));
+  EXPECT_EQ(both.at("system"), "stylex");
+  EXPECT_EQ(both.at("wu").at("rates").size(), 10);
+  ASSERT_EQ(beside("heldout", {"--lists-only", "--flip-images", "12", "--stylegan2", checkpoint}),
+            0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("StyleGAN2: images drawn from z"),
+                           HasSubstr("StylEx: photographs"), HasSubstr("photograph:")));
+  EXPECT_EQ(
+      nlohmann::json::parse(Bytes("beside/heldout.json")).at("stylegan2").at("flips").at("attfind"),
+      held_out.at("flips").at("attfind"));
+  EXPECT_EQ(beside("counterfactuals", {"--stylegan2", checkpoint}), 1);
+  EXPECT_THAT(said_, HasSubstr("--stylegan2 is for --protocol table2 or heldout"));
+  EXPECT_EQ(beside("table2", {"--stylegan2", Path("models/tiny/1")}), 1);
+  EXPECT_THAT(said_, HasSubstr("without encoder"));
+
+  // Figures 6 to 9 of the paper.
+  ASSERT_EQ(Run(on_plain("figures", "plain_figures", {"--examples", "2"})), 0) << said_;
+  EXPECT_FALSE(std::filesystem::exists(Path("plain_figures/reconstructions.png")));
+  const Bitmap six = DecodeImage(Bytes("plain_figures/attributes-1.png"), {}).value();
+  EXPECT_EQ(six.width, 6 + 2 * 3 * (80 + 6) + 18);
+  ASSERT_EQ(Run(on_plain("figures", "plain_figures", {"--baseline", "wu", "--exemplars", "10%"})),
+            0)
+      << said_;
+  EXPECT_THAT(Bytes("plain_figures/wu-0.png"), HasSubstr("Synthetic image"));
+  EXPECT_NE(Bytes("plain_figures/wu-1.png"), Bytes("plain_figures/attributes-1.png"));
+  const std::vector<std::string> drawn = {"--checkpoint", checkpoint, "--images", "5"};
+  ASSERT_EQ(Run(With({"samples", "--work-dir", Path("samples"), "--columns", "3"}, drawn)), 0)
+      << said_;
+  const Bitmap samples = DecodeImage(Bytes("samples/samples.png"), {}).value();
+  EXPECT_EQ(samples.width, 6 + 3 * (80 + 6));
+  ASSERT_EQ(
+      Run(With({"samples", "--work-dir", Path("other"), "--seed", "2", "--columns", "3"}, drawn)),
+      0)
+      << said_;
+  EXPECT_NE(Bytes("samples/samples.png"), Bytes("other/samples.png"));
+  EXPECT_EQ(Run({"samples", "--work-dir", Path("samples"), "--checkpoint", Path("models/tiny/1")}),
+            1);
+  EXPECT_THAT(said_, HasSubstr("stylex-train figures"));
 
   // Commands that need photographs report it.
   for (const std::vector<std::string>& refused :
-       {on_plain("evaluate", "on_plain", {}), on_plain("figures", "on_plain", {}),
-        on_plain("study", "on_plain", {}), on_plain("truth", "on_plain", {}),
+       {on_plain("evaluate", "on_plain", {}), on_plain("study", "on_plain", {}),
+        on_plain("truth", "on_plain", {}),
         on_plain("evaluate", "on_plain", {"--protocol", "counterfactuals"})}) {
     EXPECT_EQ(Run(refused), 1) << refused[0];
     EXPECT_THAT(said_, AllOf(HasSubstr(checkpoint), HasSubstr("has no encoder")));
   }
+}
+
+// Whatever is drawn of them, all is decided alike.
+TEST_F(StudyCommandsTest, WhereAllIsDecidedAlikeThereIsNothingToExplain) {
+  const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
+  int64_t alike = 0;
+  const torch::NoGradGuard no_grad;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(Path("world/train"))) {
+    const std::string bytes =
+        entry.is_regular_file() ? ReadFile(entry.path().string()).value() : "";
+    const absl::StatusOr<Bitmap> image = DecodeImage(bytes, {});
+    if (image.ok() &&
+        checkpoint.model.Logits(BitmapToTensor(*image)).argmax(1).item<int64_t>() == 1) {
+      WriteBytes(Path("alike/" + entry.path().filename().string()), bytes);
+      ++alike;
+    }
+  }
+  ASSERT_GT(alike, 70);
+  ASSERT_EQ(
+      Run(With(Common("evaluate", "alike_work", "alike"),
+               {"--checkpoint", Path("models/tiny/1"), "--reconstruction-only", "--no-record"})),
+      0)
+      << said_;
+  EXPECT_THAT(said_, AllOf(HasSubstr("nothing to explain: the classifier decides 100.00 %"),
+                           HasSubstr("\"yes\"")));
+  const auto metrics = nlohmann::json::parse(Bytes("alike_work/evaluation.json"));
+  EXPECT_EQ(metrics.at("nothing_to_explain"), 1);
+  EXPECT_EQ(metrics.at("commonest_decision"), 1);
 }
 
 // Random labels are equivalent to shuffled labels: no classifier is better than chance.

@@ -20,6 +20,7 @@
 namespace stylex {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -407,6 +408,95 @@ TEST_F(ProtocolsTest, WithoutAnEncoderImagesAreDrawnFromFreshLatents) {
   EXPECT_EQ(figures.flips.at(Method::kAttFind)[3], flips);
   EXPECT_GT(flips, 0) << "the test sees no flips at all";
   EXPECT_THAT(figures.flips.at(Method::kNothing), ElementsAre(0, 0, 0, 0));
+}
+
+TEST_F(ProtocolsTest, ExemplarsAreChosenAsAsked) {
+  const auto flips = [&](const ExemplarOptions& exemplars) {
+    return HeldOut(*checkpoint_, pictures_, {},
+                   {.seed = 3, .images = 0, .population = 0, .exemplars = exemplars, .search = {}},
+                   progress())
+        .value()
+        .flips.at(Method::kExemplars);
+  };
+  const auto top = flips({.share = 0.1});
+  EXPECT_NE(top, flips({}));
+  const StyleVectors population = TrainingStyles();
+  const auto logits_of = [&](const StyleVectors& styles) {
+    torch::NoGradGuard no_grad;
+    return tiny_.stylex.Logits(Rendering::Png().Apply(tiny_.stylex.Synthesize(styles)));
+  };
+  const torch::Tensor logits = logits_of(population);
+  ClassLists lists(kTinyClasses);
+  for (int64_t k = 0; k < kTinyClasses; ++k) {
+    const auto listed = ExemplarAttributes(population.conv, logits, k, {.share = 0.1});
+    ASSERT_TRUE(listed.ok()) << listed.status();
+    for (const ExemplarAttribute& attribute : *listed) {
+      lists[static_cast<size_t>(k)].push_back(attribute.coordinate);
+    }
+  }
+  int64_t expected = 0;
+  for (int64_t n = 0; n < kValidation; ++n) {
+    const StyleVectors styles =
+        tiny_.stylex.StylesOfImages(BitmapToTensor(pictures_.Load(Split::kValidation, n).value()));
+    const int64_t target = logits_of(styles)[0].argsort(0, true)[1].item<int64_t>();
+    const std::vector<Move> moves = MovesBy(1, lists[static_cast<size_t>(target)]);
+    const torch::Tensor moved = logits_of(ApplyMoves(styles, tiny_.ranges, moves));
+    expected += moved.argmax().item<int64_t>() == target ? 1 : 0;
+  }
+  EXPECT_EQ(top[3], expected);
+}
+
+TEST_F(ProtocolsTest, RepeatsThatAllHaveTheSameImagesAreDoubted) {
+  const auto doubts = [&](int64_t images, int64_t repeats) {
+    return Table2(*checkpoint_, pictures_,
+                  {.seed = 4, .repeats = repeats, .images = images, .population = 0}, progress())
+        .value()
+        .at(Method::kNothing)
+        .doubts;
+  };
+  EXPECT_THAT(doubts(kTrain - 1, 2), IsEmpty());
+  EXPECT_THAT(doubts(kTrain, 1), IsEmpty()) << "one repeat has no spread";
+  for (const int64_t images : {kTrain, kTrain + 1}) {
+    EXPECT_THAT(doubts(images, 2),
+                ElementsAre(HasSubstr(absl::StrCat("has 60 images and a repeat ", images))));
+  }
+}
+
+TEST_F(ProtocolsTest, WhereNoImageIsAnExemplarNothingIsMovedAndThatIsSaid) {
+  const ExemplarOptions none{.probability = 1};
+  const ProtocolOptions options{
+      .seed = 3, .repeats = 1, .images = 20, .population = 0, .exemplars = none, .search = {}};
+  const auto rates = Table2(*checkpoint_, pictures_, options, progress()).value();
+  ASSERT_EQ(rates.at(Method::kExemplars).doubts.size(), kTinyClasses);
+  EXPECT_THAT(rates.at(Method::kExemplars).doubts[2],
+              AllOf(HasSubstr("class 2 has"), HasSubstr("nothing is moved")));
+  EXPECT_THAT(rates.at(Method::kAttFind).doubts, IsEmpty());
+  const HeldOutFigures held_out = HeldOut(*checkpoint_, pictures_, {}, options, progress()).value();
+  EXPECT_EQ(held_out.doubts.at(Method::kExemplars), rates.at(Method::kExemplars).doubts);
+  EXPECT_THAT(held_out.flips.at(Method::kExemplars), ElementsAre(0, 0, 0, 0));
+}
+
+TEST_F(ProtocolsTest, ListsThatAreEmptySayWhy) {
+  const ProtocolOptions options{
+      .seed = 3, .repeats = 1, .images = 20, .population = 0, .search = {}};
+  v1::AttributeIndex& index = *checkpoint_->attributes;
+  index.mutable_classes(1)->clear_attributes();
+  index.mutable_classes(1)->set_images(0);
+  index.mutable_classes(3)->clear_attributes();
+  index.mutable_classes(3)->set_images(5);
+  const HeldOutFigures figures = HeldOut(*checkpoint_, pictures_, {}, options, progress()).value();
+  EXPECT_THAT(figures.doubts.at(Method::kAttFind),
+              ElementsAre(AllOf(HasSubstr("no image was decided otherwise than \"b\""),
+                                HasSubstr("nothing is moved")),
+                          HasSubstr("no coordinate raises \"d\"")));
+  EXPECT_EQ(
+      Table2(*checkpoint_, pictures_, options, progress()).value().at(Method::kAttFind).doubts,
+      figures.doubts.at(Method::kAttFind));
+  Explain(2);
+  checkpoint_->attributes->mutable_classes(0)->clear_attributes();
+  EXPECT_THAT(
+      Table2(*checkpoint_, pictures_, options, progress()).value().at(Method::kAttFind).doubts,
+      ElementsAre(AllOf(HasSubstr("\"a\""), HasSubstr("the other class's alone"))));
 }
 
 TEST_F(ProtocolsTest, NeedsAnIndex) {

@@ -138,6 +138,38 @@ TEST_F(PaperFiguresTest, ShiftsAreOfTheWayToTheEnds) {
   EXPECT_EQ(PlacesOf(figure, Moved(0, coordinate, 1)).size(), 0);
 }
 
+TEST_F(PaperFiguresTest, SamplesStandInRows) {
+  constexpr int kColumns = 2;
+  const Bitmap figure = DrawSamples(tiny_.stylex, tiny_.styles, kColumns);
+  std::vector<std::pair<int, int>> places;
+  for (int64_t n = 0; n < 3; ++n) {
+    const auto found =
+        PlacesOf(figure, TensorToBitmap(tiny_.stylex.Synthesize(tiny_.styles.Narrow(n, 1))));
+    ASSERT_EQ(found.size(), 1) << n;
+    places.push_back(found[0]);
+  }
+  EXPECT_EQ(places[0].second, places[1].second);
+  EXPECT_LT(places[0].first, places[1].first);
+  EXPECT_EQ(places[0].first, places[2].first);
+  EXPECT_LE(places[0].second + kShownSide, places[2].second);
+  EXPECT_LT(DrawSamples(tiny_.stylex, tiny_.styles, 3).height, figure.height);
+}
+
+TEST_F(PaperFiguresTest, ABaselinesListIsMovedAsTheIndexIs) {
+  const StyleLayout& layout = tiny_.stylex.layout();
+  const v1::ClassAttributes entry = EntryOf({{{33, 1}, 4.5}, {{12, 0}, 2}}, 2, layout);
+  ASSERT_EQ(entry.attributes_size(), 2);
+  EXPECT_EQ(entry.class_id(), 2);
+  EXPECT_EQ(entry.attributes(0).layer(), layout.LayerOf(33));
+  EXPECT_EQ(entry.attributes(0).channel(), layout.ChannelOf(33));
+  EXPECT_EQ(entry.attributes(0).name(), "relevance 4.50");
+  EXPECT_EQ(entry.attributes(1).direction(), v1::DIRECTION_TO_MIN);
+  const Bitmap figure = DrawAttributes(tiny_.stylex, tiny_.styles.Narrow(0, 1), tiny_.ranges, entry,
+                                       2, 1, "what Wu et al. list for");
+  EXPECT_EQ(PlacesOf(figure, Moved(0, {33, 1}, 1)).size(), 1);
+  EXPECT_EQ(PlacesOf(figure, Moved(0, {12, 0}, 1)).size(), 1);
+}
+
 // Below the picture towards the end that raises the class, and below no other, there is a line of
 // one colour.
 TEST_F(PaperFiguresTest, TheRaisingDirectionIsUnderlined) {

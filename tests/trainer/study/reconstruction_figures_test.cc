@@ -142,6 +142,13 @@ TEST_F(ReconstructionFiguresTest, WithoutLabelsThereAreNoAccuracies) {
   EXPECT_FALSE(figures.classifier_accuracy.has_value());
   EXPECT_FALSE(figures.constant_accuracy.has_value());
   EXPECT_TRUE(figures.classes.empty());
+  std::vector<int64_t> decided(kTinyClasses);
+  for (const int64_t i : {0, 1, 3, 4, 5}) {
+    ++decided[static_cast<size_t>(Look(RandomPictures(6), i).logits.argmax().item<int64_t>())];
+  }
+  const auto most = std::max_element(decided.begin(), decided.end());
+  EXPECT_EQ(decided[static_cast<size_t>(figures.commonest_decision)], *most);
+  EXPECT_DOUBLE_EQ(figures.commonest_share, static_cast<double>(*most) / 5);
   EXPECT_THAT(progress_.warnings(), testing::ElementsAre(testing::HasSubstr("picture2")));
 }
 
@@ -250,6 +257,21 @@ TEST(NothingToExplainTest, IsByTheIntervalsLowerEnd) {
   EXPECT_TRUE(NothingToExplain(figures));
   figures.images = 10'000;
   EXPECT_FALSE(NothingToExplain(figures)) << "more images, less doubt";
+}
+
+// A classifier that always answers the same has an agreement of 100 %, whatever is drawn.
+TEST(NothingToExplainTest, WithoutLabelsIsByTheDecisions) {
+  ReconstructionFigures figures;
+  figures.images = figures.agreeing = 40;
+  figures.commonest_share = 1;
+  EXPECT_TRUE(NothingToExplain(figures));
+  figures.commonest_share = 37.0 / 40;  // Wilson: 3 of 40 is [0.026, 0.199]
+  EXPECT_FALSE(NothingToExplain(figures));
+  figures.images = 1000;
+  figures.commonest_share = 0.985;  // 15 of 1000 is [0.0091, 0.0246]
+  EXPECT_TRUE(NothingToExplain(figures));
+  figures.commonest_share = 0.98;  // 20 of 1000 is [0.0130, 0.0307]
+  EXPECT_FALSE(NothingToExplain(figures));
 }
 
 }  // namespace

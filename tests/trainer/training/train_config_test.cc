@@ -28,7 +28,7 @@ v1::TrainConfig FromText(const std::string& json) {
 }
 
 TEST(TrainConfigTest, PresetsAreValid) {
-  for (const std::string preset : {"", "default", "seed"}) {
+  for (const std::string preset : {"", "default", "seed", "paper"}) {
     const auto config = PresetConfig(preset);
     ASSERT_TRUE(config.ok()) << config.status();
     EXPECT_TRUE(ValidateTrainConfig(*config).ok()) << ValidateTrainConfig(*config);
@@ -38,7 +38,8 @@ TEST(TrainConfigTest, PresetsAreValid) {
 TEST(TrainConfigTest, UnknownPreset) {
   const absl::Status status = PresetConfig("sead").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(Message(status), AllOf(HasSubstr("sead"), HasSubstr("default"), HasSubstr("seed")));
+  EXPECT_THAT(Message(status), AllOf(HasSubstr("sead"), HasSubstr("default"), HasSubstr("seed"),
+                                     HasSubstr("paper")));
 }
 
 // The settings of the replication study's training program and of its recorded runs.
@@ -87,6 +88,29 @@ TEST(TrainConfigTest, SeedPresetHasTheReplicationStudysNetworks) {
   EXPECT_THAT(model.generator().channels(), Each(512));
   EXPECT_THAT(model.encoder().channels(), Each(512));
   EXPECT_THAT(model.discriminator().channels(), Each(512));
+}
+
+// What the study's paper reports of the original authors' training, by its sections.
+TEST(TrainConfigTest, PaperPresetIsTheOriginalAuthors) {
+  const v1::TrainConfig config = PresetConfig("paper").value();
+  const v1::StylexTraining& stylex = config.stylex();
+  EXPECT_EQ(stylex.mapping_interval(), 2) << "§3.1: encoder and mapping network alternate";
+  EXPECT_GT(config.model().generator().mapping_layers(), 0);
+  EXPECT_DOUBLE_EQ(stylex.weights().l1(), 0.1) << "§3.2";
+  EXPECT_DOUBLE_EQ(stylex.weights().perceptual(), 0.1) << "§3.2";
+  EXPECT_DOUBLE_EQ(stylex.generator_lr(), 0.002) << "§3.5";
+  EXPECT_DOUBLE_EQ(stylex.discriminator_lr(), 0.002) << "§3.5";
+  EXPECT_DOUBLE_EQ(stylex.encoder_lr(), 0.002) << "§3.5";
+  EXPECT_EQ(stylex.batch_size(), 16) << "§3.5";
+  EXPECT_EQ(stylex.images(), 250'000 * 16) << "§3.5";
+  EXPECT_EQ(config.model().resolution(), 64) << "§3.4";
+  // Of the models that the authors published.
+  EXPECT_EQ(config.model().generator().conditioning(), v1::CONDITIONING_SOFTMAX);
+  EXPECT_TRUE(config.model().discriminator().conditional());
+  EXPECT_FALSE(config.model().encoder().minibatch_stddev());
+  // The study's program and its paper contradict each other; neither preset takes over from the
+  // other.
+  EXPECT_DOUBLE_EQ(PresetConfig("seed").value().stylex().weights().l1(), 1);
 }
 
 TEST(TrainConfigTest, APlainStyleGan2KeepsWhatHasNothingToDoWithTheEncoder) {

@@ -194,6 +194,34 @@ TEST_F(TrainingLoopTest, AStateThatIsNotFiniteIsNeitherSavedNorUsed) {
   EXPECT_THAT(status.message(), HasSubstr("start another run"));
 }
 
+TEST_F(TrainingLoopTest, TheDiscriminatorOfARunIsReadFromItsState) {
+  const v1::RunRecord record = Record(32);
+  EXPECT_EQ(LoadDiscriminator(folder_.path(), record.config().model()).status().code(),
+            absl::StatusCode::kNotFound);
+  TrainFirst();
+  const absl::StatusOr<Discriminator> read =
+      LoadDiscriminator(folder_.path(), record.config().model());
+  ASSERT_TRUE(read.ok()) << read.status();
+  Trainer trained(record);
+  const auto work = Open();
+  ASSERT_EQ(RestoreStylexTraining(record, dataset_, &trained.training, work.get()),
+            absl::OkStatus());
+  const TrainingState state = trained.training.State();
+  const TrainingState untrained = Trainer(record).training.State();
+  int differing = 0;
+  for (const auto& item : (*read)->named_parameters()) {
+    const std::string name = "discriminator." + item.key();
+    EXPECT_TRUE(torch::equal(item.value(), state.tensors.at(name))) << name;
+    differing += torch::equal(item.value(), untrained.tensors.at(name)) ? 0 : 1;
+  }
+  EXPECT_GT(differing, 3);
+  v1::ModelConfig other = record.config().model();
+  other.set_labels(0, "black");
+  const absl::Status status = LoadDiscriminator(folder_.path(), other).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), AllOf(HasSubstr("dark, light"), HasSubstr("black, light")));
+}
+
 TEST_F(TrainingLoopTest, ImagesThatTheClassifierCannotAnswerAreNamed) {
   const v1::RunRecord record = Record(64);
   Trainer trainer(record, /*breaks=*/true);
