@@ -1,0 +1,216 @@
+// The report in a real browser: nothing is loaded, nothing fails, and what is there works.
+//
+//   node report_test.mjs BIN_DIR SOURCE_DIR [FOLDER]   # FOLDER: reports that exist, FOLDER/MODEL/report.html
+import assert from 'node:assert/strict';
+import {readFileSync, rmSync} from 'node:fs';
+import {join} from 'node:path';
+import test, {after, before} from 'node:test';
+import {pathToFileURL} from 'node:url';
+
+import {launch, openWatched, requireBrowser, temporaryFolder, violations} from './browser.mjs';
+import {explainExamples} from './served_report.mjs';
+
+requireBrowser();
+const [bin, source, existing] = process.argv.slice(2);
+const MODELS = ['leaves', 'fashion', 'drawn-faces'];
+const PHONE = {width: 390, height: 844}, DESK = {width: 1440, height: 900};
+const folder = existing || temporaryFolder();
+const pathOf = (model) => join(folder, model, 'report.html');
+const urlOf = (model) => pathToFileURL(pathOf(model)).href;
+let browser;
+
+before(async () => {
+  if (!existing) await explainExamples(bin, source, folder, MODELS);
+  browser = await launch();
+});
+after(async () => {
+  if (browser) await browser.close();
+  if (!existing) rmSync(folder, {recursive: true, force: true});
+});
+
+function elementOf(html, id) {
+  const begin = html.indexOf('id="' + id + '">');
+  assert.ok(begin > 0, 'there is no ' + id);
+  return JSON.parse(html.slice(html.indexOf('>', begin) + 1, html.indexOf('</script>', begin)));
+}
+
+async function onPage(model, options, work) {
+  const watched = await openWatched(browser, urlOf(model), options);
+  try {
+    await work(watched.page, watched.seen);
+  } finally {
+    await watched.close();
+  }
+}
+
+for (const model of MODELS) {
+  test(model + ': opens from a file without a message or a request', async () => {
+    await onPage(model, {viewport: DESK}, async (page, seen) => {
+      assert.ok(await page.locator('article.card').count() > 0);
+      await page.locator('.card img').last().scrollIntoViewIfNeeded();
+      assert.deepEqual(seen.messages, []);
+      assert.deepEqual(seen.requests, [urlOf(model)]);
+      const broken = await page.evaluate(() => [...document.images].filter(
+        (image) => image.src && image.complete && image.naturalWidth === 0).length);
+      assert.equal(broken, 0);
+    });
+  });
+
+  for (const width of [320, 390, 1440]) {
+    for (const colorScheme of ['light', 'dark']) {
+      test(`${model}: ${width} pixels, ${colorScheme}: axe finds nothing, and nothing overflows`, async () => {
+        await onPage(model, {viewport: {width, height: 900}, colorScheme}, async (page) => {
+          assert.deepEqual(await violations(page), []);
+          assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth));
+        });
+      });
+    }
+  }
+
+  test(model + ': at most 6 pages of paper for 16 cards, with bars and strips', async () => {
+    await onPage(model, {viewport: DESK}, async (page) => {
+      const cards = await page.locator('article.card').count();
+      const pdf = (await page.pdf({preferCSSPageSize: true})).toString('latin1');
+      const pages = pdf.match(/\/Type\s*\/Page\b(?!s)/g).length;
+      assert.ok(pages <= Math.ceil(6 * cards / 16), pages + ' pages for ' + cards + ' cards');
+      await page.emulateMedia({media: 'print'});
+      assert.ok(await page.locator('.bar svg').first().isVisible());
+      assert.ok(await page.locator('.strip img').first().isVisible());
+      assert.equal(await page.locator('.controls').isVisible(), false);
+      const cut = await page.evaluate(() => [...document.querySelectorAll('article.card')].filter(
+        (card) => getComputedStyle(card).breakInside !== 'avoid').length);
+      assert.equal(cut, 0);
+    });
+  });
+
+  test(model + ': every drawn picture in the file is marked as synthetic', () => {
+    const html = readFileSync(pathOf(model), 'utf8');
+    const overview = elementOf(html, 'overview');
+    const drawn = [];
+    const photographs = [];
+    overview.photographs.forEach((facts, i) => {
+      const {photograph, frames, ...others} = elementOf(html, 'pictures-' + i);
+      photographs.push(photograph);
+      drawn.push(...Object.values(others), ...frames.flat().map((frame) => frame.picture).filter(Boolean));
+    });
+    for (const attribute of overview.attributes.flatMap((entry) => entry.attributes)) {
+      if (attribute.pair) drawn.push(attribute.pair.before, attribute.pair.after);
+    }
+    assert.ok(drawn.length > 4 * overview.photographs.length);
+    const marked = (uri) => /Synthetic image.*StylEx model [\w-]+\/1.*stylex \d.*[0-9a-f]{64}/s.test(
+      Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64').toString('latin1'));
+    assert.equal(drawn.filter((uri) => !marked(uri)).length, 0);
+    assert.equal(photographs.filter(marked).length, 0, 'photographs are not drawn');
+  });
+
+  test(model + ': every flipped card says what becomes what, and when', async () => {
+    await onPage(model, {viewport: DESK}, async (page) => {
+      const cards = await page.locator('article.card').all();
+      for (const card of cards) {
+        const sentence = await card.locator('.sentence').textContent();
+        const outcome = await card.locator('.flags li').first().textContent();
+        if (outcome !== 'not flipped') assert.match(sentence, /becomes .+ when .+: .+ % → .+ %/);
+      }
+    });
+  });
+}
+
+test('a slider moves the picture and the probability, by keys alone', async () => {
+  await onPage('leaves', {viewport: PHONE}, async (page) => {
+    const move = page.locator('.move').filter({has: page.locator('.dial input')}).first();
+    const dial = move.locator('input'), picture = move.locator('.frame'), output = move.locator('output');
+    const at = async () => [await picture.getAttribute('src'), await output.textContent(), await picture.getAttribute('alt')];
+    const end = await at();
+    await dial.focus();
+    await page.keyboard.press('Home');
+    const start = await at();
+    for (const i of [0, 1, 2]) assert.notEqual(start[i], end[i]);
+    assert.match(start[1], / 0 % of the change$/);
+    await page.keyboard.press('ArrowRight');
+    assert.notEqual((await at())[1], start[1]);
+    await page.keyboard.press('End');
+    assert.deepEqual(await at(), end);
+  });
+});
+
+test('before and after: the wipe follows its slider, and holding shows all of before', async () => {
+  await onPage('leaves', {viewport: DESK}, async (page) => {
+    const card = page.locator('article.card').first();
+    const shown = () => card.locator('.after').evaluate((image) => getComputedStyle(image).clipPath + getComputedStyle(image).visibility);
+    const half = await shown();
+    await card.locator('.wipe').focus();
+    await page.keyboard.press('Home');
+    const all = await shown();
+    assert.notEqual(all, half);
+    const hold = card.locator('.hold');
+    await hold.focus();
+    await page.keyboard.down(' ');
+    assert.match(await shown(), /hidden/);
+    assert.equal(await hold.getAttribute('aria-pressed'), 'true');
+    await page.keyboard.up(' ');
+    assert.equal(await shown(), all);
+    await hold.dispatchEvent('pointerdown');
+    assert.match(await shown(), /hidden/);
+    await hold.dispatchEvent('pointerup');
+    assert.equal(await shown(), all);
+  });
+});
+
+test('filters filter, sorting sorts, and pages turn', async () => {
+  const facts = elementOf(readFileSync(pathOf('fashion'), 'utf8'), 'overview').photographs;
+  await onPage('fashion', {viewport: DESK}, async (page) => {
+    const names = () => page.locator('article.card').evaluateAll((cards) => cards.map((card) => card.getAttribute('aria-label')));
+    assert.deepEqual(await names(), facts.slice(0, 16).map((one) => one.name));
+    const label = facts[0].decided.label;
+    await page.selectOption('#by-decided', label);
+    assert.deepEqual(await names(), facts.filter((one) => one.decided.label === label).map((one) => one.name));
+    await page.selectOption('#by-decided', '');
+    for (const outcome of ['convincing', 'not flipped']) {
+      await page.selectOption('#by-outcome', outcome);
+      assert.deepEqual(await names(), facts.filter((one) => one.outcome === outcome).map((one) => one.name));
+    }
+    await page.selectOption('#by-outcome', '');
+    await page.fill('#by-name', 'no such name');
+    assert.deepEqual(await names(), []);
+    assert.match(await page.textContent('#shown'), /No photograph/);
+    await page.fill('#by-name', '');
+    await page.selectOption('#sort', 'change');
+    const changes = (await names()).map((name) => facts.find((one) => one.name === name).change.mean_delta_e);
+    assert.deepEqual(changes, [...changes].sort((a, b) => a - b));
+    await page.selectOption('#sort', 'order');
+    await page.selectOption('#size', '8');
+    assert.equal((await names()).length, 8);
+    await page.click('#next');
+    assert.deepEqual(await names(), facts.slice(8, 16).map((one) => one.name));
+    assert.equal(await page.isDisabled('#next'), facts.length <= 16);
+  });
+});
+
+test('pictures are enlarged by whole factors, crisp or smooth', async () => {
+  for (const viewport of [PHONE, DESK]) {
+    await onPage('leaves', {viewport}, async (page) => {
+      const factors = await page.evaluate(() => [...document.querySelectorAll('.card .stage img, .card .others img, .card .walk img')]
+        .filter((image) => image.naturalWidth > 0).map((image) => image.getBoundingClientRect().width / image.naturalWidth));
+      assert.ok(factors.length > 0);
+      assert.deepEqual(factors.filter((factor) => factor !== Math.round(factor)), []);
+      const rendering = () => page.locator('.card img').first().evaluate((image) => getComputedStyle(image).imageRendering);
+      assert.equal(await rendering(), 'pixelated');
+      await page.check('#smooth');
+      assert.equal(await rendering(), 'auto');
+    });
+  }
+});
+
+test('alternative texts differ, the legend is one, and nothing moves for who wants that', async () => {
+  await onPage('leaves', {viewport: DESK, reducedMotion: 'reduce'}, async (page) => {
+    const texts = await page.evaluate(() => [...document.querySelectorAll('.card img')].map((image) => image.alt));
+    assert.equal(new Set(texts).size, texts.length);
+    assert.ok(texts.every((text) => text.length > 10));
+    assert.equal(await page.locator('#legend').count(), 1);
+    assert.match(await page.textContent('#legend'), /ΔE/);
+    assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
+    const timed = await page.evaluate(() => [...document.querySelectorAll('*')].filter(
+      (one) => getComputedStyle(one).transitionDuration !== '0s').length);
+    assert.equal(timed, 0);
+  });
+});
