@@ -86,30 +86,42 @@ std::vector<ExplainTask> MakeTasks(const v1::Model& model, const std::vector<Lis
   return tasks;
 }
 
-// For each class the photograph, decided otherwise, that is reconstructed best.
+// The photograph on which attributes of a class are shown: one decided otherwise that was asked to
+// become it, else any decided otherwise; of these the one that is reconstructed best. Null: there
+// is none.
+const ExplainTask* ExampleFor(const std::string& label, const std::vector<ExplainTask>& tasks,
+                              const ExplainJob::Results& results) {
+  const ExplainTask* best = nullptr;
+  double best_score = 0;
+  for (size_t i = 0; i < results.facts.size(); ++i) {
+    const nlohmann::json& facts = results.facts[i];
+    const double ssim = facts["quality"]["ssim"];
+    const double score = ssim + (facts["target"] == label ? 2 : 0);
+    if (facts["decided"]["label"] != label && (best == nullptr || score > best_score)) {
+      best = &tasks[results.tasks[i]];
+      best_score = score;
+    }
+  }
+  return best;
+}
+
 std::vector<AttributePair> DrawAllPairs(const Explainer& explainer, const v1::Model& model,
                                         const std::vector<ExplainTask>& tasks,
                                         const ExplainJob::Results& results) {
   std::vector<AttributePair> all;
+  const double shift = model.attributes().shift() > 0 ? model.attributes().shift() : 1;
   for (const v1::ClassAttributes& of_class : model.attributes().classes()) {
-    const ExplainTask* best = nullptr;
-    double best_ssim = -2;
-    for (size_t i = 0; i < results.facts.size(); ++i) {
-      const nlohmann::json& facts = results.facts[i];
-      const double ssim = facts["quality"]["ssim"];
-      if (of_class.class_id() < model.summary().labels_size() && ssim > best_ssim &&
-          facts["decided"]["label"] != model.summary().labels(of_class.class_id())) {
-        best = &tasks[results.tasks[i]];
-        best_ssim = ssim;
-      }
-    }
-    if (best == nullptr || explainer.calls->cancelled()) {
+    const int id = of_class.class_id();
+    const ExplainTask* const example =
+        id < model.summary().labels_size() && !explainer.calls->cancelled()
+            ? ExampleFor(model.summary().labels(id), tasks, results)
+            : nullptr;
+    if (example == nullptr) {
       continue;
     }
-    const double shift = model.attributes().shift() > 0 ? model.attributes().shift() : 1;
     // Without them the names stand alone, which is no reason to fail.
     if (absl::StatusOr<std::vector<AttributePair>> pairs =
-            DrawPairs(explainer, *best, of_class, shift);
+            DrawPairs(explainer, *example, of_class, shift);
         pairs.ok()) {
       all.insert(all.end(), std::make_move_iterator(pairs->begin()),
                  std::make_move_iterator(pairs->end()));

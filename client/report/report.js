@@ -5,14 +5,15 @@ const data = JSON.parse(find('overview').textContent);
 const photographs = data.photographs;
 const model = data.model;
 const FRAMES_PRINTED = 5;
+const CLASSES_OPEN = 3;  // of more than these a person opens what is wanted
 
 // As the sentences above the cards: never 0 % or 100 % of what is not.
 function percent(share) {
   const value = 100 * share;
-  if (value > 0 && value < 0.1) return 'under 0.1 %';
-  if (value < 100 && value > 99.9) return 'over 99.9 %';
+  if (value > 0 && value < 0.1) return 'under 0.1\u00a0%';
+  if (value < 100 && value > 99.9) return 'over 99.9\u00a0%';
   const fine = value > 0 && value < 100 && (value < 1 || value > 99);
-  return value.toFixed(fine ? 1 : 0) + ' %';
+  return value.toFixed(fine ? 1 : 0) + '\u00a0%';
 }
 
 function element(name, text, className) {
@@ -104,7 +105,6 @@ function attributeBlock(attribute) {
     for (const [key, how] of [['before', 'without'], ['after', 'with']]) {
       const picture = element('img');
       picture.alt = attribute.pair.of + ' ' + how + ' attribute ' + attribute.attribute + ': ' + attribute.words;
-      picture.loading = 'lazy';
       picture.src = attribute.pair[key];
       pair.append(picture);
     }
@@ -113,7 +113,7 @@ function attributeBlock(attribute) {
   const text = element('div');
   text.append(element('b', attribute.words));
   const source = attribute.source === 'without a name' ? '' : '; ' + attribute.source;
-  text.append(element('span', 'effect ' + (attribute.mean_effect < 0 ? '−' : '+') +
+  text.append(element('p', 'effect ' + (attribute.mean_effect < 0 ? '−' : '+') +
     Math.abs(attribute.mean_effect).toFixed(2) + ', flips ' + percent(attribute.flip_rate) + ' by itself (attribute ' +
     attribute.attribute + ':' + attribute.to + source + ')', 'small'));
   block.append(text);
@@ -124,9 +124,11 @@ function showClasses() {
   const classes = data.attributes.filter((entry) => entry.attributes.length > 0);
   find('attributes').hidden = classes.length === 0;
   for (const entry of classes) {
-    const row = element('div', undefined, 'classes-row');
-    row.append(...entry.attributes.map(attributeBlock));
-    find('classes').append(element('h3', 'Towards ' + entry.class), row);
+    const details = fromTemplate('class-template');
+    details.open = classes.length <= CLASSES_OPEN;
+    details.querySelector('h3').textContent = 'Towards ' + entry.class;
+    details.querySelector('.classes-row').append(...entry.attributes.map(attributeBlock));
+    find('classes').append(details);
   }
 }
 
@@ -231,7 +233,6 @@ function fillWalk(item, facts, move, frames, first) {
   for (let i = 0; i < printed; ++i) {
     const frame = frames[Math.round(i * last / Math.max(1, printed - 1))];
     const figure = picture(facts.name + ', ' + move.words + ', printed at ' + told(frame), sourceOf(frame), percent(frame.probability));
-    figure.querySelector('img').loading = 'eager';
     strip.append(figure);
   }
 }

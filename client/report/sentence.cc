@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -35,10 +38,21 @@ bool TakesArticle(const std::string& subject) {
          absl::StartsWith(subject, "right");
 }
 
-std::string ClauseOfOne(const std::string& words) {
+// Words that make a name a clause already.
+bool IsVerb(const std::string& word) {
+  constexpr std::array<const char*, 17> kVerbs = {
+      "open", "close", "come", "go",    "appear", "disappear", "grow", "shrink", "vanish",
+      "fade", "rise",  "fall", "droop", "widen",  "narrow",    "turn", "move"};
+  return std::any_of(kVerbs.begin(), kVerbs.end(), [&](const std::string& verb) {
+    return word == verb || word == verb + "s" || word == verb + "es";
+  });
+}
+
+// Of a place and what it becomes, or of an amount; nothing of other words.
+std::optional<std::string> ClauseOfMeasure(const std::string& words) {
   const std::vector<std::string> parts = absl::StrSplit(words, ' ', absl::SkipEmpty());
   if (parts.empty()) {
-    return "";
+    return std::nullopt;
   }
   if (parts[0] == "more" || parts[0] == "fewer" || parts[0] == "less") {
     const bool adjective = absl::EndsWith(words, "symmetric");
@@ -49,12 +63,11 @@ std::string ClauseOfOne(const std::string& words) {
   if (described > 0 && (parts[described - 1] == "less" || parts[described - 1] == "more")) {
     --described;
   } else if (!IsComparative(parts.back())) {
-    return words;
+    return std::nullopt;
   }
-  const std::string subject =
-      absl::StrJoin(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(described), " ");
-  const std::string description =
-      absl::StrJoin(parts.begin() + static_cast<std::ptrdiff_t>(described), parts.end(), " ");
+  const auto middle = parts.begin() + static_cast<std::ptrdiff_t>(described);
+  const std::string subject = absl::StrJoin(parts.begin(), middle, " ");
+  const std::string description = absl::StrJoin(middle, parts.end(), " ");
   if (subject.empty() || subject == "overall") {
     return absl::StrCat("it becomes ", description, subject.empty() ? "" : " overall");
   }
@@ -70,10 +83,22 @@ std::string Enumerate(const std::vector<std::string>& items) {
   return absl::StrCat(absl::StrJoin(items.begin(), items.end() - 1, ", "), " and ", items.back());
 }
 
+bool IsTold(const v1::AppliedAttribute& applied) {
+  return !applied.attribute().name().empty() || !applied.attribute().description().empty();
+}
+
+// What the moves do, by their names; where one has none, what became of the whole picture, as
+// several unnamed ones may do and undo the same thing.
 std::string WhatIsMoved(const Explanation& explanation) {
+  const auto& applied = explanation.answer.applied();
+  if (!std::all_of(applied.begin(), applied.end(), IsTold)) {
+    const std::string words = WordsOfChange(explanation.reconstruction, explanation.counterfactual);
+    if (!words.empty()) {
+      return ClauseOf(words);
+    }
+  }
   std::vector<std::string> clauses;
-  const int moves = explanation.answer.applied_size();
-  for (int i = 0; i < moves; ++i) {
+  for (int i = 0; i < explanation.answer.applied_size(); ++i) {
     std::string clause = ClauseOf(WordsOfMove(explanation, i));
     if (std::find(clauses.begin(), clauses.end(), clause) == clauses.end()) {
       clauses.push_back(std::move(clause));
@@ -112,7 +137,12 @@ std::string OutcomeText(Outcome outcome) {
 std::string ClauseOf(const std::string& words) {
   std::vector<std::string> clauses;
   for (const absl::string_view part : absl::StrSplit(words, ", ", absl::SkipEmpty())) {
-    clauses.push_back(ClauseOfOne(std::string(part)));
+    std::optional<std::string> clause = ClauseOfMeasure(std::string(part));
+    if (!clause) {
+      const std::vector<std::string> all = absl::StrSplit(words, absl::ByAnyChar(" ,"));
+      return std::any_of(all.begin(), all.end(), IsVerb) ? words : absl::StrCat("it shows ", words);
+    }
+    clauses.push_back(*std::move(clause));
   }
   return Enumerate(clauses);
 }

@@ -28,9 +28,9 @@ TEST(FindAttributeTest, ByNameOrDescriptionInAnyCase) {
   EXPECT_EQ(FindAttribute(model, "granules redder")->direction(), v1::DIRECTION_TO_MAX);
   const absl::Status missing = FindAttribute(model, "hair").status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(missing.message()),
-              AllOf(HasSubstr("\"hair\""), HasSubstr("\"mouth opens\", \""),
-                    HasSubstr("\"granules redder\"")));
+  EXPECT_THAT(
+      std::string(missing.message()),
+      AllOf(HasSubstr("\"hair\""), HasSubstr("\"mouth opens\""), HasSubstr("\"granules redder\"")));
 }
 
 TEST(FindAttributeTest, ANameInTwoClassesIsOneAttributeOrAmbiguous) {

@@ -341,6 +341,78 @@ TEST_F(ExplainTest, EachMovedAttributeHasItsFrames) {
                   .empty());
 }
 
+// From a photograph that is decided otherwise: of an attribute towards dogs, not a dog's.
+TEST_F(ExplainTest, AttributesOfAClassAreShownOnAPhotographOfAnother) {
+  WriteGreyPng(folder_ / "dog.png", 16, 100);
+  const std::string output = folder_ / "out";
+  const auto pair_of = [&] {
+    const std::string html = ReadAll(output + "/report.html");
+    const std::string begin = "id=\"overview\">";
+    const size_t at = html.find(begin) + begin.size();
+    const auto overview = nlohmann::json::parse(html.substr(at, html.find("</script>", at) - at));
+    EXPECT_EQ(overview["attributes"][0]["class"], "dog");
+    const nlohmann::json attribute = overview["attributes"][0]["attributes"][0];
+    EXPECT_EQ(attribute["words"], "ears droop");
+    return attribute.value("pair", nlohmann::json());
+  };
+  EXPECT_EQ(Run({"explain", folder_.path(), "--output", output}).exit_code, 0);
+  EXPECT_TRUE(pair_of().is_null()) << "there is only a dog";
+  WriteGreyPng(folder_ / "tom.png", 16, 10);
+  EXPECT_EQ(Run({"explain", folder_.path(), "--output", output}).exit_code, 0);
+  EXPECT_EQ(pair_of()["of"], "tom");
+  EXPECT_THAT(pair_of()["after"].get<std::string>(), testing::StartsWith("data:image/png;base64,"));
+  EXPECT_EQ(service_.traverse_request().attribute().index(), 40);
+  EXPECT_EQ(service_.traverse_request().shift_to(), 1);
+}
+
+TEST_F(ExplainTest, FramesLeadFromTheReconstructionToWhereItWasMoved) {
+  const std::string file = WriteGreyPng(folder_ / "dog.png", 16, 100);
+  EXPECT_EQ(Run({"explain", file, "--frames", "5", "--output", folder_ / "out"}).exit_code, 0);
+  const v1::TraverseRequest request = service_.traverse_request();
+  EXPECT_EQ(request.steps(), 4) << "the first frame is the reconstruction, which is there";
+  EXPECT_TRUE(request.local()) << "as the counterfactual is";
+  EXPECT_EQ(request.styles().values_size(), 64) << "encoded once, not for each attribute";
+  EXPECT_EQ(request.output_format().encoding(), v1::OutputFormat::ENCODING_UNSPECIFIED)
+      << "small frames are PNG files";
+  EXPECT_EQ(
+      Run({"explain", file, "--whole", "--frames", "5", "--output", folder_ / "out"}).exit_code, 0);
+  EXPECT_FALSE(service_.traverse_request().local());
+}
+
+TEST_F(ExplainTest, SeveralCallsAreInFlight) {
+  for (const char* name : {"a.png", "b.png", "c.png", "d.png"}) {
+    WriteGreyPng(folder_ / name, 16, kSlowGrey);
+  }
+  for (const int calls : {1, 3}) {
+    const int before = service_.counterfactuals();
+    Program program({"explain", folder_.path(), "--calls", std::to_string(calls), "--server",
+                     service_.address(), "--output", folder_ / "out"},
+                    {});
+    for (int i = 0; i < 2000 && service_.counterfactuals() < before + calls; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // for one too many to come
+    EXPECT_EQ(service_.counterfactuals(), before + calls);
+    program.Signal(SIGINT);
+    const ProgramResult result = program.Wait();
+    EXPECT_EQ(result.exit_code, 130);
+    EXPECT_EQ(result.out, "");
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "out/report.html"))
+        << "there is nothing to tell";
+  }
+}
+
+TEST_F(ExplainTest, AFolderThatCannotBeWrittenEndsTheJob) {
+  WriteGreyPng(folder_ / "a.png", 16, 10);
+  WriteGreyPng(folder_ / "b.png", 16, 10);
+  const std::string output = folder_ / "out";
+  std::filesystem::create_directories(output + "/a-reconstruction.png/taken");
+  const ProgramResult result = Run({"explain", folder_.path(), "--calls", "1", "--output", output});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("out/a-reconstruction.png"));
+  EXPECT_EQ(service_.counterfactuals(), 1) << "the next photograph would fare no better";
+}
+
 TEST_F(ExplainTest, ManyRowsAreOnSeveralSheets) {
   for (int i = 0; i < 51; ++i) {
     WriteGreyPng(folder_ / ("a" + std::to_string(i) + ".png"), 16, static_cast<uint8_t>(100 + i));

@@ -2,7 +2,7 @@
 //
 //   node report_test.mjs BIN_DIR SOURCE_DIR [FOLDER]   # FOLDER: reports that exist, FOLDER/MODEL/report.html
 import assert from 'node:assert/strict';
-import {readFileSync, rmSync} from 'node:fs';
+import {readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {after, before} from 'node:test';
 import {pathToFileURL} from 'node:url';
@@ -125,7 +125,7 @@ test('a slider moves the picture and the probability, by keys alone', async () =
     await page.keyboard.press('Home');
     const start = await at();
     for (const i of [0, 1, 2]) assert.notEqual(start[i], end[i]);
-    assert.match(start[1], / 0 % of the change$/);
+    assert.match(start[1], /\s0\s% of the change$/);
     await page.keyboard.press('ArrowRight');
     assert.notEqual((await at())[1], start[1]);
     await page.keyboard.press('End');
@@ -184,6 +184,79 @@ test('filters filter, sorting sorts, and pages turn', async () => {
     assert.deepEqual(await names(), facts.slice(8, 16).map((one) => one.name));
     assert.equal(await page.isDisabled('#next'), facts.length <= 16);
   });
+});
+
+// The same report with other facts, and as many photographs as wanted: its own, again and again.
+function rewritten(model, count, change) {
+  const html = readFileSync(pathOf(model), 'utf8');
+  const overview = elementOf(html, 'overview');
+  const pictures = overview.photographs.map((facts, i) => JSON.stringify(elementOf(html, 'pictures-' + i)));
+  const facts = overview.photographs;
+  overview.photographs = Array.from({length: count}, (_, i) => ({...facts[i % facts.length], name: 'copy-' + i}));
+  overview.counts.photographs = count;
+  change(overview);
+  const data = (id, text) => `<script type="application/json" id="${id}">${text.replaceAll('<', '\\u003c')}</script>\n`;
+  const before = html.slice(0, html.indexOf('<script type="application/json" id="overview">'));
+  const script = html.slice(html.indexOf('<script>'), html.indexOf('</script>', html.indexOf('<script>')) + 9);
+  const parts = overview.photographs.map((_, i) => data('pictures-' + i, pictures[i % pictures.length]));
+  const path = join(folder, 'rewritten-' + model + '-' + count + '.html');
+  writeFileSync(path, before + data('overview', JSON.stringify(overview)) + parts.slice(0, 16).join('') + script + parts.slice(16).join('') +
+    '</body></html>');
+  return path;
+}
+
+test('of a thousand photographs one page is in the document at a time, and it is there soon', async () => {
+  const path = rewritten('fashion', 1000, () => {});
+  const watched = await openWatched(browser, pathToFileURL(path).href, {viewport: DESK});
+  const {page} = watched;
+  const first = await page.evaluate(() => performance.getEntriesByType('paint').find((entry) => entry.name === 'first-contentful-paint').startTime);
+  console.log('  first paint of 1000 photographs after ' + Math.round(first) + ' ms, ' + Math.round(statSync(path).size / 1e6) + ' MB');
+  assert.equal(await page.locator('article.card').count(), 16);
+  assert.match(await page.textContent('#page'), /Page 1 of 63/);
+  for (let i = 0; i < 62; ++i) await page.click('#next');
+  assert.equal(await page.locator('article.card').count(), 8);
+  assert.equal(await page.locator('article.card').last().getAttribute('aria-label'), 'copy-999');
+  assert.ok(await page.isDisabled('#next'));
+  assert.ok(await page.locator('.stage img').last().evaluate((image) => image.decode().then(() => image.naturalWidth > 0)));
+  assert.deepEqual(watched.seen.messages, []);
+  await watched.close();
+  rmSync(path);
+});
+
+test('what failed, what was not reached and what was decided wrongly is said', async () => {
+  const path = rewritten('leaves', 4, (overview) => {
+    overview.failed = [{path: 'photos/<b>.jpg', error: 'a GIF file'}];
+    Object.assign(overview.counts, {failed: 1, not_reached: 7});
+    overview.photographs.forEach((facts, i) => {
+      facts.folder_label = i < 3 ? facts.decided.label : overview.model.labels.find((label) => label !== facts.decided.label);
+      facts.flags = i === 1 ? ['cannot be seen'] : [];
+    });
+  });
+  const watched = await openWatched(browser, pathToFileURL(path).href, {viewport: PHONE});
+  const {page} = watched;
+  const names = () => page.locator('article.card').evaluateAll((cards) => cards.map((card) => card.getAttribute('aria-label')));
+  assert.equal(await page.textContent('#failures'), 'photos/<b>.jpg: a GIF file');
+  assert.match(await page.textContent('#interrupted'), /7 more files/);
+  assert.match(await page.textContent('#counts'), /1 of 4/);
+  await page.selectOption('#by-label', 'wrong');
+  assert.deepEqual(await names(), ['copy-3']);
+  assert.match(await page.textContent('.file'), /its folder says/);
+  await page.selectOption('#by-label', 'right');
+  assert.deepEqual(await names(), ['copy-0', 'copy-1', 'copy-2']);
+  await page.selectOption('#by-flag', 'cannot be seen');
+  assert.deepEqual(await names(), ['copy-1']);
+  assert.match(await page.textContent('.flags'), /cannot be seen/);
+  await page.selectOption('#by-flag', 'none');
+  assert.deepEqual(await names(), ['copy-0', 'copy-2']);
+  assert.deepEqual(await violations(page), []);
+  await watched.close();
+  rmSync(path);
+});
+
+test('without JavaScript the page says where else its facts stand', async () => {
+  const watched = await openWatched(browser, urlOf('leaves'), {javaScriptEnabled: false});
+  assert.match(await watched.page.textContent('noscript'), /report\.csv/);
+  await watched.close();
 });
 
 test('pictures are enlarged by whole factors, crisp or smooth', async () => {

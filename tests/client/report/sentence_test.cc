@@ -37,12 +37,20 @@ TEST(ClauseTest, WordsOfAMeasureBecomeAClause) {
 TEST(ClauseTest, WhatPeopleWriteStaysAsItIs) {
   EXPECT_EQ(ClauseOf("mouth opens"), "mouth opens");
   EXPECT_EQ(ClauseOf("yellow-green patches appear"), "yellow-green patches appear");
+  EXPECT_EQ(ClauseOf("attribute 41 moves to its smallest"), "attribute 41 moves to its smallest");
   EXPECT_EQ(ClauseOf(""), "");
+}
+
+TEST(ClauseTest, OtherNamesAreWhatThePictureShows) {
+  EXPECT_EQ(ClauseOf("yellow-green patches"), "it shows yellow-green patches");
+  EXPECT_EQ(ClauseOf("bluer green"), "it shows bluer green");
+  EXPECT_EQ(ClauseOf("duller, bluish green"), "it shows duller, bluish green") << "it is one name";
 }
 
 TEST(SentenceTest, AFlipSaysWhatBecomesWhatAndWhen) {
   Explanation explanation = CatToDog();
-  EXPECT_EQ(SentenceOf(explanation), "Decided cat. It becomes dog when ears: 15 % → 70 %.");
+  EXPECT_EQ(SentenceOf(explanation),
+            "Decided cat. It becomes dog when it shows ears: 15 % → 70 %.");
   explanation.answer.mutable_applied(0)->mutable_attribute()->set_name("ears droop");
   *explanation.answer.add_applied() = explanation.answer.applied(0);
   explanation.answer.mutable_applied(1)->mutable_attribute()->set_name("fur darker");
@@ -62,6 +70,16 @@ TEST(SentenceTest, ManyMovesAreCounted) {
         ->set_name(name);
   }
   EXPECT_THAT(SentenceOf(explanation), HasSubstr(" and 2 more things change: "));
+}
+
+TEST(SentenceTest, WithoutNamesItSaysWhatBecameOfThePicture) {
+  Explanation explanation = CatToDog();
+  explanation.answer.mutable_applied(0)->mutable_attribute()->clear_name();
+  explanation.reconstruction = Bitmap::Make(16, 16, 3, 90);
+  explanation.counterfactual = Bitmap::Make(16, 16, 3, 160);
+  EXPECT_THAT(SentenceOf(explanation), HasSubstr("It becomes dog when it becomes lighter overall"));
+  explanation.counterfactual = explanation.reconstruction;
+  EXPECT_THAT(SentenceOf(explanation), HasSubstr("when attribute 41 moves to its smallest: "));
 }
 
 TEST(SentenceTest, WhatDoesNotFlipSaysWhy) {
