@@ -47,7 +47,7 @@ for (const model of MODELS) {
   test(model + ': opens from a file without a message or a request', async () => {
     await onPage(model, {viewport: DESK}, async (page, seen) => {
       assert.ok(await page.locator('article.card').count() > 0);
-      await page.locator('.card img').last().scrollIntoViewIfNeeded();
+      await page.locator('.others img').last().scrollIntoViewIfNeeded();
       assert.deepEqual(seen.messages, []);
       assert.deepEqual(seen.requests, [urlOf(model)]);
       const broken = await page.evaluate(() => [...document.images].filter(
