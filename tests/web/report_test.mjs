@@ -253,6 +253,105 @@ test('what failed, what was not reached and what was decided wrongly is said', a
   rmSync(path);
 });
 
+test('probabilities are bars as long as they say', async () => {
+  const facts = elementOf(readFileSync(pathOf('fashion'), 'utf8'), 'overview').photographs;
+  await onPage('fashion', {viewport: DESK}, async (page) => {
+    const bars = await page.locator('article.card').first().locator('.bar').evaluateAll((rows) => rows.map((row) => ({
+      label: row.querySelector('.class').textContent,
+      track: row.querySelector('.track').getBoundingClientRect().width,
+      before: row.querySelector('.was').getBoundingClientRect().width,
+      after: row.querySelector('.is').getBoundingClientRect().width})));
+    assert.equal(bars.length, facts[0].bars.length);
+    bars.forEach((bar, i) => {
+      assert.equal(bar.label, facts[0].bars[i].label);
+      for (const when of ['before', 'after']) {
+        assert.ok(Math.abs(bar[when] / bar.track - facts[0].bars[i][when]) < 0.01, bar.label + ' ' + when);
+      }
+    });
+  });
+});
+
+test('the matrix and the counts are those of the photographs', async () => {
+  const facts = elementOf(readFileSync(pathOf('fashion'), 'utf8'), 'overview').photographs;
+  await onPage('fashion', {viewport: DESK}, async (page) => {
+    const cells = await page.locator('#matrix tbody td').allTextContents();
+    const flipped = cells.filter(Boolean).map((text) => text.match(/^(\d+) of (\d+)/).slice(1).map(Number));
+    assert.equal(flipped.reduce((sum, [some]) => sum + some, 0), facts.filter((one) => one.outcome !== 'not flipped').length);
+    assert.equal(flipped.reduce((sum, [, all]) => sum + all, 0), facts.length);
+    const counts = await page.locator('#counts div').evaluateAll((rows) => Object.fromEntries(
+      rows.map((row) => [row.querySelector('dt').textContent, row.querySelector('dd').textContent])));
+    assert.equal(counts.photographs, String(facts.length));
+    assert.equal(counts['flipped, convincing'], String(facts.filter((one) => one.outcome === 'convincing').length));
+    assert.equal(counts['just flipped'], String(facts.filter((one) => one.outcome === 'just flipped').length));
+  });
+});
+
+test('attributes of a class open by keys and show their pairs', async () => {
+  await onPage('fashion', {viewport: PHONE}, async (page) => {
+    const first = page.locator('#classes details').first();
+    assert.equal(await first.getAttribute('open'), null, 'ten classes are folded away');
+    await first.locator('summary').focus();
+    await page.keyboard.press('Enter');
+    assert.equal(await first.getAttribute('open'), '');
+    assert.ok(await first.locator('.pair img').first().isVisible());
+    const [without, having] = await first.locator('.pair').first().locator('img').evaluateAll((images) => images.map((image) => image.alt));
+    assert.notEqual(without, having);
+    assert.match(await first.locator('.attribute').first().textContent(), /effect [+−]\d+\.\d\d/);
+    assert.deepEqual(await violations(page), []);
+  });
+  await onPage('leaves', {viewport: DESK}, async (page) => {
+    assert.equal(await page.locator('#classes details:not([open])').count(), 0, 'two are not');
+  });
+});
+
+test('the first key leads past what stands above the photographs', async () => {
+  await onPage('leaves', {viewport: DESK}, async (page) => {
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the photographs');
+    await page.keyboard.press('Enter');
+    assert.ok(await page.locator('#photographs-title').evaluate((title) => title.getBoundingClientRect().top < 200));
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'by-decided');
+  });
+});
+
+test('light and dark follow the system', async () => {
+  const colors = {};
+  for (const colorScheme of ['light', 'dark']) {
+    await onPage('leaves', {viewport: DESK, colorScheme}, async (page) => {
+      colors[colorScheme] = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
+    });
+  }
+  assert.ok(colors.light.every((value) => value > 200), String(colors.light));
+  assert.ok(colors.dark.every((value) => value < 60), String(colors.dark));
+});
+
+test('on a phone pictures use the width', async () => {
+  for (const width of [320, 390]) {
+    await onPage('leaves', {viewport: {width, height: 800}}, async (page) => {
+      const stage = await page.locator('.stage').first().evaluate((one) => one.getBoundingClientRect().width);
+      assert.ok(stage >= 0.6 * width && stage <= width, stage + ' of ' + width);
+      const card = await page.locator('article.card').first().evaluate((one) => one.getBoundingClientRect().width);
+      assert.ok(card >= width - 24);
+    });
+  }
+});
+
+test('the change on the photograph is shown where it holds, and nowhere else', async () => {
+  const facts = elementOf(readFileSync(pathOf('leaves'), 'utf8'), 'overview').photographs;
+  const holding = facts.filter((one) => one.on_photograph && one.on_photograph.holds).map((one) => one.name);
+  assert.ok(holding.length > 0 && holding.length < facts.length, 'the examples have both');
+  await onPage('leaves', {viewport: DESK}, async (page) => {
+    const shown = await page.locator('article.card').evaluateAll((cards) => cards
+      .filter((card) => [...card.querySelectorAll('figcaption')].some((text) => text.textContent.startsWith('the change on the photograph')))
+      .map((card) => card.getAttribute('aria-label')));
+    assert.deepEqual(shown, holding);
+    const said = await page.locator('article.card').evaluateAll((cards) => cards
+      .filter((card) => card.querySelector('.flags').textContent.includes('does not hold on the photograph')).length);
+    assert.equal(said, facts.length - holding.length);
+  });
+});
+
 test('without JavaScript the page says where else its facts stand', async () => {
   const watched = await openWatched(browser, urlOf('leaves'), {javaScriptEnabled: false});
   assert.match(await watched.page.textContent('noscript'), /report\.csv/);

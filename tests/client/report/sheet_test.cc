@@ -26,16 +26,6 @@ TEST(DecisionTextTest, HasThePercentageOfTheDecidedClass) {
   EXPECT_EQ(DecisionText(Decision("Shirt", -1, {0.5F})), "Shirt 0.0 %");
 }
 
-TEST(AttributeTextTest, IsTheNameOrThePlace) {
-  v1::Attribute attribute;
-  attribute.set_layer(4);
-  attribute.set_channel(17);
-  attribute.set_index(288);
-  EXPECT_EQ(AttributeText(attribute), "attribute 288");
-  attribute.set_name("ears");
-  EXPECT_EQ(AttributeText(attribute), "ears");
-}
-
 // Pictures of one colour each, which are found again on the sheet.
 Explanation Coloured(uint8_t level) {
   Explanation explanation;
