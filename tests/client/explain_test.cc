@@ -244,6 +244,19 @@ TEST_F(ExplainTest, ASecondRunGoesOnAndLeavesWhatIsDone) {
   EXPECT_EQ(service_.counterfactuals(), 7);
 }
 
+TEST_F(ExplainTest, KeptAnswersArePrintedAsJsonToo) {
+  const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
+  const std::vector<std::string> command = {"explain", file, "--json", "--output", folder_ / "out"};
+  const ProgramResult first = Run(command);
+  const ProgramResult second = Run(command);
+  EXPECT_EQ(service_.counterfactuals(), 1);
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  ASSERT_EQ(ParseJsonLines(second.out).size(), 1u);
+  EXPECT_EQ(second.out, first.out);
+  EXPECT_EQ(ParseJsonLines(second.out)[0]["path"], file);
+  EXPECT_EQ(ParseJsonLines(second.out)[0]["flipped"], true);
+}
+
 TEST_F(ExplainTest, ABrokenRecordIsMadeAnew) {
   const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
   const std::string output = folder_ / "out";
