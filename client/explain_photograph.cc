@@ -20,6 +20,7 @@ constexpr double kCallSeconds = 60;
 // Larger frames come as JPEG, which is a fraction of the size; smaller ones would gain nothing.
 constexpr int kLargestPngFrame = 64;
 constexpr int kFrameQuality = 90;
+constexpr size_t kMovesWithFrames = 6;  // of more, the rest are named only
 
 // As Call (call.h), but cancelled with the others.
 template <typename Request, typename Response>
@@ -103,6 +104,9 @@ absl::Status AddFrames(const Explainer& explainer, v1::Image image, Explanation*
   STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(explainer, std::move(image)));
   const double before = ProbabilityOf(answer.reconstruction_prediction(), answer.target_class_id());
   for (const v1::AppliedAttribute& applied : answer.applied()) {
+    if (explanation->frames.size() == kMovesWithFrames) {
+      break;
+    }
     v1::TraverseRequest request =
         MakeTraverse(explainer, styles, applied.attribute(), explanation->reconstruction.width);
     request.set_steps(explainer.frames - 1);

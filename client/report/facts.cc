@@ -1,6 +1,7 @@
 #include "client/report/facts.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -158,8 +159,11 @@ absl::StatusOr<std::string> MarkedFrame(const std::string& file, const Synthetic
     STYLEX_ASSIGN_OR_RETURN(const std::string jpeg, AddJpegComment(file, mark.Comment()));
     return DataUri(jpeg);
   }
+  // The comment alone: there are many frames, and the texts of a mark may outweigh their pixels.
+  const std::array<PngText, 1> comment = {{{"Comment", mark.Comment()}}};
   STYLEX_ASSIGN_OR_RETURN(const Bitmap picture, DecodeImage(file));
-  return MarkedPng(picture, mark);
+  STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(picture, comment));
+  return DataUri(png);
 }
 
 absl::StatusOr<Json> FramesOf(const Explanation& explanation) {
