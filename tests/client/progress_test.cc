@@ -14,6 +14,15 @@ TEST(ProgressTextTest, TellsHowFarHowFastAndHowLong) {
             "[####################] 100 of 100, 10.0 a second, 0 s left");
 }
 
+TEST(ProgressTextTest, NothingToDoIsDone) {
+  EXPECT_EQ(ProgressText(0, 0, 0, 0), "[####################] 0 of 0");
+  EXPECT_EQ(ProgressText(0, 0, 0, 5), "[####################] 0 of 0") << "and has no rate";
+}
+
+TEST(ProgressTextTest, ThreeOfSevenFillThreeSevenths) {
+  EXPECT_EQ(ProgressText(3, 0, 7, 3), "[########------------] 3 of 7, 1.0 a second, 4 s left");
+}
+
 TEST(ProgressTextTest, WhatWasDoneBeforeIsNoSpeed) {
   EXPECT_EQ(ProgressText(50, 40, 100, 10),
             "[##########----------] 50 of 100, 1.0 a second, 50 s left");
