@@ -175,7 +175,18 @@ absl::Status WithAdvice(const ConnectionOptions& options, absl::Status status) {
   return absl::Status(status.code(), absl::StrCat(status.message(), advice));
 }
 
-void PrintJson(const google::protobuf::Message& message, const std::string& path) {
+absl::StatusOr<v1::Model> DescribeModel(const ConnectionOptions& options,
+                                        v1::ExplanationService::Stub* stub,
+                                        const std::string& model) {
+  v1::GetModelRequest request;
+  request.set_model(model);
+  v1::GetModelResponse response;
+  STYLEX_RETURN_IF_ERROR(
+      Call(options, stub, &v1::ExplanationService::Stub::GetModel, request, &response));
+  return std::move(*response.mutable_model());
+}
+
+std::string ToJson(const google::protobuf::Message& message, const std::string& path) {
   google::protobuf::util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;
   std::string json;
@@ -187,7 +198,11 @@ void PrintJson(const google::protobuf::Message& message, const std::string& path
     (void)google::protobuf::util::MessageToJsonString(value, &quoted);
     json.replace(0, 1, absl::StrCat("{\"path\":", quoted, json == "{}" ? "" : ","));
   }
-  std::printf("%s\n", json.c_str());
+  return json;
+}
+
+void PrintJson(const google::protobuf::Message& message, const std::string& path) {
+  std::printf("%s\n", ToJson(message, path).c_str());
 }
 
 }  // namespace stylex

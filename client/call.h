@@ -49,8 +49,15 @@ absl::Status Call(const ConnectionOptions& options, v1::ExplanationService::Stub
   return WithAdvice(options, ToStatus((stub->*method)(&context, request, response)));
 }
 
-// Prints a message as one line of JSON on stdout, so that commands with several answers print JSON
-// Lines. A path, if given, becomes the document's first member, "path".
+// A model's description. `model` as in ConnectionOptions.
+absl::StatusOr<v1::Model> DescribeModel(const ConnectionOptions& options,
+                                        v1::ExplanationService::Stub* stub,
+                                        const std::string& model);
+
+// A message as one line of JSON, without an end of line. A path, if given, becomes the document's
+// first member, "path".
+std::string ToJson(const google::protobuf::Message& message, const std::string& path = "");
+// Prints the same on stdout, so that commands with several answers print JSON Lines.
 void PrintJson(const google::protobuf::Message& message, const std::string& path = "");
 
 }  // namespace stylex

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/commands.h"
+#include "client/interrupt.h"
 
 namespace stylex {
 namespace {
@@ -39,7 +40,8 @@ void AddPictures(CLI::App* app, const ConnectionOptions& connection, Reconstruct
                  TraverseOptions* walk, Runner* run) {
   CLI::App* reconstruct = app->add_subcommand("reconstruct", "draw an image again, with edits");
   reconstruct->add_option("image", redraw->path, "file")->required();
-  reconstruct->add_option("--edit", redraw->edits, "INDEX:SHIFT or INDEX:SHIFT:min|max");
+  reconstruct->add_option("--edit", redraw->edits,
+                          "INDEX:SHIFT, INDEX:SHIFT:min|max or NAME:SHIFT");
   reconstruct->add_flag("--local", redraw->local, "only where the edits change it most");
   reconstruct->add_option("--output", redraw->output, "PNG file")->capture_default_str();
   reconstruct->callback([&connection, redraw, run] {
@@ -47,7 +49,8 @@ void AddPictures(CLI::App* app, const ConnectionOptions& connection, Reconstruct
   });
   CLI::App* traverse = app->add_subcommand("traverse", "move one attribute from end to end");
   traverse->add_option("image", walk->path, "file")->required();
-  traverse->add_option("--attribute", walk->attribute, "INDEX, INDEX:min or INDEX:max")->required();
+  traverse->add_option("--attribute", walk->attribute, "INDEX, INDEX:min, INDEX:max or its name")
+      ->required();
   traverse->add_option("--steps", walk->steps, "frames")->capture_default_str();
   traverse->add_option("--from", walk->from, "first frame's shift")->capture_default_str();
   traverse->add_option("--to", walk->to, "last frame's shift")->capture_default_str();
@@ -80,8 +83,9 @@ void AddSearch(CLI::App* app, const ConnectionOptions& connection, SearchOptions
 void AddExplain(CLI::App* app, const ConnectionOptions& connection, ExplainOptions* options,
                 Runner* run) {
   CLI::App* explain = app->add_subcommand(
-      "explain", "find counterfactuals: PNG and GIF files, a contact sheet, one HTML report");
-  explain->add_option("images", options->paths, "files or folders")->required();
+      "explain",
+      "find counterfactuals: one HTML report, JSON, CSV, PNG and GIF files, contact sheets");
+  explain->add_option("images", options->paths, "files or folders, with those below")->required();
   explain->add_option("--target", options->target, "class id or label; default: the runner-up");
   explain->add_option("--max-attributes", options->max_attributes)->capture_default_str();
   explain->add_option("--shift", options->shift, "1: to the extreme");
@@ -89,6 +93,15 @@ void AddExplain(CLI::App* app, const ConnectionOptions& connection, ExplainOptio
                       "to be reached by the target, 0: just flips; default: the server's");
   explain->add_option("--certify", options->certify,
                       "try every smaller set of this many strongest attributes; up to 16");
+  explain->add_option("--attribute", options->attributes,
+                      "that may be moved: INDEX, INDEX:min, INDEX:max or its name; again for more");
+  explain->add_option("--frames", options->frames, "pictures of each moved attribute, 0: none")
+      ->check(CLI::IsMember({0, 3, 5, 9, 17, 33}))
+      ->capture_default_str();
+  explain->add_option("--calls", options->calls, "in flight at once")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  explain->add_flag("--afresh", options->afresh, "explain again what an earlier run has done");
   explain->add_flag("--whole", options->whole,
                     "show all of the change, not only where it is greatest");
   explain->add_option("--limit", options->limit, "at most this many images");
@@ -155,9 +168,8 @@ int ClientMain(int argc, char** argv) {
   if (!status.ok()) {
     std::fprintf(stderr, "stylex: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
                  std::string(status.message()).c_str());
-    return 1;
   }
-  return 0;
+  return ExitCodeOf(status);
 }
 
 }  // namespace stylex

@@ -16,7 +16,7 @@ namespace stylex {
 // "3" -> class_id, anything else -> label; "#…" is always a label, for labels that are numeric.
 v1::ClassSelector ParseClass(const std::string& text);
 
-// "INDEX" or "INDEX:min" or "INDEX:max".
+// "INDEX" or "INDEX:min" or "INDEX:max". Names: see attribute_names.h.
 absl::StatusOr<v1::Attribute> ParseAttribute(const std::string& text);
 
 // "INDEX:SHIFT" or "INDEX:SHIFT:min|max".
@@ -72,13 +72,19 @@ struct ExplainOptions {
   std::string target;
   int max_attributes = 10;
   double shift = 0;
-  std::optional<double> probability;  // none: the server's default
-  int certify = 0;                    // candidates of the certificate of minimality; 0: none
-  bool whole = false;                 // changes wherever the moves do, not where they do most
+  std::optional<double> probability;    // none: the server's default
+  int certify = 0;                      // candidates of the certificate of minimality; 0: none
+  std::vector<std::string> attributes;  // that may be moved, by index or name; none: any
+  bool whole = false;                   // changes wherever the moves do, not where they do most
+  int frames = 9;                       // pictures of each moved attribute, 0: none
+  int calls = 4;                        // in flight at once
+  bool afresh = false;                  // explains again what an earlier run has done
   int limit = 0;
   std::string output = "explanation";
 };
-// Explains images: a folder with pictures, GIFs and report.html.
+// Explains images, in subfolders too: a folder with pictures, GIFs, contact sheets, report.html,
+// report.json and report.csv. Goes on where an earlier run stopped; ended by SIGINT or SIGTERM it
+// writes the report of what is there.
 absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOptions& options);
 
 }  // namespace stylex

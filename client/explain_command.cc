@@ -1,27 +1,47 @@
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "client/attribute_names.h"
 #include "client/commands.h"
-#include "client/explanation.h"
-#include "client/file_failures.h"
+#include "client/explain_job.h"
 #include "client/image_files.h"
-#include "client/report.h"
-#include "client/sheet.h"
+#include "client/report/facts.h"
+#include "client/report/report.h"
+#include "client/report/sheet.h"
 #include "image/codec.h"
-#include "image/resize.h"
 
 namespace stylex {
 namespace {
 
-v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
-                                      const ExplainOptions& options) {
+using Clock = std::chrono::steady_clock;
+
+// A report of what is there so far is written again and again, the more seldom the longer it takes.
+constexpr std::chrono::seconds kReportInterval(8);
+constexpr int kShareOfReporting = 20;
+
+absl::StatusOr<v1::CounterfactualRequest> MakeRequest(const v1::Model& model,
+                                                      const ExplainOptions& options) {
   v1::CounterfactualRequest request;
-  request.set_model(connection.model);
+  request.set_model(absl::StrCat(model.summary().name(), "/", model.summary().version()));
   if (!options.target.empty()) {
     *request.mutable_target_class() = ParseClass(options.target);
+  }
+  for (const std::string& text : options.attributes) {
+    absl::StatusOr<v1::Attribute> attribute = ParseAttribute(text);
+    if (!attribute.ok()) {
+      attribute = FindAttribute(model, text);
+    }
+    STYLEX_RETURN_IF_ERROR(attribute.status());
+    v1::Attribute& allowed = *request.add_attributes();
+    allowed.set_index(attribute->index());
+    allowed.set_direction(attribute->direction());
   }
   request.set_max_attributes(options.max_attributes);
   request.set_shift(options.shift);
@@ -30,152 +50,212 @@ v1::CounterfactualRequest MakeRequest(const ConnectionOptions& connection,
   }
   request.set_certificate_candidates(options.certify);
   request.set_include_steps(true);
-  request.set_include_difference(true);
   request.set_local(!options.whole);
   request.set_include_on_photograph(true);
   return request;
 }
 
-// Decodes the answer's images and drops them from the message.
-absl::Status TakeImages(v1::CounterfactualResponse answer, Explanation* explanation) {
-  STYLEX_ASSIGN_OR_RETURN(explanation->reconstruction, DecodeAnswer(answer.reconstruction()));
-  STYLEX_ASSIGN_OR_RETURN(explanation->counterfactual, DecodeAnswer(answer.counterfactual()));
-  STYLEX_ASSIGN_OR_RETURN(explanation->difference, DecodeAnswer(answer.difference()));
-  if (answer.has_on_photograph()) {
-    STYLEX_ASSIGN_OR_RETURN(explanation->on_photograph, DecodeAnswer(answer.on_photograph()));
-  }
-  for (const v1::Image& step : answer.steps()) {
-    STYLEX_ASSIGN_OR_RETURN(Bitmap bitmap, DecodeAnswer(step));
-    explanation->steps.push_back(std::move(bitmap));
-  }
-  answer.clear_reconstruction();
-  answer.clear_counterfactual();
-  answer.clear_difference();
-  answer.clear_on_photograph();
-  answer.clear_steps();
-  explanation->answer = std::move(answer);
-  return absl::OkStatus();
+// "cedar-rust" and "Cedar rust" are one name.
+std::string Plain(const std::string& name) {
+  return absl::AsciiStrToLower(absl::StrReplaceAll(name, {{"-", " "}, {"_", " "}}));
 }
 
-absl::StatusOr<Explanation> ExplainOne(const ConnectionOptions& connection,
-                                       v1::ExplanationService::Stub* stub,
-                                       v1::CounterfactualRequest request, const std::string& path) {
-  Explanation explanation;
-  explanation.path = path;
-  explanation.stem = Stem(path);
-  explanation.local = request.local();
-  STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(path));
-  STYLEX_ASSIGN_OR_RETURN(const Bitmap photograph, DecodeImage(request.image().data()));
-  v1::CounterfactualResponse answer;
-  STYLEX_RETURN_IF_ERROR(
-      Call(connection, stub, &v1::ExplanationService::Stub::Counterfactual, request, &answer));
-  STYLEX_RETURN_IF_ERROR(TakeImages(std::move(answer), &explanation));
-  explanation.photograph =
-      PrepareImage(photograph, {.resolution = explanation.reconstruction.width,
-                                .channels = explanation.reconstruction.channels});
-  return explanation;
-}
-
-absl::Status WriteFiles(const Explanation& explanation, const std::string& folder) {
-  const std::string prefix = absl::StrCat(folder, "/", explanation.stem);
-  STYLEX_RETURN_IF_ERROR(
-      WriteSyntheticPng(explanation.reconstruction, prefix + "-reconstruction.png"));
-  STYLEX_RETURN_IF_ERROR(
-      WriteSyntheticPng(explanation.counterfactual, prefix + "-counterfactual.png"));
-  STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(explanation.difference, prefix + "-difference.png"));
-  if (HoldsOnPhotograph(explanation)) {
-    STYLEX_RETURN_IF_ERROR(
-        WriteSyntheticPng(explanation.on_photograph, prefix + "-on-photograph.png"));
+// The class that a photograph's folder is named after.
+std::string FolderLabel(const v1::Model& model, const std::string& path) {
+  const std::string folder =
+      std::filesystem::absolute(path).lexically_normal().parent_path().filename().string();
+  for (const std::string& label : model.summary().labels()) {
+    if (Plain(label) == Plain(folder)) {
+      return label;
+    }
   }
-  for (size_t i = 0; i < explanation.steps.size(); ++i) {
-    STYLEX_RETURN_IF_ERROR(
-        WriteSyntheticPng(explanation.steps[i], absl::StrCat(prefix, "-step", i + 1, ".png")));
-  }
-  STYLEX_ASSIGN_OR_RETURN(const std::string gif, BeforeAndAfterGif(explanation));
-  return WriteFileAtomic(prefix + ".gif", gif);
-}
-
-// ", and no smaller set of ..."; empty without a certificate.
-std::string CertificateText(const v1::CounterfactualResponse& answer) {
-  if (!answer.has_certificate() || answer.certificate().candidates() == 0) {
-    return "";
-  }
-  return absl::StrCat(", no smaller set of the ", answer.certificate().candidates(),
-                      " strongest flips (", answer.certificate().subsets(), " tried)");
-}
-
-void PrintOutcome(const Explanation& explanation) {
-  const v1::CounterfactualResponse& answer = explanation.answer;
-  std::printf("%s: %s -> %s%s, %d attributes%s\n", explanation.path.c_str(),
-              DecisionText(answer.reconstruction_prediction()).c_str(),
-              DecisionText(answer.counterfactual_prediction()).c_str(),
-              answer.convincing() ? "" : absl::StrCat(" (", answer.reason(), ")").c_str(),
-              answer.applied_size(), CertificateText(answer).c_str());
-  if (answer.quality().unlike_training()) {
-    std::printf("%s: unlike the training images: %s\n", explanation.path.c_str(),
-                UnlikeTrainingText(answer.quality()).c_str());
-  }
-  for (const std::string& limit : LimitsOfChange(explanation)) {
-    std::printf("%s: %s\n", explanation.path.c_str(), limit.c_str());
-  }
+  return "";
 }
 
 // Photographs in different folders may have the same name; their output files must not.
-void MakeUnique(std::set<std::string>* seen, Explanation* explanation) {
-  const std::string name = explanation->stem;
-  for (int i = 2; !seen->insert(explanation->stem).second; ++i) {
-    explanation->stem = absl::StrCat(name, "-", i);
+std::vector<ExplainTask> MakeTasks(const v1::Model& model, const std::vector<ListedImage>& images) {
+  std::vector<ExplainTask> tasks;
+  std::set<std::string> seen;
+  for (const ListedImage& image : images) {
+    std::string name = image.name;
+    for (int i = 2; !seen.insert(name).second; ++i) {
+      name = absl::StrCat(image.name, "-", i);
+    }
+    tasks.push_back({image.path, name, FolderLabel(model, image.path)});
   }
+  return tasks;
 }
 
-absl::Status WriteOverviews(const ConnectionOptions& connection, v1::ExplanationService::Stub* stub,
-                            const std::vector<Explanation>& explanations,
-                            const std::string& folder) {
-  v1::GetModelRequest request;
-  request.set_model(explanations.front().answer.model());
-  v1::GetModelResponse model;
-  STYLEX_RETURN_IF_ERROR(
-      Call(connection, stub, &v1::ExplanationService::Stub::GetModel, request, &model));
-  STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(DrawContactSheet(explanations), folder + "/sheet.png"));
-  STYLEX_ASSIGN_OR_RETURN(const std::string html, RenderReport(model.model(), explanations));
-  return WriteFileAtomic(folder + "/report.html", html);
+// The photograph on which attributes of a class are shown: one decided otherwise that was asked to
+// become it, else any decided otherwise; of these the one that is reconstructed best. Null: there
+// is none.
+const ExplainTask* ExampleFor(const std::string& label, const std::vector<ExplainTask>& tasks,
+                              const ExplainJob::Results& results) {
+  const ExplainTask* best = nullptr;
+  double best_score = 0;
+  for (size_t i = 0; i < results.facts.size(); ++i) {
+    const nlohmann::json& facts = results.facts[i];
+    const double ssim = facts["quality"]["ssim"];
+    const double score = ssim + (facts["target"] == label ? 2 : 0);
+    if (facts["decided"]["label"] != label && (best == nullptr || score > best_score)) {
+      best = &tasks[results.tasks[i]];
+      best_score = score;
+    }
+  }
+  return best;
 }
+
+std::vector<AttributePair> DrawAllPairs(const Explainer& explainer, const v1::Model& model,
+                                        const std::vector<ExplainTask>& tasks,
+                                        const ExplainJob::Results& results) {
+  std::vector<AttributePair> all;
+  const double shift = model.attributes().shift() > 0 ? model.attributes().shift() : 1;
+  for (const v1::ClassAttributes& of_class : model.attributes().classes()) {
+    const int id = of_class.class_id();
+    const ExplainTask* const example =
+        id < model.summary().labels_size() && !explainer.calls->cancelled()
+            ? ExampleFor(model.summary().labels(id), tasks, results)
+            : nullptr;
+    if (example == nullptr) {
+      continue;
+    }
+    // Without them the names stand alone, which is no reason to fail.
+    if (absl::StatusOr<std::vector<AttributePair>> pairs =
+            DrawPairs(explainer, *example, of_class, shift);
+        pairs.ok()) {
+      all.insert(all.end(), std::make_move_iterator(pairs->begin()),
+                 std::make_move_iterator(pairs->end()));
+    }
+  }
+  return all;
+}
+
+std::string NameOfSheet(size_t sheet) {
+  return sheet == 0 ? "sheet.png" : absl::StrCat("sheet-", sheet + 1, ".png");
+}
+
+absl::Status WriteSheets(const Records& records, const std::vector<ExplainTask>& tasks,
+                         const ExplainJob::Results& results, const std::string& folder) {
+  for (size_t begin = 0; begin < results.tasks.size(); begin += kRowsOnASheet) {
+    std::vector<Bitmap> rows;
+    for (size_t i = begin; i < std::min(begin + kRowsOnASheet, results.tasks.size()); ++i) {
+      STYLEX_ASSIGN_OR_RETURN(Bitmap row, records.Row(tasks[results.tasks[i]].name));
+      rows.push_back(std::move(row));
+    }
+    STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(
+        JoinSheetRows(rows), absl::StrCat(folder, "/", NameOfSheet(begin / kRowsOnASheet))));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteReports(const ReportInputs& inputs, const Records& records,
+                          const std::vector<ExplainTask>& tasks, const std::vector<size_t>& order,
+                          const std::string& folder) {
+  const PictureSource pictures = [&](size_t index) -> absl::StatusOr<std::string> {
+    STYLEX_ASSIGN_OR_RETURN(const nlohmann::json json, records.Pictures(tasks[order[index]].name));
+    return ToPageJson(json);
+  };
+  STYLEX_RETURN_IF_ERROR(WriteReport(inputs, pictures, folder + "/report.html"));
+  STYLEX_RETURN_IF_ERROR(WriteFileAtomic(folder + "/report.json", ReportJson(inputs)));
+  return WriteFileAtomic(folder + "/report.csv", ReportCsv(inputs));
+}
+
+ReportInputs InputsOf(const v1::Model& model, const std::vector<ExplainTask>& tasks,
+                      const ExplainJob::Results& results) {
+  return {.model = model,
+          .facts = results.facts,
+          .failed = results.failed,
+          .asked = tasks.size(),
+          .pairs = {}};
+}
+
+// Writes the overviews of what a job has done, at the end and meanwhile.
+class Reporter {
+ public:
+  Reporter(const Explainer& explainer, const v1::Model& model, const Records& records,
+           const std::vector<ExplainTask>& tasks, const ExplainJob& job, const std::string& folder)
+      : explainer_(explainer),
+        model_(model),
+        records_(records),
+        tasks_(tasks),
+        job_(job),
+        folder_(folder) {}
+
+  // If it is time for it. A failure is not one of the job: the last report will tell.
+  void WriteMeanwhile() {
+    if (Clock::now() < next_) {
+      return;
+    }
+    const Clock::time_point begin = Clock::now();
+    const ExplainJob::Results results = job_.Collect();
+    if (results.facts.size() > written_) {
+      WriteReports(InputsOf(model_, tasks_, results), records_, tasks_, results.tasks, folder_)
+          .IgnoreError();
+      written_ = results.facts.size();
+    }
+    const Clock::time_point end = Clock::now();
+    next_ = end + std::max<Clock::duration>(kReportInterval, kShareOfReporting * (end - begin));
+  }
+
+  // False if there is nothing to report.
+  absl::StatusOr<bool> WriteLast() const {
+    const ExplainJob::Results results = job_.Collect();
+    if (results.facts.empty()) {
+      return false;
+    }
+    ReportInputs inputs = InputsOf(model_, tasks_, results);
+    inputs.pairs = DrawAllPairs(explainer_, model_, tasks_, results);
+    STYLEX_RETURN_IF_ERROR(WriteReports(inputs, records_, tasks_, results.tasks, folder_));
+    STYLEX_RETURN_IF_ERROR(WriteSheets(records_, tasks_, results, folder_));
+    return true;
+  }
+
+ private:
+  const Explainer& explainer_;
+  const v1::Model& model_;
+  const Records& records_;
+  const std::vector<ExplainTask>& tasks_;
+  const ExplainJob& job_;
+  const std::string& folder_;
+  Clock::time_point next_ = Clock::now() + kReportInterval;
+  size_t written_ = 0;
+};
 
 }  // namespace
 
 absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOptions& options) {
-  STYLEX_ASSIGN_OR_RETURN(std::vector<std::string> files, ListImages(options.paths));
+  STYLEX_ASSIGN_OR_RETURN(std::vector<ListedImage> images,
+                          ListImagesDeeply(options.paths, options.output));
   if (options.limit > 0) {
-    files.resize(std::min(files.size(), static_cast<size_t>(options.limit)));
+    images.resize(std::min(images.size(), static_cast<size_t>(options.limit)));
   }
   STYLEX_RETURN_IF_ERROR(MakeFolder(options.output));
+  RunningCalls calls;
+  const Interrupt interrupt(
+      {SIGINT, SIGTERM}, [&calls] { calls.CancelAll(); }, /*patient=*/true);
   STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
-  const v1::CounterfactualRequest request = MakeRequest(connection, options);
-  std::vector<Explanation> explanations;
-  std::set<std::string> seen;
-  FileFailures failures(files.size());
-  for (const std::string& file : files) {
-    absl::StatusOr<Explanation> explanation = ExplainOne(connection, stub.get(), request, file);
-    if (!explanation.ok()) {
-      failures.Add(file, explanation.status());
-      continue;
-    }
-    MakeUnique(&seen, &*explanation);
-    STYLEX_RETURN_IF_ERROR(WriteFiles(*explanation, options.output));
-    if (connection.json) {
-      PrintJson(explanation->answer, file);
-    } else {
-      PrintOutcome(*explanation);
-    }
-    explanations.push_back(*std::move(explanation));
+  STYLEX_ASSIGN_OR_RETURN(const v1::Model model,
+                          DescribeModel(connection, stub.get(), connection.model));
+  STYLEX_ASSIGN_OR_RETURN(const v1::CounterfactualRequest request, MakeRequest(model, options));
+  const Explainer explainer = {.connection = connection,
+                               .stub = stub.get(),
+                               .request = request,
+                               .frames = options.frames,
+                               .calls = &calls};
+  const std::vector<ExplainTask> tasks = MakeTasks(model, images);
+  STYLEX_ASSIGN_OR_RETURN(const Records records, Records::Open(options.output));
+  const ExplainJobOptions how = {.calls = options.calls,
+                                 .afresh = options.afresh,
+                                 .json = connection.json,
+                                 .output = options.output};
+  ExplainJob job(explainer, model, records, tasks, how);
+  Reporter reporter(explainer, model, records, tasks, job, options.output);
+  STYLEX_RETURN_IF_ERROR(job.Run([&reporter] { reporter.WriteMeanwhile(); }));
+  STYLEX_ASSIGN_OR_RETURN(const bool written, reporter.WriteLast());
+  if (written && !connection.json) {
+    std::printf("wrote %s/report.html\n", options.output.c_str());
   }
-  if (!explanations.empty()) {
-    STYLEX_RETURN_IF_ERROR(WriteOverviews(connection, stub.get(), explanations, options.output));
-    if (!connection.json) {
-      std::printf("wrote %s/report.html\n", options.output.c_str());
-    }
-  }
-  return failures.Summary();
+  return interrupt.signal() != 0 ? InterruptedBy(interrupt.signal()) : job.Summary();
 }
 
 }  // namespace stylex

@@ -15,6 +15,17 @@ namespace stylex {
 // name. NOT_FOUND names a path that does not exist; INVALID_ARGUMENT a folder without images.
 absl::StatusOr<std::vector<std::string>> ListImages(const std::vector<std::string>& paths);
 
+// A photograph, and a name for it that tells it from others of its folder: "sick/leaf.jpg" below
+// the folder that was given is "sick-leaf".
+struct ListedImage {
+  std::string path;
+  std::string name;
+};
+// The same with all folders below the given ones, but for hidden ones, `output` and other folders
+// that `stylex explain` has written.
+absl::StatusOr<std::vector<ListedImage>> ListImagesDeeply(const std::vector<std::string>& paths,
+                                                          const std::string& output);
+
 // A request's image, with the file's unmodified bytes. Files that are neither JPEG, PNG
 // nor WebP are refused.
 absl::StatusOr<v1::Image> LoadImage(const std::string& path);

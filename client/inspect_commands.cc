@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "client/commands.h"
-#include "client/explanation.h"
 #include "client/file_failures.h"
 #include "client/image_files.h"
+#include "client/report/explanation.h"
 
 namespace stylex {
 namespace {
@@ -40,18 +40,6 @@ absl::StatusOr<v1::Direction> ParseDirection(const std::string& text, const std:
   }
   return absl::InvalidArgumentError(
       absl::StrCat("\"", whole, "\": the direction is \"", text, "\", expected min or max"));
-}
-
-// The model's labels, for tables.
-absl::StatusOr<std::vector<std::string>> Labels(const ConnectionOptions& connection,
-                                                v1::ExplanationService::Stub* stub) {
-  v1::GetModelRequest request;
-  request.set_model(connection.model);
-  v1::GetModelResponse response;
-  STYLEX_RETURN_IF_ERROR(
-      Call(connection, stub, &v1::ExplanationService::Stub::GetModel, request, &response));
-  const auto& labels = response.model().summary().labels();
-  return std::vector<std::string>(labels.begin(), labels.end());
 }
 
 std::string TopClasses(const v1::Prediction& prediction, const std::vector<std::string>& labels) {
@@ -153,7 +141,9 @@ absl::Status ClassifyCommand(const ConnectionOptions& connection,
   STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   std::vector<std::string> labels;
   if (!connection.json) {
-    STYLEX_ASSIGN_OR_RETURN(labels, Labels(connection, stub.get()));
+    STYLEX_ASSIGN_OR_RETURN(const v1::Model model,
+                            DescribeModel(connection, stub.get(), connection.model));
+    labels.assign(model.summary().labels().begin(), model.summary().labels().end());
   }
   FileFailures failures(files.size());
   for (const std::string& file : files) {

@@ -3,9 +3,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "client/attribute_names.h"
 #include "client/commands.h"
-#include "client/explanation.h"
 #include "client/image_files.h"
+#include "client/report/digest.h"
+#include "client/report/explanation.h"
+#include "client/report/synthetic_mark.h"
 #include "image/codec.h"
 #include "image/gif.h"
 #include "image/resize.h"
@@ -15,6 +18,11 @@ namespace {
 
 constexpr int kFrameMs = 120;
 constexpr int kShownSide = 256;  // small images are enlarged to about this
+
+SyntheticMark MarkOf(const std::string& model, const v1::Image& image) {
+  return {
+      .program = "stylex " STYLEX_VERSION, .model = model, .input_sha256 = Sha256Hex(image.data())};
+}
 
 Bitmap Enlarge(const Bitmap& bitmap) {
   const int factor = std::max(1, kShownSide / bitmap.width);
@@ -28,16 +36,18 @@ absl::Status ReconstructCommand(const ConnectionOptions& connection,
   v1::ReconstructRequest request;
   request.set_model(connection.model);
   STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(options.path));
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   for (const std::string& text : options.edits) {
-    STYLEX_ASSIGN_OR_RETURN(*request.add_edits(), ParseEdit(text));
+    STYLEX_ASSIGN_OR_RETURN(*request.add_edits(), ResolveEdit(connection, stub.get(), text));
   }
   request.set_local(options.local);
-  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   v1::ReconstructResponse response;
   STYLEX_RETURN_IF_ERROR(
       Call(connection, stub.get(), &v1::ExplanationService::Stub::Reconstruct, request, &response));
   STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeAnswer(response.image()));
-  STYLEX_RETURN_IF_ERROR(WriteSyntheticPng(bitmap, options.output));
+  STYLEX_ASSIGN_OR_RETURN(const std::string png,
+                          EncodePng(bitmap, MarkOf(response.model(), request.image()).PngTexts()));
+  STYLEX_RETURN_IF_ERROR(WriteFileAtomic(options.output, png));
   if (connection.json) {
     response.clear_image();
     PrintJson(response);
@@ -55,12 +65,13 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
   v1::TraverseRequest request;
   request.set_model(connection.model);
   STYLEX_ASSIGN_OR_RETURN(*request.mutable_image(), LoadImage(options.path));
-  STYLEX_ASSIGN_OR_RETURN(*request.mutable_attribute(), ParseAttribute(options.attribute));
+  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
+  STYLEX_ASSIGN_OR_RETURN(*request.mutable_attribute(),
+                          ResolveAttribute(connection, stub.get(), options.attribute));
   request.set_steps(options.steps);
   request.set_shift_from(options.from);
   request.set_shift_to(options.to);
   request.set_local(options.local);
-  STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   grpc::ClientContext context;
   SetDeadline(connection, 60, &context);
   const auto reader = stub->Traverse(&context, request);
@@ -78,11 +89,15 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
     }
   }
   STYLEX_RETURN_IF_ERROR(WithAdvice(connection, ToStatus(reader->Finish())));
+  const std::string comment =
+      MarkOf(connection.model.empty() ? "(the server's only one)" : connection.model,
+             request.image())
+          .Comment();
   // Appends the frames in reverse order, so that the loop has no jump.
   for (size_t i = frames.size(); i > 2; --i) {
     frames.push_back(frames[i - 2]);
   }
-  STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kFrameMs));
+  STYLEX_ASSIGN_OR_RETURN(const std::string gif, EncodeGif(frames, kFrameMs, comment));
   return WriteFileAtomic(options.output, gif);
 }
 

@@ -2,48 +2,16 @@
 
 #include <csignal>
 #include <cstdio>
-#include <stop_token>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "client/commands.h"
 #include "client/image_files.h"
+#include "client/interrupt.h"
+#include "client/report/explanation.h"
 
 namespace stylex {
 namespace {
-
-// While it exists, Ctrl-C cancels the call instead of ending the program. A separate thread waits
-// for the signal, because cancelling takes locks and must not happen in a signal handler. Must be
-// created before the channel: threads inherit the signal mask.
-class CancelOnInterrupt {
- public:
-  explicit CancelOnInterrupt(grpc::ClientContext* context) {
-    sigemptyset(&interrupt_);
-    sigaddset(&interrupt_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &interrupt_, &old_mask_);
-    waiter_ = std::jthread([this, context](const std::stop_token& stop) {
-      constexpr timespec kPollInterval = {.tv_sec = 0, .tv_nsec = 50'000'000};
-      while (!stop.stop_requested()) {
-        if (sigtimedwait(&interrupt_, nullptr, &kPollInterval) == SIGINT) {
-          context->TryCancel();
-        }
-      }
-    });
-  }
-  CancelOnInterrupt(const CancelOnInterrupt&) = delete;
-  CancelOnInterrupt& operator=(const CancelOnInterrupt&) = delete;
-  ~CancelOnInterrupt() {
-    waiter_.request_stop();
-    waiter_.join();
-    pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
-  }
-
- private:
-  sigset_t interrupt_;
-  sigset_t old_mask_;
-  std::jthread waiter_;
-};
 
 absl::Status FillRequest(const ConnectionOptions& connection, const SearchOptions& options,
                          v1::FindAttributesRequest* request) {
@@ -74,16 +42,24 @@ absl::Status FillRequest(const ConnectionOptions& connection, const SearchOption
   return absl::OkStatus();
 }
 
-void PrintResult(const v1::AttributeSearchResult& result) {
-  std::printf("%d attributes towards class %d, %d images%s\n", result.attributes_size(),
-              result.target_class_id(), result.images(),
-              result.from_index() ? " (stored index)" : "");
+// The label of a class; "class 3" where the server does not tell.
+std::string LabelOf(const ConnectionOptions& connection, v1::ExplanationService::Stub* stub,
+                    const v1::AttributeSearchResult& result) {
+  const absl::StatusOr<v1::Model> model = DescribeModel(connection, stub, result.model());
+  const int id = result.target_class_id();
+  return model.ok() && id >= 0 && id < model->summary().labels_size() ? model->summary().labels(id)
+                                                                      : absl::StrCat("class ", id);
+}
+
+void PrintResult(const std::string& label, const v1::AttributeSearchResult& result) {
+  std::printf("%d attributes towards %s, %d images%s\n", result.attributes_size(), label.c_str(),
+              result.images(), result.from_index() ? " (stored index)" : "");
   std::printf("  coordinate  layer  channel  direction  mean effect  flips alone  name\n");
   for (const v1::Attribute& attribute : result.attributes()) {
-    std::printf("  %10d  %5d  %7d  %9s  %11.3f  %9.1f %%  %s\n", attribute.index(),
-                attribute.layer(), attribute.channel(),
-                attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
-                attribute.mean_effect(), 100 * attribute.flip_rate(), attribute.name().c_str());
+    std::printf(
+        "  %10d  %5d  %7d  %9s  %11.3f  %9.1f %%  %s\n", attribute.index(), attribute.layer(),
+        attribute.channel(), attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
+        attribute.mean_effect(), 100 * attribute.flip_rate(), AttributeText(attribute).c_str());
   }
 }
 
@@ -94,7 +70,7 @@ absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOpti
   STYLEX_RETURN_IF_ERROR(FillRequest(connection, options, &request));
   grpc::ClientContext context;
   SetDeadline(connection, 600, &context);
-  const CancelOnInterrupt cancel_on_interrupt(&context);
+  const Interrupt interrupt({SIGINT}, [&context] { context.TryCancel(); });
   STYLEX_ASSIGN_OR_RETURN(const auto stub, Connect(connection));
   const auto reader = stub->FindAttributes(&context, request);
   const bool terminal = isatty(STDERR_FILENO) == 1;
@@ -118,7 +94,7 @@ absl::Status SearchCommand(const ConnectionOptions& connection, const SearchOpti
   if (connection.json) {
     PrintJson(result);
   } else {
-    PrintResult(result);
+    PrintResult(LabelOf(connection, stub.get(), result), result);
   }
   return absl::OkStatus();
 }

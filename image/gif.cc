@@ -168,7 +168,8 @@ bool PutFrame(GifFileType* gif, const Bitmap& frame, Indexed indexed, int delay_
 
 }  // namespace
 
-absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_ms) {
+absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_ms,
+                                      const std::string& comment) {
   STYLEX_RETURN_IF_ERROR(CheckFrames(frames, delay_ms));
   std::string data;
   int error = 0;
@@ -176,7 +177,8 @@ absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_
   if (gif == nullptr) {
     return absl::InternalError(absl::StrCat("giflib: ", GifErrorString(error)));
   }
-  bool written = PutHeader(gif, frames[0]);
+  bool written = PutHeader(gif, frames[0]) &&
+                 (comment.empty() || EGifPutComment(gif, comment.c_str()) == GIF_OK);
   for (size_t i = 0; i < frames.size() && written; ++i) {
     written = PutFrame(gif, frames[i], Index(frames[i]), delay_ms);
   }

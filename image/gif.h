@@ -11,8 +11,10 @@
 namespace stylex {
 
 // All frames must have one size and 1 or 3 channels; at most 256 colours are kept per frame. Loops
-// endlessly. INVALID_ARGUMENT when there are no frames or the sizes differ.
-absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_ms);
+// endlessly. A comment, if given, stands before the frames. INVALID_ARGUMENT when there are no
+// frames or the sizes differ.
+absl::StatusOr<std::string> EncodeGif(std::span<const Bitmap> frames, int delay_ms,
+                                      const std::string& comment = "");
 
 }  // namespace stylex
 

@@ -112,6 +112,11 @@ v1::FindAttributesRequest FakeService::search_request() const {
   return search_request_;
 }
 
+int FakeService::counterfactuals() const {
+  const std::lock_guard lock(mutex_);
+  return counterfactuals_;
+}
+
 // One model per page, so that a client must request the second page.
 grpc::Status FakeService::ListModels(grpc::ServerContext*, const v1::ListModelsRequest* request,
                                      v1::ListModelsResponse* response) {
@@ -142,6 +147,10 @@ grpc::Status FakeService::GetModel(grpc::ServerContext*, const v1::GetModelReque
   response->mutable_model()->set_num_styles(64);
   response->mutable_model()->mutable_provenance()->set_dataset("<i>Pets</i>");
   (*response->mutable_model()->mutable_metrics())["agreement"] = 0.953;
+  v1::ClassAttributes* dogs = response->mutable_model()->mutable_attributes()->add_classes();
+  dogs->set_class_id(1);
+  FillAttribute(40, dogs->add_attributes());
+  dogs->mutable_attributes(0)->set_name("ears droop");
   return CheckModel(request->model());
 }
 
@@ -234,12 +243,13 @@ grpc::Status FakeService::FindAttributes(grpc::ServerContext* context,
 }
 
 // An image decided as the third class cannot be flipped.
-grpc::Status FakeService::Counterfactual(grpc::ServerContext*,
+grpc::Status FakeService::Counterfactual(grpc::ServerContext* context,
                                          const v1::CounterfactualRequest* request,
                                          v1::CounterfactualResponse* response) {
   {
     const std::lock_guard lock(mutex_);
     counterfactual_request_ = *request;
+    ++counterfactuals_;
   }
   if (grpc::Status status = CheckModel(request->model()); !status.ok()) {
     return status;
@@ -251,6 +261,9 @@ grpc::Status FakeService::Counterfactual(grpc::ServerContext*,
   int grey = 0;
   if (grpc::Status status = ReadGrey(request->image(), &grey); !status.ok()) {
     return status;
+  }
+  while (grey == kSlowGrey && !context->IsCancelled()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   const int changed = grey < 170 ? grey + 85 : grey;
   Draw(grey, response->mutable_reconstruction());

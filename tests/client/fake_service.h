@@ -19,6 +19,7 @@ inline constexpr char kNastyLabel[] = "<script>alert(1)</script>\"";
 // Side of the returned images in pixels.
 inline constexpr int kFakeSide = 32;
 inline constexpr int kStrangeGrey = 77;  // of photographs that it calls unlike the training images
+inline constexpr int kSlowGrey = 55;     // that it explains for ever, until the caller cancels
 inline constexpr int kUnitedGrey = 66;   // whose change can be neither confined nor carried over
 
 // Serves one model, "pets/3", with the labels "cat", "dog" and kNastyLabel. The decision depends on
@@ -37,6 +38,8 @@ class FakeService : public v1::ExplanationService::Service {
   v1::CounterfactualRequest counterfactual_request() const;
   v1::TraverseRequest traverse_request() const;
   v1::FindAttributesRequest search_request() const;
+  // How many calls of Counterfactual came in.
+  int counterfactuals() const;
 
   // A search for class 99 sends progress until its caller cancels. Ready when the first is sent...
   std::future<void> endless_search_started() { return started_.get_future(); }
@@ -66,6 +69,7 @@ class FakeService : public v1::ExplanationService::Service {
   mutable std::mutex mutex_;
   v1::ReconstructRequest reconstruct_request_;
   v1::CounterfactualRequest counterfactual_request_;
+  int counterfactuals_ = 0;
   v1::TraverseRequest traverse_request_;
   v1::FindAttributesRequest search_request_;
   std::promise<void> started_;

@@ -33,6 +33,25 @@ TEST_F(ImageFilesTest, AFoldersImagesAreSortedByNameAndNotDeeper) {
       ElementsAre(folder_ / "a.jpeg", folder_ / "b.PNG", folder_ / "c.jpg", folder_ / "g.webp"));
 }
 
+TEST_F(ImageFilesTest, DeeplyTheyAreNamedAfterTheirFolders) {
+  for (const char* folder : {"sick/old", "out/records", "earlier/records", ".cache"}) {
+    fs::create_directories(folder_ / folder);
+  }
+  for (const char* name :
+       {"a.jpg", "sick/a.jpg", "sick/old/a.v2.png", "out/a.png", "earlier/a.png", ".cache/a.png"}) {
+    WriteText(folder_ / name, "x");
+  }
+  WriteText(folder_ / "earlier/report.json", "{}");
+  const auto images =
+      ListImagesDeeply({folder_.path(), folder_ / "sick/a.jpg"}, folder_ / "out").value();
+  std::vector<std::string> names;
+  for (const ListedImage& image : images) {
+    names.push_back(image.name);
+  }
+  EXPECT_THAT(names, ElementsAre("a", "sick-a", "sick-old-a.v2", "a"));
+  EXPECT_EQ(images[1].path, folder_ / "sick/a.jpg");
+}
+
 TEST_F(ImageFilesTest, FilesAreTakenAsGivenAndInOrder) {
   WriteText(folder_ / "z", "x");
   WriteText(folder_ / "a.txt", "x");

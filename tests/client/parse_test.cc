@@ -2,7 +2,7 @@
 
 #include "client/commands.h"
 #include "client/file_failures.h"
-#include "client/report.h"
+#include "client/report/report.h"
 
 namespace stylex {
 namespace {

@@ -88,6 +88,7 @@ TEST_F(PictureTest, TraverseAsJsonIsOneLineAFrame) {
 
 TEST_F(PictureTest, TraverseRefusesABadAttribute) {
   const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
+  ExpectOneLine(Run({"traverse", file, "--attribute", "tail"}), {"NOT_FOUND", "\"tail\""});
   ExpectOneLine(Run({"traverse", file, "--attribute", "5:up"}), {"\"up\"", "min or max"});
 }
 

@@ -14,7 +14,7 @@ using SearchTest = ClientFixture;
 TEST_F(SearchTest, WithoutImagesTheStoredIndexIsAsked) {
   const ProgramResult result = Run({"attributes", "--target", "dog"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("2 attributes towards class 1, 0 images (stored index)"));
+  EXPECT_THAT(result.out, HasSubstr("2 attributes towards dog, 0 images (stored index)"));
   EXPECT_THAT(result.out, HasSubstr("to min        1.500       25.0 %"));
   EXPECT_EQ(service_.search_request().target_class().label(), "dog");
   EXPECT_EQ(service_.search_request().images_size(), 0);
@@ -26,7 +26,7 @@ TEST_F(SearchTest, SendsWhatTheOptionsSay) {
       Run({"attributes", file, "--target", "1", "--source", "cat", "--strategy", "subset",
            "--search", "exhaustive", "--max", "1", "--shift", "2", "--threshold", "0.5"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("1 attributes towards class 1, 1 images\n"));
+  EXPECT_THAT(result.out, HasSubstr("1 attributes towards dog, 1 images\n"));
   const v1::FindAttributesRequest request = service_.search_request();
   EXPECT_EQ(request.target_class().class_id(), 1);
   EXPECT_EQ(request.source_class().label(), "cat");
@@ -47,7 +47,7 @@ TEST_F(SearchTest, APersonSeesProgressThenTheResult) {
   EXPECT_THAT(result.err, HasSubstr("0 of 300 evaluations, 7 s left"));
   EXPECT_THAT(result.err, HasSubstr("200 of 300 evaluations"));
   EXPECT_THAT(result.err, testing::EndsWith("\r\033[K")) << "the progress line stays on the screen";
-  EXPECT_THAT(result.out, HasSubstr("2 attributes towards class 1, 3 images"));
+  EXPECT_THAT(result.out, HasSubstr("2 attributes towards dog, 3 images"));
 }
 
 TEST_F(SearchTest, AProgramSeesTheResultAlone) {

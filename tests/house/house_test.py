@@ -171,8 +171,8 @@ class TestLinesTest(unittest.TestCase):
     def test_share_of_test_lines(self):
         source = sum(TEXT[path].count('\n') for path in SOURCES)
         tests = sum((ROOT / path).read_text().count('\n') for path in FILES
-                    if path.startswith('tests/') and path.endswith(('.cc', '.h', '.py')))
-        print(f'lines of tests (C++ and Python below tests/): {tests}; of sources (C++ in the rooms): '
+                    if path.startswith('tests/') and path.endswith(('.cc', '.h', '.py', '.mjs')))
+        print(f'lines of tests (C++, Python and JavaScript below tests/): {tests}; of sources (C++ in the rooms): '
               f'{source}; {tests / source:.2f} a line')
         self.assertGreaterEqual(tests / source, MIN_TEST_LINES)
 

@@ -145,5 +145,20 @@ TEST(GifTest, WrongInputIsRefused) {
   }
 }
 
+// In blocks of at most 255 bytes, before the first frame.
+TEST(GifTest, ALongCommentIsKeptWhole) {
+  const Bitmap frames[] = {Bitmap::Make(3, 3, 3, 9)};
+  const std::string comment(600, 'c');
+  const std::string gif = EncodeGif(frames, 100, comment).value();
+  size_t at = gif.find("!\xfe");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LT(at, gif.find(','));
+  std::string read;
+  for (at += 2; gif[at] != 0; at += 1 + static_cast<uint8_t>(gif[at])) {
+    read += gif.substr(at + 1, static_cast<uint8_t>(gif[at]));
+  }
+  EXPECT_EQ(read, comment);
+}
+
 }  // namespace
 }  // namespace stylex

@@ -1,8 +1,9 @@
-#include "client/sheet.h"
+#include "client/report/sheet.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "client/report/change.h"
 #include "image/canvas.h"
 #include "tests/client/test_files.h"
 #include "tests/temporary_folder.h"
@@ -25,28 +26,26 @@ TEST(DecisionTextTest, HasThePercentageOfTheDecidedClass) {
   EXPECT_EQ(DecisionText(Decision("Shirt", -1, {0.5F})), "Shirt 0.0 %");
 }
 
-TEST(AttributeTextTest, IsTheNameOrThePlace) {
-  v1::Attribute attribute;
-  attribute.set_layer(4);
-  attribute.set_channel(17);
-  EXPECT_EQ(AttributeText(attribute), "layer 4, channel 17");
-  attribute.set_name("ears");
-  EXPECT_EQ(AttributeText(attribute), "ears");
-}
-
 // Pictures of one colour each, which are found again on the sheet.
 Explanation Coloured(uint8_t level) {
   Explanation explanation;
   explanation.stem = "photo";
   explanation.photograph = Bitmap::Make(4, 4, 3, level);
   explanation.reconstruction = Bitmap::Make(4, 4, 3, static_cast<uint8_t>(level + 1));
-  explanation.counterfactual = Bitmap::Make(4, 4, 1, static_cast<uint8_t>(level + 2));
-  explanation.difference = Bitmap::Make(4, 4, 3, static_cast<uint8_t>(level + 3));
+  explanation.counterfactual = Bitmap::Make(4, 4, 3, static_cast<uint8_t>(level + 2));
   *explanation.answer.mutable_original_prediction() = Decision("a", 0, {1});
   *explanation.answer.mutable_counterfactual_prediction() = Decision("b", 0, {1});
   explanation.answer.set_flipped(true);
   explanation.answer.mutable_quality()->set_same_class(true);
   return explanation;
+}
+
+Bitmap DrawContactSheet(const std::vector<Explanation>& explanations) {
+  std::vector<Bitmap> rows;
+  for (const Explanation& explanation : explanations) {
+    rows.push_back(DrawSheetRow(explanation));
+  }
+  return JoinSheetRows(rows);
 }
 
 // Pixels of a grey in a rectangle.
@@ -67,7 +66,7 @@ TEST(ContactSheetTest, HasARowOfFourTilesForEachPhotograph) {
   EXPECT_EQ(one.width, two.width);
   const int row = two.height - one.height;
   EXPECT_GE(row, 96);
-  for (const uint8_t level : {50, 51, 52, 53}) {
+  for (const uint8_t level : {50, 51, 52}) {
     EXPECT_EQ(Count(one, level), 96 * 96) << int{level};
     EXPECT_EQ(Count(two, level), 96 * 96) << int{level};
     EXPECT_EQ(Count(two, static_cast<uint8_t>(level + 10)), 96 * 96) << int{level};
@@ -79,11 +78,24 @@ TEST(ContactSheetTest, TilesStandInTheOrderOfTheTitles) {
   std::vector<uint8_t> seen;
   for (int x = 0; x < sheet.width; ++x) {
     const uint8_t grey = *sheet.pixel(x, sheet.height / 2);
-    if (grey >= 50 && grey <= 53 && (seen.empty() || seen.back() != grey)) {
+    if (grey >= 50 && grey <= 52 && (seen.empty() || seen.back() != grey)) {
       seen.push_back(grey);
     }
   }
-  EXPECT_THAT(seen, testing::ElementsAre(50, 51, 52, 53));
+  EXPECT_THAT(seen, testing::ElementsAre(50, 51, 52));
+}
+
+// The map of a slight change, which is of no grey.
+TEST(ContactSheetTest, TheFourthTileIsTheMapOfTheDifference) {
+  const Bitmap map = DrawChangeMap(Coloured(50).reconstruction, Coloured(50).counterfactual);
+  const Bitmap sheet = DrawContactSheet({Coloured(50)});
+  int found = 0;
+  for (int y = 0; y < sheet.height; ++y) {
+    for (int x = 0; x < sheet.width; ++x) {
+      found += std::equal(map.data.begin(), map.data.begin() + 3, sheet.pixel(x, y)) ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(found, 96 * 96);
 }
 
 TEST(ContactSheetTest, AMissingPictureLeavesItsPlaceEmpty) {
@@ -91,14 +103,14 @@ TEST(ContactSheetTest, AMissingPictureLeavesItsPlaceEmpty) {
   explanation.counterfactual = {};
   const Bitmap sheet = DrawContactSheet({explanation});
   EXPECT_EQ(Count(sheet, 50), 96 * 96);
+  EXPECT_EQ(Count(sheet, 51), 96 * 96);
   EXPECT_EQ(Count(sheet, 52), 0);
-  EXPECT_EQ(Count(sheet, 53), 96 * 96);
 }
 
 // Pixels that are neither white nor of a tile.
 int Ink(const Bitmap& sheet) {
   return sheet.width * sheet.height - Count(sheet, 255) - Count(sheet, 50) - Count(sheet, 51) -
-         Count(sheet, 52) - Count(sheet, 53);
+         Count(sheet, 52);
 }
 
 TEST(ContactSheetTest, MoreWordsAreWrittenWhereMoreIsToBeSaid) {

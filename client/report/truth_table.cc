@@ -1,12 +1,12 @@
-#include "client/truth_table.h"
+#include "client/report/truth_table.h"
 
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "client/explanation.h"
-#include "client/report.h"
+#include "client/report/explanation.h"
+#include "client/report/report.h"
 
 namespace stylex {
 namespace {
@@ -44,10 +44,10 @@ std::string FoundAs(const v1::Model& model, const v1::ClassTruth& truth,
 }
 
 std::string TableOfClass(const v1::Model& model, const v1::ClassTruth& truth) {
-  std::string html =
-      absl::StrCat("<h3>Towards ", EscapeHtml(LabelOf(model, truth.class_id())),
-                   "</h3>\n<table><tr><th>varies in the data</th><th>decides the label</th>"
-                   "<th>effect on the logit</th><th>found as</th></tr>\n");
+  std::string html = absl::StrCat("<h3>Towards ", EscapeHtml(LabelOf(model, truth.class_id())),
+                                  "</h3>\n<div class=\"scroll\"><table><tr><th>varies in the "
+                                  "data</th><th>decides the label</th>"
+                                  "<th>effect on the logit</th><th>found as</th></tr>\n");
   for (int j = 0; j < truth.factors_size() && j < model.truth().factors_size(); ++j) {
     const v1::KnownFactor& factor = model.truth().factors(j);
     absl::StrAppend(&html, "<tr><td>", EscapeHtml(factor.name()), "</td><td>",
@@ -55,7 +55,7 @@ std::string TableOfClass(const v1::Model& model, const v1::ClassTruth& truth) {
                     absl::StrFormat("%+.2f", truth.factors(j).mean_effect()), "</td><td>",
                     FoundAs(model, truth, factor.name()), "</td></tr>\n");
   }
-  absl::StrAppend(&html, "</table>\n<p class=\"lead\">Of the first ", truth.attributes_size(),
+  absl::StrAppend(&html, "</table></div>\n<p class=\"lead\">Of the first ", truth.attributes_size(),
                   " attributes ", absl::StrFormat("%.0f %%", 100 * truth.precision()),
                   " are something that decides the label, ",
                   absl::StrFormat("%.0f %%", 100 * truth.false_discoveries()),
@@ -74,7 +74,8 @@ std::string TruthTable(const v1::Model& model) {
     return "";
   }
   std::string html = absl::StrCat(
-      "<section class=\"card\"><h2>What the classifier really goes by</h2>\n<p class=\"lead\">This "
+      "<section class=\"panel\"><h2>What the classifier really goes by</h2>\n<p "
+      "class=\"lead\">This "
       "model's data was drawn, so the causes of a decision are known: each of ",
       model.truth().images(),
       " held-out images was drawn anew with one thing changed. Beside it, which attribute was "

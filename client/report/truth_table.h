@@ -1,6 +1,6 @@
 // What a model's classifier is known to go by, beside the attributes that were found.
-#ifndef STYLEX_CLIENT_TRUTH_TABLE_H_
-#define STYLEX_CLIENT_TRUTH_TABLE_H_
+#ifndef STYLEX_CLIENT_REPORT_TRUTH_TABLE_H_
+#define STYLEX_CLIENT_REPORT_TRUTH_TABLE_H_
 
 #include <string>
 
@@ -14,4 +14,4 @@ std::string TruthTable(const v1::Model& model);
 
 }  // namespace stylex
 
-#endif  // STYLEX_CLIENT_TRUTH_TABLE_H_
+#endif  // STYLEX_CLIENT_REPORT_TRUTH_TABLE_H_
