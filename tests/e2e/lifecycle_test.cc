@@ -103,7 +103,8 @@ TEST_F(LifecycleTest, AnEmptyFolderServesNothingAndSaysSo) {
   server.AwaitLoaded();
   EXPECT_EQ(server.Health("readiness"), HealthCheckResponse::NOT_SERVING);
   EXPECT_EQ(server.Health("liveness"), HealthCheckResponse::SERVING);
-  EXPECT_THAT(server.Log(), HasSubstr("there is no model"));
+  // The log is written by a thread of its own.
+  EXPECT_THAT(server.AwaitLogLine("there is no model"), HasSubstr("there is no model"));
   EXPECT_EQ(Classify(&server.stub()).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
