@@ -348,7 +348,7 @@ TEST_F(LifecycleTest, AStalledComputationMakesTheServerNeitherReadyNorLive) {
     EXPECT_FALSE(server_->stub().Classify(&context, DarkImage(), &response).ok());
   }
   EXPECT_EQ(server_->Health("readiness"), HealthCheckResponse::NOT_SERVING);
-  EXPECT_THAT(server_->Log(), HasSubstr("no sign of life"));
+  EXPECT_THAT(server_->AwaitLogLine("no sign of life"), HasSubstr("no sign of life"));
   server_->Signal(SIGTERM);
   EXPECT_EQ(server_->Wait(), 1) << "it ends, although the computation does not";
 }

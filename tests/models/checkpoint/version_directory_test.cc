@@ -20,6 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using google::protobuf::util::MessageDifferencer;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::UnorderedElementsAre;
@@ -366,6 +367,45 @@ TEST(ListVersionsTest, NamesInOrderNewestFirstAndNothingElse) {
     EXPECT_EQ(version.path, root / found.back());
   }
   EXPECT_THAT(found, ElementsAre("a/1", "b/10", "b/2"));
+}
+
+TEST(StrayVersionsTest, NamesWhatMayBeMeantToBeServedAndWhyItIsNot) {
+  const TemporaryFolder root;
+  for (const char* folder : {"a/1", "a/01", "a/v2", "a/.tmp-abc", "b/newest", ".hidden/v3"}) {
+    fs::create_directories(root / folder);
+  }
+  fs::create_symlink("gone", root / "b/3");
+  EXPECT_THAT(
+      StrayVersions(root.path()),
+      ElementsAre(AllOf(HasSubstr("a/01 is not served"), HasSubstr("without leading zeros")),
+                  AllOf(HasSubstr("a/v2 is not served"), HasSubstr("a whole number")),
+                  AllOf(HasSubstr("b/3 is not served"), HasSubstr("a link to nothing")),
+                  AllOf(HasSubstr("b/newest is not served"), HasSubstr("no version"))));
+}
+
+TEST(StrayVersionsTest, FilesAndLinksToVersionsAreNone) {
+  const TemporaryFolder root;
+  fs::create_directories(root / "a/1");
+  PutFile(root / "a/notes.txt", "a file");
+  PutFile(root / "a/02", "a file");
+  PutFile(root / "README.md", "a file");
+  fs::create_symlink("1", root / "a/2");
+  fs::create_symlink("nowhere", root / "loop");
+  EXPECT_THAT(StrayVersions(root.path()), ElementsAre());
+}
+
+TEST(StrayVersionsTest, ALinkThatIsMendedIsOneNoMore) {
+  const TemporaryFolder root;
+  fs::create_directories(root / "a");
+  fs::create_symlink("../elsewhere/7", root / "a/7");
+  EXPECT_EQ(StrayVersions(root.path()).size(), 1u);
+  fs::create_directories(root / "elsewhere/7");
+  EXPECT_THAT(StrayVersions(root.path()), ElementsAre());
+}
+
+TEST(StrayVersionsTest, ARootThatIsNotThereHasNone) {
+  const TemporaryFolder root;
+  EXPECT_THAT(StrayVersions(root / "none"), ElementsAre());
 }
 
 TEST(ListVersionsTest, ARootThatIsNoFolderIsNamed) {

@@ -35,6 +35,16 @@ TEST(ModelCardTest, TellsThePrecisionWhereItIsKnown) {
               HasSubstr("\nComputed in: float32, from image 80 on bfloat16.\n"));
 }
 
+TEST(ModelCardTest, SaysWhatRangesLeaveOut) {
+  v1::AttributeIndex index;
+  index.set_range_images(2000);
+  index.set_search_images(64);
+  EXPECT_THAT(ModelCard(Config(), index), HasSubstr("ranges over 2000, shift"));
+  index.set_range_tails(0.005);
+  EXPECT_THAT(ModelCard(Config(), index),
+              HasSubstr("ranges over 2000 (without the outer 0.5 % at each end), shift"));
+}
+
 TEST(ModelCardTest, ShowsWhatIsKnownBesideWhatWasFound) {
   v1::KnownTruth truth;
   truth.set_images(50);
