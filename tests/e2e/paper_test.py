@@ -100,7 +100,7 @@ def run(block, clone, environment):
 
 def lists_of(version):
     index = json.loads((version / "attributes.json").read_text())
-    return [[(a["index"], a["direction"]) for a in of.get("attributes", [])] for of in index["classes"]]
+    return [[(a.get("index", 0), a["direction"]) for a in of.get("attributes", [])] for of in index["classes"]]
 
 
 def check(clone, said):
