@@ -324,7 +324,8 @@ TEST_F(StudyCommandsTest, Table2MarksWhatItsFiguresDoNotSay) {
 // The lists of attributes by direction and coordinate, one for each class.
 std::vector<std::string> ListsOf(const std::string& version) {
   std::vector<std::string> lists;
-  for (const v1::ClassAttributes& entry : LoadCheckpoint(version)->attributes->classes()) {
+  const Checkpoint checkpoint = LoadCheckpoint(version).value();
+  for (const v1::ClassAttributes& entry : checkpoint.attributes->classes()) {
     lists.emplace_back();
     for (const v1::Attribute& attribute : entry.attributes()) {
       absl::StrAppend(&lists.back(), attribute.direction(), ":", attribute.index(), " ");
