@@ -15,11 +15,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/model_config.h"
 #include "models/checkpoint/safetensors.h"
-#include "models/checkpoint/sha256.h"
 
 namespace stylex {
 namespace {

@@ -16,7 +16,7 @@ BUILD = pathlib.Path(sys.argv.pop(1))
 # Room: (a header that it may include, one that it may not).
 INCLUDES = {
     'trainer/data': ('image/bitmap.h', 'trainer/commands/commands.h'),
-    'models/networks': ('models/checkpoint/sha256.h', 'models/cpu/each_cpu.h'),
+    'models/networks': ('models/checkpoint/safetensors.h', 'models/cpu/each_cpu.h'),
     'server/rpc': ('server/scheduling/batch_queue.h', 'explain/metrics.h'),
     'image': ('base/file.h', 'models/pixels.h'),
     'trainer/study': ('trainer/data/csv.h', 'trainer/training/losses.h'),

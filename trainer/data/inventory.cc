@@ -11,7 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "models/checkpoint/sha256.h"
+#include "base/sha256.h"
 #include "trainer/data/utf8.h"
 
 namespace stylex {

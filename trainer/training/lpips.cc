@@ -7,9 +7,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "models/checkpoint/safetensors.h"
-#include "models/checkpoint/sha256.h"
 
 namespace stylex {
 enum class LpipsLayerKind {

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "models/checkpoint/json_message.h"
-#include "models/checkpoint/sha256.h"
 #include "tests/models/checkpoint/test_files.h"
 #include "tests/models/checkpoint/valid_config.h"
 

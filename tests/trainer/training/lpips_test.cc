@@ -11,8 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "models/checkpoint/safetensors.h"
-#include "models/checkpoint/sha256.h"
 #include "tests/models/reference_folder.h"
 #include "tests/trainer/commands/trainer_process.h"
 #include "tests/trainer/data/drawn_dataset.h"

@@ -1,4 +1,4 @@
-#include "models/checkpoint/sha256.h"
+#include "base/sha256.h"
 
 #include <openssl/evp.h>
 

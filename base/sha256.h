@@ -1,6 +1,6 @@
-// SHA-256 of checkpoint files.
-#ifndef STYLEX_MODELS_CHECKPOINT_SHA256_H_
-#define STYLEX_MODELS_CHECKPOINT_SHA256_H_
+// SHA-256.
+#ifndef STYLEX_BASE_SHA256_H_
+#define STYLEX_BASE_SHA256_H_
 
 #include <string>
 #include <string_view>
@@ -16,4 +16,4 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 
 }  // namespace stylex
 
-#endif  // STYLEX_MODELS_CHECKPOINT_SHA256_H_
+#endif  // STYLEX_BASE_SHA256_H_

@@ -1,9 +1,10 @@
-#include "models/checkpoint/sha256.h"
+#include "base/sha256.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/models/checkpoint/test_files.h"
+#include "base/file.h"
+#include "tests/temporary_folder.h"
 
 namespace stylex {
 namespace {
@@ -23,9 +24,9 @@ TEST(Sha256Test, StandardVectors) {
 
 TEST(Sha256Test, FilesOfOneAndOfManyPieces) {
   const TemporaryFolder folder;
-  PutFile(folder / "empty", "");
-  PutFile(folder / "small", "abc");
-  PutFile(folder / "big", std::string(1'000'000, 'a'));
+  ASSERT_TRUE(WriteFileAtomic(folder / "empty", "").ok());
+  ASSERT_TRUE(WriteFileAtomic(folder / "small", "abc").ok());
+  ASSERT_TRUE(WriteFileAtomic(folder / "big", std::string(1'000'000, 'a')).ok());
   EXPECT_EQ(Sha256OfFile(folder / "empty").value(), kOfNothing);
   EXPECT_EQ(Sha256OfFile(folder / "small").value(), kOfAbc);
   EXPECT_EQ(Sha256OfFile(folder / "big").value(), kOfAMillion);
