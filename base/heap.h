@@ -10,7 +10,7 @@ namespace stylex {
 // main; does nothing with C libraries other than glibc.
 void KeepFreedMemory();
 
-// For a server with many threads, after KeepFreedMemory: all threads share four arenas, because
+// For a server with many threads, after KeepFreedMemory: all threads share two arenas, because
 // glibc returns only whole pages between blocks of all but the first, never their freed end; with a
 // single one, threads wait for each other (a tenth of the calls a second on two processors). Blocks
 // of tens of MB, such as decoded photographs, are mapped and returned at once.

@@ -20,11 +20,12 @@ class Hasher {
     EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
   }
   void Add(const void* data, size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
+  // 32 bytes.
   std::string Finish() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
     unsigned int size = 0;
     EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
-    return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), size});
+    return {reinterpret_cast<const char*>(digest.data()), size};
   }
 
  private:
@@ -33,11 +34,13 @@ class Hasher {
 
 }  // namespace
 
-std::string Sha256(std::string_view bytes) {
+std::string Sha256Bytes(std::string_view bytes) {
   Hasher hasher;
   hasher.Add(bytes.data(), bytes.size());
   return hasher.Finish();
 }
+
+std::string Sha256(std::string_view bytes) { return absl::BytesToHexString(Sha256Bytes(bytes)); }
 
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
@@ -54,7 +57,7 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   if (std::ferror(file.get()) != 0) {
     return absl::DataLossError(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
   }
-  return hasher.Finish();
+  return absl::BytesToHexString(hasher.Finish());
 }
 
 }  // namespace stylex

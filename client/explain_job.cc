@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "client/image_files.h"
 #include "client/report/change.h"
-#include "client/report/digest.h"
 #include "client/report/facts.h"
 #include "client/report/sheet.h"
 #include "image/codec.h"
@@ -121,7 +121,7 @@ void ExplainJob::Work() {
       Finish(task, image.status(), /*resumed=*/false);
       continue;
     }
-    const std::string key = Sha256Hex(absl::StrCat(asked_, "\n", Sha256Hex(image->data())));
+    const std::string key = Sha256(absl::StrCat(asked_, "\n", Sha256(image->data())));
     std::optional<Record> kept =
         options_.afresh ? std::nullopt : records_.Find(tasks_[task].name, key);
     if (kept) {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "client/image_files.h"
 #include "client/report/change.h"
-#include "client/report/digest.h"
 #include "client/report/facts.h"
 #include "image/codec.h"
 #include "image/resize.h"
@@ -129,7 +129,7 @@ absl::StatusOr<Explanation> ExplainPhotograph(const Explainer& explainer, const 
   explanation.path = task.path;
   explanation.stem = task.name;
   explanation.folder_label = task.folder_label;
-  explanation.input_sha256 = Sha256Hex(image.data());
+  explanation.input_sha256 = Sha256(image.data());
   explanation.local = explainer.request.local();
   STYLEX_ASSIGN_OR_RETURN(const Bitmap photograph, DecodeImage(image.data()));
   v1::CounterfactualRequest request = explainer.request;
@@ -151,7 +151,7 @@ absl::StatusOr<std::vector<AttributePair>> DrawPairs(const Explainer& explainer,
   STYLEX_ASSIGN_OR_RETURN(v1::Image image, LoadImage(task.path));
   const SyntheticMark mark = {.program = "stylex " STYLEX_VERSION,
                               .model = explainer.request.model(),
-                              .input_sha256 = Sha256Hex(image.data())};
+                              .input_sha256 = Sha256(image.data())};
   STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(explainer, std::move(image)));
   std::vector<AttributePair> pairs;
   for (int i = 0; i < std::min(of_class.attributes_size(), kAttributesShown); ++i) {

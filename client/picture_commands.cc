@@ -2,11 +2,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "client/attribute_names.h"
 #include "client/commands.h"
 #include "client/image_files.h"
-#include "client/report/digest.h"
 #include "client/report/explanation.h"
 #include "client/report/synthetic_mark.h"
 #include "image/codec.h"
@@ -21,7 +21,7 @@ constexpr int kShownSide = 256;  // small images are enlarged to about this
 
 SyntheticMark MarkOf(const std::string& model, const v1::Image& image) {
   return {
-      .program = "stylex " STYLEX_VERSION, .model = model, .input_sha256 = Sha256Hex(image.data())};
+      .program = "stylex " STYLEX_VERSION, .model = model, .input_sha256 = Sha256(image.data())};
 }
 
 Bitmap Enlarge(const Bitmap& bitmap) {

@@ -11,9 +11,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/sha256.h"
 #include "base/status_macros.h"
 #include "client/report/change.h"
-#include "client/report/digest.h"
 #include "client/report/facts.h"
 #include "client/report/resources.h"
 #include "client/report/truth_table.h"
@@ -27,7 +27,7 @@ namespace {
 constexpr size_t kPicturesFirst = 16;
 
 std::string SourceHash(std::string_view text) {
-  return absl::StrCat("'sha256-", absl::Base64Escape(Sha256(text)), "'");
+  return absl::StrCat("'sha256-", absl::Base64Escape(Sha256Bytes(text)), "'");
 }
 
 std::string Policy() {

@@ -3,13 +3,11 @@
 #include <fcntl.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
-#include <openssl/evp.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -19,8 +17,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "server/rpc/errors.h"
 #include "server/telemetry/log_writer.h"
 
@@ -129,14 +127,6 @@ double Milliseconds(absl::Duration duration) {
   return static_cast<double>(absl::ToInt64Microseconds(duration)) / 1000;
 }
 
-std::string Sha256Hex(const google::protobuf::Message& message) {
-  const std::string bytes = message.SerializeAsString();
-  std::array<char, 32> digest;
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-             EVP_sha256(), nullptr);
-  return absl::BytesToHexString(absl::string_view(digest.data(), digest.size()));
-}
-
 ordered_json CommonFields(const CallRecord& record) {
   return {{"method", record.method},
           {"request_id", record.request_id},
@@ -239,10 +229,10 @@ absl::Status AuditLog::Record(const CallRecord& record) {
   ordered_json line = {{"time", TimeText(absl::Now())}};
   line.update(CommonFields(record));
   if (record.request != nullptr) {
-    line["request_sha256"] = Sha256Hex(*record.request);
+    line["request_sha256"] = Sha256(record.request->SerializeAsString());
   }
   if (record.response != nullptr && record.status.ok()) {
-    line["response_sha256"] = Sha256Hex(*record.response);
+    line["response_sha256"] = Sha256(record.response->SerializeAsString());
   }
   return Append(ToLine(line) + "\n");
 }

@@ -22,6 +22,12 @@ TEST(Sha256Test, StandardVectors) {
   EXPECT_EQ(Sha256(std::string(1'000'000, 'a')), kOfAMillion);
 }
 
+TEST(Sha256Test, BytesAreThoseOfTheDigits) {
+  const std::string bytes = Sha256Bytes("abc");
+  EXPECT_EQ(bytes.size(), 32u);
+  EXPECT_EQ(bytes.substr(0, 4), "\xba\x78\x16\xbf");
+}
+
 TEST(Sha256Test, FilesOfOneAndOfManyPieces) {
   const TemporaryFolder folder;
   ASSERT_TRUE(WriteFileAtomic(folder / "empty", "").ok());

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "client/report/digest.h"
 #include "tests/client/report/example_explanation.h"
 
 namespace stylex {
@@ -21,13 +20,6 @@ Explanation OnPhotograph(int decided) {
   *explanation.answer.mutable_on_photograph_prediction() = Believed({0.5f, 0.5f, 0, 0, 0}, decided);
   explanation.answer.set_holds_on_photograph(decided == 1);
   return explanation;
-}
-
-TEST(Sha256Test, IsThatOfTheStandard) {
-  // FIPS 180-4's examples.
-  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(Sha256Hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(Sha256("abc").size(), 32u);
 }
 
 TEST(ProbabilityTest, OfAClassThatThereIsNotIsNone) {

@@ -12,7 +12,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "client/report/digest.h"
+#include "base/sha256.h"
 #include "client/report/facts.h"
 #include "tests/client/report/example_explanation.h"
 #include "tests/client/test_files.h"
@@ -82,9 +82,9 @@ TEST_F(ReportTest, HasOneScriptThatItsPolicyKnowsByHash) {
   const std::string page = Page({CatToDog()});
   EXPECT_EQ(Times(page, "<script>"), 1u);
   EXPECT_EQ(Times(page, "<script"), Times(page, "<script type=\"application/json\"") + 1);
-  const std::string hash = absl::Base64Escape(Sha256(Between(page, "<script>", "</script>")));
+  const std::string hash = absl::Base64Escape(Sha256Bytes(Between(page, "<script>", "</script>")));
   EXPECT_THAT(page, HasSubstr("script-src 'sha256-" + hash + "'"));
-  const std::string style = absl::Base64Escape(Sha256(Between(page, "<style>", "</style>")));
+  const std::string style = absl::Base64Escape(Sha256Bytes(Between(page, "<style>", "</style>")));
   EXPECT_THAT(page, HasSubstr("style-src 'sha256-" + style + "'"));
   EXPECT_THAT(page, HasSubstr("default-src 'none'"));
   for (const char* loaded : {"http://", "https://", "<link", "@import", "url("}) {
