@@ -149,9 +149,7 @@ absl::StatusOr<std::vector<AttributePair>> DrawPairs(const Explainer& explainer,
                                                      const v1::ClassAttributes& of_class,
                                                      double shift) {
   STYLEX_ASSIGN_OR_RETURN(v1::Image image, LoadImage(task.path));
-  const SyntheticMark mark = {.program = "stylex " STYLEX_VERSION,
-                              .model = explainer.request.model(),
-                              .input_sha256 = Sha256(image.data())};
+  const SyntheticMark mark = MakeMark(explainer.request.model(), Sha256(image.data()));
   STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(explainer, std::move(image)));
   std::vector<AttributePair> pairs;
   for (int i = 0; i < std::min(of_class.attributes_size(), kAttributesShown); ++i) {

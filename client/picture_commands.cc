@@ -19,11 +19,6 @@ namespace {
 constexpr int kFrameMs = 120;
 constexpr int kShownSide = 256;  // small images are enlarged to about this
 
-SyntheticMark MarkOf(const std::string& model, const v1::Image& image) {
-  return {
-      .program = "stylex " STYLEX_VERSION, .model = model, .input_sha256 = Sha256(image.data())};
-}
-
 Bitmap Enlarge(const Bitmap& bitmap) {
   const int factor = std::max(1, kShownSide / bitmap.width);
   return ResizeNearest(bitmap, bitmap.width * factor, bitmap.height * factor);
@@ -45,8 +40,9 @@ absl::Status ReconstructCommand(const ConnectionOptions& connection,
   STYLEX_RETURN_IF_ERROR(
       Call(connection, stub.get(), &v1::ExplanationService::Stub::Reconstruct, request, &response));
   STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeAnswer(response.image()));
-  STYLEX_ASSIGN_OR_RETURN(const std::string png,
-                          EncodePng(bitmap, MarkOf(response.model(), request.image()).PngTexts()));
+  STYLEX_ASSIGN_OR_RETURN(
+      const std::string png,
+      EncodePng(bitmap, MakeMark(response.model(), Sha256(request.image().data())).PngTexts()));
   STYLEX_RETURN_IF_ERROR(WriteFileAtomic(options.output, png));
   if (connection.json) {
     response.clear_image();
@@ -90,8 +86,8 @@ absl::Status TraverseCommand(const ConnectionOptions& connection, const Traverse
   }
   STYLEX_RETURN_IF_ERROR(WithAdvice(connection, ToStatus(reader->Finish())));
   const std::string comment =
-      MarkOf(connection.model.empty() ? "(the server's only one)" : connection.model,
-             request.image())
+      MakeMark(connection.model.empty() ? "(the server's only one)" : connection.model,
+               Sha256(request.image().data()))
           .Comment();
   // Appends the frames in reverse order, so that the loop has no jump.
   for (size_t i = frames.size(); i > 2; --i) {

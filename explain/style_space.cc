@@ -105,6 +105,15 @@ Coordinate ToCoordinate(const v1::Attribute& attribute) {
   return {attribute.index(), DirectionFromProto(attribute.direction())};
 }
 
+v1::Attribute ToAttribute(Coordinate coordinate, const StyleLayout& layout) {
+  v1::Attribute attribute;
+  attribute.set_index(static_cast<int32_t>(coordinate.index));
+  attribute.set_layer(static_cast<int32_t>(layout.LayerOf(coordinate.index)));
+  attribute.set_channel(static_cast<int32_t>(layout.ChannelOf(coordinate.index)));
+  attribute.set_direction(ToProto(coordinate.direction));
+  return attribute;
+}
+
 ClassLists IndexLists(const v1::AttributeIndex& index, int64_t num_classes) {
   ClassLists lists(static_cast<size_t>(num_classes));
   for (const v1::ClassAttributes& of_class : index.classes()) {

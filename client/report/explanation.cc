@@ -14,10 +14,9 @@ constexpr int kGifFrameMs = 600;
 }  // namespace
 
 SyntheticMark MarkOf(const Explanation& explanation, bool in_part) {
-  return {.program = "stylex " STYLEX_VERSION,
-          .model = explanation.answer.model(),
-          .input_sha256 = explanation.input_sha256,
-          .in_part = in_part};
+  SyntheticMark mark = MakeMark(explanation.answer.model(), explanation.input_sha256);
+  mark.in_part = in_part;
+  return mark;
 }
 
 std::string PercentText(double share) {
@@ -82,9 +81,19 @@ std::string AttributeText(const v1::Attribute& attribute) {
                                          : attribute.description();
 }
 
+bool HasWords(const v1::Attribute& attribute) {
+  return !attribute.name().empty() || !attribute.description().empty();
+}
+
+std::string SourceOfWords(const v1::Attribute& attribute, const std::string& otherwise) {
+  return !attribute.name().empty()          ? "named by a person"
+         : !attribute.description().empty() ? "measured on held-out pictures"
+                                            : otherwise;
+}
+
 std::string HowFarText(const v1::AppliedAttribute& applied) {
   const v1::Attribute& attribute = applied.attribute();
-  const bool told = !attribute.name().empty() || !attribute.description().empty();
+  const bool told = HasWords(attribute);
   return absl::StrCat(absl::StrFormat("%.0f %%", 100 * applied.shift()), told ? "" : " to its ",
                       told                                            ? ""
                       : attribute.direction() == v1::DIRECTION_TO_MIN ? "smallest"

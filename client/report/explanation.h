@@ -49,6 +49,10 @@ double ProbabilityOf(const v1::Prediction& prediction, int class_id);
 std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality);
 // Its name, "ears"; else what was measured, "dark parts redder"; else "attribute 288".
 std::string AttributeText(const v1::Attribute& attribute);
+// Whether there are words for what it does: a name, or what was measured.
+bool HasWords(const v1::Attribute& attribute);
+// Who says what it does; `otherwise` where there are no words for it.
+std::string SourceOfWords(const v1::Attribute& attribute, const std::string& otherwise);
 // Whether something was moved, and the photograph with that change is decided as the target.
 bool HoldsOnPhotograph(const Explanation& explanation);
 // What the change is not capable of: to be confined to where it is greatest, and to be carried over

@@ -54,13 +54,6 @@ Json BarsOf(const v1::Model& model, const v1::CounterfactualResponse& answer) {
   return bars;
 }
 
-// Who says what a move does.
-std::string SourceOfWords(const v1::Attribute& attribute) {
-  return !attribute.name().empty()          ? "named by a person"
-         : !attribute.description().empty() ? "measured on held-out pictures"
-                                            : "measured on this picture";
-}
-
 Json MovesOf(const Explanation& explanation) {
   Json moves = Json::array();
   for (int i = 0; i < explanation.answer.applied_size(); ++i) {
@@ -70,7 +63,7 @@ Json MovesOf(const Explanation& explanation) {
         {{"attribute", applied.attribute().index()},
          {"words", words},
          {"clause", ClauseOf(words)},
-         {"source", SourceOfWords(applied.attribute())},
+         {"source", SourceOfWords(applied.attribute(), "measured on this picture")},
          {"to", applied.attribute().direction() == v1::DIRECTION_TO_MIN ? "min" : "max"},
          {"how_far", HowFarText(applied)},
          {"shift", Rounded(applied.shift())},

@@ -89,14 +89,11 @@ const AttributePair* FindPair(const ReportInputs& inputs, int class_id,
 
 Json AttributeOf(const ReportInputs& inputs, int class_id, const v1::Attribute& attribute) {
   const AttributePair* const pair = FindPair(inputs, class_id, attribute);
-  const bool told = !attribute.name().empty() || !attribute.description().empty();
   const bool seen = pair != nullptr && !pair->words.empty();
   Json json = {{"attribute", attribute.index()},
-               {"words", told || !seen ? AttributeText(attribute) : pair->words},
-               {"source", !attribute.name().empty()          ? "named by a person"
-                          : !attribute.description().empty() ? "measured on held-out pictures"
-                          : seen                             ? "measured on the picture shown"
-                                                             : "without a name"},
+               {"words", HasWords(attribute) || !seen ? AttributeText(attribute) : pair->words},
+               {"source", SourceOfWords(attribute,
+                                        seen ? "measured on the picture shown" : "without a name")},
                {"to", attribute.direction() == v1::DIRECTION_TO_MIN ? "min" : "max"},
                {"mean_effect", attribute.mean_effect()},
                {"flip_rate", attribute.flip_rate()}};

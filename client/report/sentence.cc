@@ -83,9 +83,7 @@ std::string Enumerate(const std::vector<std::string>& items) {
   return absl::StrCat(absl::StrJoin(items.begin(), items.end() - 1, ", "), " and ", items.back());
 }
 
-bool IsTold(const v1::AppliedAttribute& applied) {
-  return !applied.attribute().name().empty() || !applied.attribute().description().empty();
-}
+bool IsTold(const v1::AppliedAttribute& applied) { return HasWords(applied.attribute()); }
 
 // What the moves do, by their names; where one has none, what became of the whole picture, as
 // several unnamed ones may do and undo the same thing.
@@ -150,7 +148,7 @@ std::string ClauseOf(const std::string& words) {
 std::string WordsOfMove(const Explanation& explanation, int move) {
   const v1::AppliedAttribute& applied = explanation.answer.applied(move);
   const v1::Attribute& attribute = applied.attribute();
-  if (!attribute.name().empty() || !attribute.description().empty()) {
+  if (HasWords(attribute)) {
     return AttributeText(attribute);
   }
   const auto place = static_cast<size_t>(move);

@@ -32,6 +32,10 @@ std::vector<PngText> SyntheticMark::PngTexts() const {
   return texts;
 }
 
+SyntheticMark MakeMark(const std::string& model, const std::string& input_sha256) {
+  return {.program = "stylex " STYLEX_VERSION, .model = model, .input_sha256 = input_sha256};
+}
+
 absl::StatusOr<std::string> AddJpegComment(std::string_view jpeg, std::string_view comment) {
   if (DetectFormat(jpeg) != ImageFormat::kJpeg) {
     return absl::InvalidArgumentError("a comment is to be added to what is no JPEG file");

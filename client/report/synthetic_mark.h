@@ -24,6 +24,9 @@ struct SyntheticMark {
   std::vector<PngText> PngTexts() const;
 };
 
+// Of a picture that this program had a model draw.
+SyntheticMark MakeMark(const std::string& model, const std::string& input_sha256);
+
 // The same JPEG file with a comment (COM) behind its first marker; its pixels are left as they are.
 // INVALID_ARGUMENT for what is no JPEG file, and a comment over 65533 bytes.
 absl::StatusOr<std::string> AddJpegComment(std::string_view jpeg, std::string_view comment);

@@ -21,8 +21,7 @@ std::string NameOf(const v1::Model& model, int class_id, const v1::AttributeTrut
   for (const v1::ClassAttributes& of_class : model.attributes().classes()) {
     for (const v1::Attribute& attribute : of_class.attributes()) {
       if (of_class.class_id() == class_id && attribute.index() == measured.index() &&
-          attribute.direction() == measured.direction() &&
-          !(attribute.name().empty() && attribute.description().empty())) {
+          attribute.direction() == measured.direction() && HasWords(attribute)) {
         return AttributeText(attribute);
       }
     }

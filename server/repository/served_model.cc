@@ -122,12 +122,8 @@ v1::Model ServedModel::Describe() const {
 }
 
 v1::Attribute ServedModel::DescribeAttribute(Coordinate coordinate, int64_t target) const {
-  v1::Attribute out;
+  v1::Attribute out = ToAttribute(coordinate, model().layout());
   out.set_model(id());
-  out.set_index(static_cast<int32_t>(coordinate.index));
-  out.set_layer(static_cast<int32_t>(model().layout().LayerOf(coordinate.index)));
-  out.set_channel(static_cast<int32_t>(model().layout().ChannelOf(coordinate.index)));
-  out.set_direction(ToProto(coordinate.direction));
   if (const v1::ClassAttributes* stored = AttributesOf(target)) {
     for (const v1::Attribute& attribute : stored->attributes()) {
       if (attribute.index() == out.index() && attribute.direction() == out.direction()) {

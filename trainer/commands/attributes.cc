@@ -179,12 +179,7 @@ std::string Fingerprint(const v1::ModelConfig& config, const CommonOptions& comm
 }
 
 v1::Attribute ToAttribute(const SelectedAttribute& selected, const StyleLayout& layout) {
-  v1::Attribute attribute;
-  const int64_t index = selected.coordinate.index;
-  attribute.set_index(static_cast<int>(index));
-  attribute.set_layer(static_cast<int>(layout.LayerOf(index)));
-  attribute.set_channel(static_cast<int>(layout.ChannelOf(index)));
-  attribute.set_direction(ToProto(selected.coordinate.direction));
+  v1::Attribute attribute = ToAttribute(selected.coordinate, layout);
   attribute.set_mean_effect(selected.mean_effect);
   attribute.set_flip_rate(selected.flip_rate);
   return attribute;

@@ -86,6 +86,13 @@ ByName Indexed(const std::vector<v1::DataFile>& files) {
   return index;
 }
 
+// Names of folders of images begin with their split's folder already.
+std::string NameWithSplit(const v1::DataFile& file) {
+  const std::string folder = file.name().substr(0, file.name().find('/'));
+  const bool named = folder != file.name() && file.split().starts_with(folder);  // train/, val/
+  return named ? file.name() : absl::StrCat(file.split(), " ", file.name());
+}
+
 }  // namespace
 
 std::vector<v1::DataFile> TakeInventory(const Dataset& dataset) {
@@ -115,17 +122,6 @@ std::vector<v1::DataFile> TakeInventory(const Dataset& dataset) {
   });
   return files;
 }
-
-namespace {
-
-// Names of folders of images begin with their split's folder already.
-std::string NameWithSplit(const v1::DataFile& file) {
-  const std::string folder = file.name().substr(0, file.name().find('/'));
-  const bool named = folder != file.name() && file.split().starts_with(folder);  // train/, val/
-  return named ? file.name() : absl::StrCat(file.split(), " ", file.name());
-}
-
-}  // namespace
 
 std::string InventoryDifference(const std::vector<v1::DataFile>& then,
                                 const std::vector<v1::DataFile>& now) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -151,13 +152,9 @@ v1::ClassAttributes EntryOf(const std::vector<ExemplarAttribute>& listed, int64_
   v1::ClassAttributes entry;
   entry.set_class_id(static_cast<int>(class_id));
   for (const ExemplarAttribute& of_list : listed) {
-    const int64_t index = of_list.coordinate.index;
-    v1::Attribute* attribute = entry.add_attributes();
-    attribute->set_index(static_cast<int>(index));
-    attribute->set_layer(static_cast<int>(layout.LayerOf(index)));
-    attribute->set_channel(static_cast<int>(layout.ChannelOf(index)));
-    attribute->set_direction(ToProto(of_list.coordinate.direction));
-    attribute->set_name(absl::StrFormat("relevance %.2f", of_list.relevance));
+    v1::Attribute attribute = ToAttribute(of_list.coordinate, layout);
+    attribute.set_name(absl::StrFormat("relevance %.2f", of_list.relevance));
+    *entry.add_attributes() = std::move(attribute);
   }
   return entry;
 }
