@@ -182,8 +182,9 @@ absl::Status Training::TrainEpoch(BatchLoader* loader) {
     STYLEX_ASSIGN_OR_RETURN(const Batch batch, loader->Next());
     torch::manual_seed(SeedFor(record_.seed(), static_cast<uint64_t>(steps()), kDropout));
     SetCosineRate();
+    const torch::Tensor images = WithNoise(batch.images.to(device_), options_.noise());
     const torch::Tensor loss = torch::nn::functional::cross_entropy(
-        network_->forward(batch.images.to(device_)), batch.labels.to(device_),
+        network_->forward(images), batch.labels.to(device_),
         torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(
             options_.label_smoothing()));
     optimizer_.zero_grad();
@@ -253,6 +254,15 @@ absl::Status Training::Train() {
 }
 
 }  // namespace
+
+torch::Tensor WithNoise(const torch::Tensor& images, double most) {
+  if (most == 0) {
+    return images;  // nothing is drawn: dropout sees the numbers that it always saw
+  }
+  const torch::Tensor deviations =
+      torch::rand({images.size(0), 1, 1, 1}, images.options()).mul_(most);
+  return images + torch::randn_like(images).mul_(deviations);
+}
 
 absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Dataset& dataset,
                                                 Split split, const torch::Device& device,

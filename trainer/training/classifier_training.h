@@ -25,6 +25,11 @@ struct ClassifierScore {
   int64_t images = 0;
 };
 
+// Images [n, ...] with Gaussian noise, whose standard deviation is drawn for each image from 0 to
+// `most`; the images themselves, and no random number drawn, if that is 0. Draws from the device's
+// default generator.
+torch::Tensor WithNoise(const torch::Tensor& images, double most);
+
 // Scores a split (0: all images).
 absl::StatusOr<ClassifierScore> ScoreClassifier(MobileNetV2 network, const Dataset& dataset,
                                                 Split split, const torch::Device& device,

@@ -355,6 +355,8 @@ absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
                "0 or greater");
   faults.Check(classifier.label_smoothing() >= 0 && classifier.label_smoothing() < 1,
                "classifier.labelSmoothing", classifier.label_smoothing(), "0 or greater, below 1");
+  faults.Check(classifier.noise() >= 0 && classifier.noise() <= 2, "classifier.noise",
+               classifier.noise(), "0 to 2 (images reach from -1 to 1)");
   CheckStylex(config, &faults);
   return faults.ToStatus("training config");
 }

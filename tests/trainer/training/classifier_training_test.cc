@@ -145,6 +145,25 @@ std::vector<double> LoggedAccuracies(const WorkDirectory& run) {
   return accuracies;
 }
 
+TEST(WithNoiseTest, EachImageHasADeviationOfItsOwn) {
+  torch::manual_seed(3);
+  const torch::Tensor images = torch::full({200, 3, 16, 16}, 0.25);
+  const torch::Tensor deviations = WithNoise(images, 0.6).sub(images).flatten(1).std(1);
+  EXPECT_LT(deviations.max().item<double>(), 0.7);
+  EXPECT_GT(deviations.max().item<double>(), 0.5);
+  EXPECT_LT(deviations.min().item<double>(), 0.1);
+  EXPECT_NEAR(deviations.mean().item<double>(), 0.3, 0.05);
+}
+
+TEST(WithNoiseTest, NoneDrawsNoNumber) {
+  const torch::Tensor images = torch::full({2, 3, 4, 4}, 0.25);
+  torch::manual_seed(3);
+  const torch::Tensor expected = torch::rand({4});
+  torch::manual_seed(3);
+  EXPECT_TRUE(WithNoise(images, 0).equal(images));
+  EXPECT_TRUE(torch::rand({4}).equal(expected));
+}
+
 TEST_F(ClassifierTrainingTest, LeavesTheBestEpoch) {
   const auto run = Open("run");
   v1::TrainConfig config = Config(60);

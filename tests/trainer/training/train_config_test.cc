@@ -229,6 +229,7 @@ std::vector<Fault> ModelFaults() {
       {"classifier.shiftPixels", [](Config* c) { c->mutable_classifier()->set_shift_pixels(-1); }},
       {"classifier.labelSmoothing",
        [](Config* c) { c->mutable_classifier()->set_label_smoothing(1); }},
+      {"classifier.noise", [](Config* c) { c->mutable_classifier()->set_noise(2.1); }},
   };
 }
 
