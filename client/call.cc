@@ -191,13 +191,15 @@ std::string ToJson(const google::protobuf::Message& message, const std::string& 
   options.always_print_primitive_fields = true;
   std::string json;
   (void)google::protobuf::util::MessageToJsonString(message, &json, options);
-  if (!path.empty()) {
-    google::protobuf::StringValue value;
-    value.set_value(path);
-    std::string quoted;
-    (void)google::protobuf::util::MessageToJsonString(value, &quoted);
-    json.replace(0, 1, absl::StrCat("{\"path\":", quoted, json == "{}" ? "" : ","));
-  }
+  return path.empty() ? json : WithPath(std::move(json), path);
+}
+
+std::string WithPath(std::string json, const std::string& path) {
+  google::protobuf::StringValue value;
+  value.set_value(path);
+  std::string quoted;
+  (void)google::protobuf::util::MessageToJsonString(value, &quoted);
+  json.replace(0, 1, absl::StrCat("{\"path\":", quoted, json == "{}" ? "" : ","));
   return json;
 }
 

@@ -57,6 +57,8 @@ absl::StatusOr<v1::Model> DescribeModel(const ConnectionOptions& options,
 // A message as one line of JSON, without an end of line. A path, if given, becomes the document's
 // first member, "path".
 std::string ToJson(const google::protobuf::Message& message, const std::string& path = "");
+// A document of ToJson without path, with one.
+std::string WithPath(std::string json, const std::string& path);
 // Prints the same on stdout, so that commands with several answers print JSON Lines.
 void PrintJson(const google::protobuf::Message& message, const std::string& path = "");
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/exceptions.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
 
@@ -164,7 +165,7 @@ int ClientMain(int argc, char** argv) {
   AddSearch(&app, connection, &search, &run);
   AddExplain(&app, connection, &explain, &run);
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = run();
+  const absl::Status status = WithoutExceptions(run);
   if (!status.ok()) {
     std::fprintf(stderr, "stylex: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
                  std::string(status.message()).c_str());

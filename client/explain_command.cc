@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/file.h"
+#include "base/folder_lock.h"
 #include "base/status_macros.h"
 #include "client/attribute_names.h"
 #include "client/commands.h"
@@ -197,13 +198,17 @@ class Reporter {
     next_ = end + std::max<Clock::duration>(kReportInterval, kShareOfReporting * (end - begin));
   }
 
-  // False if there is nothing to report.
+  // False if nothing was explained; an earlier report then gives way to one of the failures.
   absl::StatusOr<bool> WriteLast() const {
     const ExplainJob::Results results = job_.Collect();
+    ReportInputs inputs = InputsOf(model_, tasks_, results);
     if (results.facts.empty()) {
+      std::error_code error;
+      if (!results.failed.empty() && std::filesystem::exists(folder_ + "/report.html", error)) {
+        STYLEX_RETURN_IF_ERROR(WriteReports(inputs, records_, tasks_, results.tasks, folder_));
+      }
       return false;
     }
-    ReportInputs inputs = InputsOf(model_, tasks_, results);
     inputs.pairs = DrawAllPairs(explainer_, model_, tasks_, results);
     STYLEX_RETURN_IF_ERROR(WriteReports(inputs, records_, tasks_, results.tasks, folder_));
     STYLEX_RETURN_IF_ERROR(WriteSheets(records_, tasks_, results, folder_));
@@ -230,6 +235,7 @@ absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOp
     images.resize(std::min(images.size(), static_cast<size_t>(options.limit)));
   }
   STYLEX_RETURN_IF_ERROR(MakeFolder(options.output));
+  STYLEX_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::Take(options.output));
   RunningCalls calls;
   const Interrupt interrupt(
       {SIGINT, SIGTERM}, [&calls] { calls.CancelAll(); }, /*patient=*/true);

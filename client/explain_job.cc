@@ -1,5 +1,7 @@
 #include "client/explain_job.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -9,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/exceptions.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
@@ -23,47 +26,73 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookInterval(200);
 
-absl::Status WriteMarkedPng(const Bitmap& picture, const SyntheticMark& mark,
-                            const std::string& path) {
-  STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(picture, mark.PngTexts()));
-  return WriteFileUnflushed(path, png);
-}
+// Writes the files of one photograph into a folder and remembers their names.
+class PictureFiles {
+ public:
+  PictureFiles(const std::string& folder, const std::string& stem)
+      : prefix_(absl::StrCat(folder, "/", stem)), stem_(stem) {}
 
-// The pictures as files of their own.
-absl::Status WritePictureFiles(const Explanation& explanation, const std::string& folder) {
-  const std::string prefix = absl::StrCat(folder, "/", explanation.stem);
+  absl::Status WritePng(const Bitmap& picture, const SyntheticMark& mark,
+                        const std::string& ending) {
+    STYLEX_ASSIGN_OR_RETURN(const std::string png, EncodePng(picture, mark.PngTexts()));
+    return Write(png, ending + ".png");
+  }
+  absl::Status Write(const std::string& bytes, const std::string& ending) {
+    names_.push_back(stem_ + ending);
+    return WriteFileUnflushed(prefix_ + ending, bytes);
+  }
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  const std::string prefix_;
+  const std::string stem_;
+  std::vector<std::string> names_;
+};
+
+// The pictures as files of their own; their names.
+absl::StatusOr<std::vector<std::string>> WritePictureFiles(const Explanation& explanation,
+                                                           const std::string& folder) {
+  PictureFiles files(folder, explanation.stem);
   const SyntheticMark mark = MarkOf(explanation);
-  STYLEX_RETURN_IF_ERROR(
-      WriteMarkedPng(explanation.reconstruction, mark, prefix + "-reconstruction.png"));
-  STYLEX_RETURN_IF_ERROR(
-      WriteMarkedPng(explanation.counterfactual, mark, prefix + "-counterfactual.png"));
-  STYLEX_RETURN_IF_ERROR(
-      WriteMarkedPng(DrawChangeMap(explanation.reconstruction, explanation.counterfactual), mark,
-                     prefix + "-difference.png"));
+  STYLEX_RETURN_IF_ERROR(files.WritePng(explanation.reconstruction, mark, "-reconstruction"));
+  STYLEX_RETURN_IF_ERROR(files.WritePng(explanation.counterfactual, mark, "-counterfactual"));
+  STYLEX_RETURN_IF_ERROR(files.WritePng(
+      DrawChangeMap(explanation.reconstruction, explanation.counterfactual), mark, "-difference"));
   if (HoldsOnPhotograph(explanation)) {
-    STYLEX_RETURN_IF_ERROR(WriteMarkedPng(explanation.on_photograph,
-                                          MarkOf(explanation, /*in_part=*/true),
-                                          prefix + "-on-photograph.png"));
+    STYLEX_RETURN_IF_ERROR(files.WritePng(explanation.on_photograph,
+                                          MarkOf(explanation, /*in_part=*/true), "-on-photograph"));
   }
   for (size_t i = 0; i < explanation.steps.size(); ++i) {
     STYLEX_RETURN_IF_ERROR(
-        WriteMarkedPng(explanation.steps[i], mark, absl::StrCat(prefix, "-step", i + 1, ".png")));
+        files.WritePng(explanation.steps[i], mark, absl::StrCat("-step", i + 1)));
   }
   STYLEX_ASSIGN_OR_RETURN(const std::string gif, BeforeAndAfterGif(explanation));
-  return WriteFileUnflushed(prefix + ".gif", gif);
+  STYLEX_RETURN_IF_ERROR(files.Write(gif, ".gif"));
+  return files.names();
+}
+
+// The model's content: its attributes, words and figures may change while its version stays.
+std::string DigestOf(const v1::Model& model) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream output(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&output);
+  coded.SetSerializationDeterministic(true);
+  model.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return Sha256(bytes);
 }
 
 std::string DecisionLine(const nlohmann::json& decision) {
-  return absl::StrFormat("%s %.1f %%", decision["label"].get<std::string>(),
-                         100 * decision["probability"].get<double>());
+  return absl::StrFormat("%s %.1f %%", decision.at("label").get<std::string>(),
+                         100 * decision.at("probability").get<double>());
 }
 
 std::string LineOf(const nlohmann::json& facts) {
-  const std::string reason = facts["reason"];
-  return absl::StrCat(DecisionLine(facts["reconstruction"]), " -> ",
-                      DecisionLine(facts["counterfactual"]),
+  const std::string reason = facts.at("reason");
+  return absl::StrCat(DecisionLine(facts.at("reconstruction")), " -> ",
+                      DecisionLine(facts.at("counterfactual")),
                       reason.empty() ? "" : absl::StrCat(" (", reason, ")"), ", ",
-                      facts["moves"].size(), " attributes");
+                      facts.at("moves").size(), " attributes");
 }
 
 }  // namespace
@@ -76,8 +105,8 @@ ExplainJob::ExplainJob(const Explainer& explainer, const v1::Model& model, const
       tasks_(tasks),
       options_(options),
       watched_(isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && !options.json),
-      asked_(absl::StrCat(explainer.request.SerializeAsString(), "\n", explainer.frames,
-                          "\n" STYLEX_VERSION)),
+      asked_(absl::StrCat(explainer.request.SerializeAsString(), "\n", explainer.frames, "\n",
+                          DigestOf(model), "\n" STYLEX_VERSION)),
       facts_(tasks.size()),
       failed_(tasks.size()),
       failures_(tasks.size()),
@@ -116,20 +145,31 @@ void ExplainJob::Work() {
       }
       task = next_++;
     }
-    absl::StatusOr<v1::Image> image = LoadImage(tasks_[task].path);
-    if (!image.ok()) {
-      Finish(task, image.status(), /*resumed=*/false);
-      continue;
-    }
-    const std::string key = Sha256(absl::StrCat(asked_, "\n", Sha256(image->data())));
-    std::optional<Record> kept =
-        options_.afresh ? std::nullopt : records_.Find(tasks_[task].name, key);
-    if (kept) {
-      Finish(task, *std::move(kept), /*resumed=*/true);
-    } else {
-      Finish(task, Explain(tasks_[task], *std::move(image), key), /*resumed=*/false);
+    bool resumed = false;
+    absl::StatusOr<Record> record = absl::UnknownError("");
+    const absl::Status ended = WithoutExceptions([&] {
+      record = FindOrExplain(tasks_[task], &resumed);
+      return absl::OkStatus();
+    });
+    Finish(task, ended.ok() ? std::move(record) : ended, resumed);
+  }
+}
+
+absl::StatusOr<Record> ExplainJob::FindOrExplain(const ExplainTask& task, bool* resumed) {
+  STYLEX_ASSIGN_OR_RETURN(v1::Image image, LoadImage(task.path));
+  const std::string key = Sha256(absl::StrCat(asked_, "\n", Sha256(image.data())));
+  if (!options_.afresh) {
+    std::optional<Record> kept = records_.Find(task.name, key);
+    const auto has_facts = [&kept] {
+      (void)LineOf(kept->facts);
+      return absl::OkStatus();
+    };
+    if (kept && WithoutExceptions(has_facts).ok()) {
+      *resumed = true;
+      return *std::move(kept);
     }
   }
+  return Explain(task, std::move(image), key);
 }
 
 absl::StatusOr<Record> ExplainJob::Explain(const ExplainTask& task, v1::Image image,
@@ -139,10 +179,13 @@ absl::StatusOr<Record> ExplainJob::Explain(const ExplainTask& task, v1::Image im
   Record record{.key = key,
                 .facts = FactsOf(model_, explanation),
                 .pictures = {},
-                .answer = ToJson(explanation.answer, task.path)};
+                .answer = ToJson(explanation.answer),
+                .files = {}};
   STYLEX_ASSIGN_OR_RETURN(record.pictures, PicturesOf(explanation));
-  absl::Status written = WritePictureFiles(explanation, options_.output);
-  if (written.ok()) {
+  absl::StatusOr<std::vector<std::string>> files = WritePictureFiles(explanation, options_.output);
+  absl::Status written = files.status();
+  if (files.ok()) {
+    record.files = *std::move(files);
     written = records_.Write(task.name, record, DrawSheetRow(explanation));
   }
   if (!written.ok()) {  // as it will be for the next photograph
@@ -176,7 +219,7 @@ void ExplainJob::Finish(size_t task, absl::StatusOr<Record> record, bool resumed
 
 void ExplainJob::Print(const ExplainTask& task, const Record& record) {
   if (options_.json) {
-    std::printf("%s\n", record.answer.c_str());
+    std::printf("%s\n", WithPath(record.answer, task.path).c_str());
   } else if (!watched_) {
     std::printf("%s: %s\n", task.path.c_str(), LineOf(record.facts).c_str());
     for (const nlohmann::json& note : record.facts["notes"]) {

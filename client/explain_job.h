@@ -49,6 +49,8 @@ class ExplainJob {
 
  private:
   void Work();
+  // A kept record (and sets *resumed), else what the server answers now.
+  absl::StatusOr<Record> FindOrExplain(const ExplainTask& task, bool* resumed);
   void Finish(size_t task, absl::StatusOr<Record> record, bool resumed);
   absl::StatusOr<Record> Explain(const ExplainTask& task, v1::Image image, const std::string& key);
   void Print(const ExplainTask& task, const Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -42,9 +42,13 @@ absl::StatusOr<std::vector<std::string>> ImagesIn(const std::string& folder, boo
   std::error_code error;
   fs::recursive_directory_iterator entry(folder, error);
   while (!error && entry != fs::end(entry)) {
-    if (entry->is_directory() && (!deeply || !IsEntered(entry->path(), output))) {
-      entry.disable_recursion_pending();
-    } else if (entry->is_regular_file() && HasImageName(entry->path())) {
+    std::error_code unknown;  // what cannot be looked at is listed: reading it says why not
+    const fs::file_type type = entry->status(unknown).type();
+    if (type == fs::file_type::directory) {
+      if (!deeply || !IsEntered(entry->path(), output)) {
+        entry.disable_recursion_pending();
+      }
+    } else if ((type == fs::file_type::regular || unknown) && HasImageName(entry->path())) {
       found.push_back(entry->path().string());
     }
     entry.increment(error);

@@ -1,5 +1,7 @@
 #include "client/records.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,15 +18,16 @@ using Json = nlohmann::json;
 bool IsRecord(const Json& json) {
   return json.is_object() && json.contains("key") && json["key"].is_string() &&
          json.contains("facts") && json["facts"].is_object() && json.contains("pictures") &&
-         json["pictures"].is_object() && json.contains("answer") && json["answer"].is_string();
+         json["pictures"].is_object() && json.contains("answer") && json["answer"].is_string() &&
+         json.contains("files") && json["files"].is_array();
 }
 
 }  // namespace
 
 absl::StatusOr<Records> Records::Open(const std::string& output) {
-  const std::string folder = output + "/records";
-  STYLEX_RETURN_IF_ERROR(MakeFolder(folder));
-  return Records(folder);
+  Records records(output);
+  STYLEX_RETURN_IF_ERROR(MakeFolder(records.folder_));
+  return records;
 }
 
 std::string Records::PathOf(const std::string& name, const char* extension) const {
@@ -45,10 +48,21 @@ std::optional<Record> Records::Find(const std::string& name, const std::string& 
   if (!json.ok() || (*json)["key"] != key || !Row(name).ok()) {
     return std::nullopt;
   }
+  std::vector<std::string> files;
+  for (const Json& name_of_file : (*json)["files"]) {
+    std::error_code error;
+    if (!name_of_file.is_string() ||
+        !std::filesystem::exists(
+            absl::StrCat(output_, "/", name_of_file.get_ref<const std::string&>()), error)) {
+      return std::nullopt;
+    }
+    files.push_back(name_of_file);
+  }
   return Record{.key = key,
                 .facts = std::move((*json)["facts"]),
                 .pictures = std::move((*json)["pictures"]),
-                .answer = (*json)["answer"]};
+                .answer = (*json)["answer"],
+                .files = std::move(files)};
 }
 
 absl::Status Records::Write(const std::string& name, const Record& record,
@@ -58,7 +72,8 @@ absl::Status Records::Write(const std::string& name, const Record& record,
   const Json json = {{"key", record.key},
                      {"facts", record.facts},
                      {"pictures", record.pictures},
-                     {"answer", record.answer}};
+                     {"answer", record.answer},
+                     {"files", record.files}};
   return WriteFileUnflushed(PathOf(name, ".json"),
                             json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,7 +19,8 @@ struct Record {
   std::string key;          // of the input and of all that was asked; another key is another answer
   nlohmann::json facts;     // see client/report/facts.h
   nlohmann::json pictures;  // ditto
-  std::string answer;       // the server's, a line of JSON
+  std::string answer;       // the server's, of ToJson without a path
+  std::vector<std::string> files;  // of its pictures, in the output folder
 };
 
 // The files `FOLDER/records/NAME.json` and `.png`. Thread-safe for different names.
@@ -27,7 +29,8 @@ class Records {
   // Makes the folder.
   static absl::StatusOr<Records> Open(const std::string& output);
 
-  // The record of that name and key; none if there is none, if it is broken, or of another key.
+  // The record of that name and key; none if there is none, if it is broken or of another key, or
+  // if one of its files is gone.
   std::optional<Record> Find(const std::string& name, const std::string& key) const;
   // Writes a record and its row of the contact sheet, whole or not at all.
   absl::Status Write(const std::string& name, const Record& record, const Bitmap& row) const;
@@ -37,10 +40,11 @@ class Records {
   absl::StatusOr<Bitmap> Row(const std::string& name) const;
 
  private:
-  explicit Records(std::string folder) : folder_(std::move(folder)) {}
+  explicit Records(const std::string& output) : output_(output), folder_(output + "/records") {}
   std::string PathOf(const std::string& name, const char* extension) const;
   absl::StatusOr<nlohmann::json> Read(const std::string& name) const;
 
+  std::string output_;
   std::string folder_;
 };
 

@@ -1,7 +1,5 @@
 #include "trainer/work_directory.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,34 +40,23 @@ absl::StatusOr<std::unique_ptr<WorkDirectory>> WorkDirectory::Open(
     return absl::PermissionDeniedError(
         absl::StrCat(work_directory, ": cannot be created: ", error.message()));
   }
-  const std::string lock_path = work_directory + "/lock";
-  const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock < 0) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(lock_path, ": cannot be created: ", std::strerror(errno)));
-  }
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    close(lock);
-    return absl::FailedPreconditionError(
-        absl::StrCat(work_directory, ": another run is at work in this folder"));
-  }
+  STYLEX_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(work_directory));
   const bool exists = std::filesystem::exists(work_directory + "/" + state_file);
   if (exists && !resume) {
-    close(lock);
     return absl::FailedPreconditionError(
         absl::StrCat(work_directory, ": holds a run already (", state_file,
                      "); go on with it by --resume, or give another --work-dir"));
   }
-  return std::unique_ptr<WorkDirectory>(new WorkDirectory(work_directory, lock, exists));
+  return std::unique_ptr<WorkDirectory>(new WorkDirectory(work_directory, std::move(lock), exists));
 }
 
-WorkDirectory::WorkDirectory(std::string work_directory, int lock, bool resuming)
+WorkDirectory::WorkDirectory(std::string work_directory, FolderLock lock, bool resuming)
     : work_directory_(std::move(work_directory)),
-      lock_(lock),
+      lock_(std::move(lock)),
       resuming_(resuming),
       terminal_(isatty(STDERR_FILENO) == 1) {}
 
-WorkDirectory::~WorkDirectory() { close(lock_); }
+WorkDirectory::~WorkDirectory() = default;
 
 absl::Status WorkDirectory::AppendLine(const std::string& line) {
   const std::string path = Path("log.jsonl");

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/folder_lock.h"
 #include "base/mutex.h"
 #include "trainer/data/progress.h"
 
@@ -53,13 +54,13 @@ class WorkDirectory : public Progress {
   // Rate and time left are right also when somebody sets the computer's clock.
   using SteadyClock = std::chrono::steady_clock;
 
-  WorkDirectory(std::string work_directory, int lock, bool resuming);
+  WorkDirectory(std::string work_directory, FolderLock lock, bool resuming);
   void PrintProgress(int64_t done, const std::string& note);
   void Say(const std::string& event, const std::string& prefix, const std::string& message);
   absl::Status AppendLine(const std::string& line);
 
   std::string work_directory_;
-  int lock_;
+  FolderLock lock_;
   bool resuming_;
   bool terminal_;
   Mutex mutex_;

@@ -23,10 +23,17 @@ constexpr size_t kMovesNamed = 3;
 constexpr double kGoodPercentile = 50, kFairPercentile = 90;
 constexpr double kGoodSsim = 0.8, kFairSsim = 0.5;
 
-// The comparatives of image/appearance.h and those that people give as names.
+// Comparatives: those of image/appearance.h, and others that people use in names. "Zipper" is none,
+// so that an ending does not tell.
 bool IsComparative(const std::string& word) {
-  return word.size() > 3 && absl::EndsWith(word, "er") && word != "other" && word != "flower" &&
-         word != "corner" && word != "border" && word != "under" && word != "over";
+  constexpr std::array kComparatives = {
+      "lighter", "darker",   "redder",   "greener", "yellower", "bluer",   "larger",     "smaller",
+      "rounder", "smoother", "brighter", "paler",   "warmer",   "cooler",  "bigger",     "longer",
+      "shorter", "wider",    "narrower", "thicker", "thinner",  "higher",  "lower",      "rougher",
+      "finer",   "coarser",  "sharper",  "softer",  "denser",   "fuller",  "rosier",     "browner",
+      "whiter",  "blacker",  "greyer",   "pinker",  "older",    "younger", "straighter", "flatter",
+      "deeper",  "clearer",  "stronger", "weaker",  "looser",   "tighter"};
+  return std::find(kComparatives.begin(), kComparatives.end(), word) != kComparatives.end();
 }
 
 // Places of image/appearance.h, which have an article in a sentence.

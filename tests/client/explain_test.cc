@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/folder_lock.h"
 #include "tests/client/client_fixture.h"
 
 namespace stylex {
@@ -267,6 +268,60 @@ TEST_F(ExplainTest, ABrokenRecordIsMadeAnew) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(service_.counterfactuals(), 2);
   EXPECT_EQ(ReadAll(output + "/records/a.json"), record);
+}
+
+TEST_F(ExplainTest, AnAnswerOfAModelThatChangedIsAskedForAgain) {
+  const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
+  const std::vector<std::string> command = {"explain", file, "--output", folder_ / "out"};
+  EXPECT_EQ(Run(command).exit_code, 0);
+  service_.RenameAttribute("ears rise");
+  EXPECT_EQ(Run(command).exit_code, 0);
+  EXPECT_EQ(service_.counterfactuals(), 2) << "its version is the same, its words are not";
+}
+
+TEST_F(ExplainTest, APhotographThatMovedIsToldByItsNewPath) {
+  std::filesystem::create_directories(folder_ / "old");
+  WriteGreyPng(folder_ / "old/a.png", 16, 10);
+  const std::vector<std::string> rest = {"--json", "--output", folder_ / "out"};
+  Run({"explain", folder_ / "old/a.png", rest[0], rest[1], rest[2]});
+  std::filesystem::rename(folder_ / "old", folder_ / "new");
+  const ProgramResult second = Run({"explain", folder_ / "new/a.png", rest[0], rest[1], rest[2]});
+  EXPECT_EQ(service_.counterfactuals(), 1);
+  EXPECT_EQ(ParseJsonLines(second.out)[0]["path"], folder_ / "new/a.png");
+}
+
+TEST_F(ExplainTest, AFileThatIsGoneIsWrittenAgain) {
+  const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
+  const std::string output = folder_ / "out";
+  for (const char* name : {"a-reconstruction.png", "a.gif", "a-step1.png"}) {
+    EXPECT_EQ(Run({"explain", file, "--output", output}).exit_code, 0);
+    EXPECT_TRUE(std::filesystem::remove(output + "/" + name)) << name;
+  }
+  EXPECT_EQ(Run({"explain", file, "--output", output}).exit_code, 0);
+  EXPECT_TRUE(std::filesystem::exists(output + "/a-step1.png"));
+  EXPECT_EQ(service_.counterfactuals(), 4);
+}
+
+TEST_F(ExplainTest, AReportOfFailuresReplacesAnEarlierOne) {
+  const std::string file = WriteGreyPng(folder_ / "a.png", 16, 10);
+  const std::string output = folder_ / "out";
+  EXPECT_EQ(Run({"explain", file, "--output", output}).exit_code, 0);
+  WriteText(file, "this is no image");
+  EXPECT_EQ(Run({"explain", file, "--output", output}).exit_code, 1);
+  EXPECT_EQ(Report(output)["counts"]["photographs"], 0);
+  EXPECT_EQ(Report(output)["counts"]["failed"], 1);
+  EXPECT_THAT(ReadAll(output + "/report.html"), HasSubstr("neither a JPEG nor a PNG"));
+}
+
+TEST_F(ExplainTest, OneRunAtATimeWritesIntoAFolder) {
+  WriteGreyPng(folder_ / "a.png", 16, 10);
+  const std::string output = folder_ / "out";
+  std::filesystem::create_directories(output);
+  const FolderLock lock = FolderLock::Take(output).value();
+  const ProgramResult result = Run({"explain", folder_ / "a.png", "--output", output});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr(output + ": another run is at work in this folder"));
+  EXPECT_EQ(service_.counterfactuals(), 0);
 }
 
 TEST_F(ExplainTest, InterruptedItReportsWhatIsThere) {

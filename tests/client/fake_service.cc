@@ -137,6 +137,11 @@ grpc::Status FakeService::ListModels(grpc::ServerContext*, const v1::ListModelsR
   return grpc::Status::OK;
 }
 
+void FakeService::RenameAttribute(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  name_of_attribute_ = name;
+}
+
 grpc::Status FakeService::GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
                                    v1::GetModelResponse* response) {
   v1::ModelSummary* summary = response->mutable_model()->mutable_summary();
@@ -150,7 +155,10 @@ grpc::Status FakeService::GetModel(grpc::ServerContext*, const v1::GetModelReque
   v1::ClassAttributes* dogs = response->mutable_model()->mutable_attributes()->add_classes();
   dogs->set_class_id(1);
   FillAttribute(40, dogs->add_attributes());
-  dogs->mutable_attributes(0)->set_name("ears droop");
+  {
+    const std::lock_guard lock(mutex_);
+    dogs->mutable_attributes(0)->set_name(name_of_attribute_);
+  }
   return CheckModel(request->model());
 }
 

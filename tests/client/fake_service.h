@@ -38,6 +38,8 @@ class FakeService : public v1::ExplanationService::Service {
   v1::CounterfactualRequest counterfactual_request() const;
   v1::TraverseRequest traverse_request() const;
   v1::FindAttributesRequest search_request() const;
+  // From now on the model's attribute has another name.
+  void RenameAttribute(const std::string& name);
   // How many calls of Counterfactual came in.
   int counterfactuals() const;
 
@@ -70,6 +72,7 @@ class FakeService : public v1::ExplanationService::Service {
   v1::ReconstructRequest reconstruct_request_;
   v1::CounterfactualRequest counterfactual_request_;
   int counterfactuals_ = 0;
+  std::string name_of_attribute_ = "ears droop";
   v1::TraverseRequest traverse_request_;
   v1::FindAttributesRequest search_request_;
   std::promise<void> started_;

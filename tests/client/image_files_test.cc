@@ -60,6 +60,17 @@ TEST_F(ImageFilesTest, FilesAreTakenAsGivenAndInOrder) {
   EXPECT_TRUE(ListImages({}).value().empty());
 }
 
+TEST_F(ImageFilesTest, LinksThatLeadNowhereAreListedAndSaidToBeUnreadable) {
+  WriteText(folder_ / "a.jpg", "x");
+  fs::create_symlink("loop.jpg", folder_ / "loop.jpg");
+  fs::create_symlink("gone.jpg", folder_ / "broken.jpg");
+  EXPECT_THAT(ListImages({folder_.path()}).value(),
+              ElementsAre(folder_ / "a.jpg", folder_ / "broken.jpg", folder_ / "loop.jpg"));
+  EXPECT_EQ(ListImagesDeeply({folder_.path()}, "").value().size(), 3u);
+  EXPECT_THAT(std::string(LoadImage(folder_ / "loop.jpg").status().message()),
+              HasSubstr("loop.jpg"));
+}
+
 TEST_F(ImageFilesTest, NamesThePathThatIsWrong) {
   const absl::Status missing = ListImages({folder_.path() + "/no"}).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);

@@ -18,7 +18,8 @@ class RecordsTest : public testing::Test {
     return {.key = "key of tom",
             .facts = {{"name", "tom"}},
             .pictures = {{"photograph", "data:x"}},
-            .answer = "{\"flipped\":true}"};
+            .answer = "{\"flipped\":true}",
+            .files = {}};
   }
 
   TemporaryFolder folder_;
@@ -38,6 +39,16 @@ TEST_F(RecordsTest, WhatIsWrittenIsFoundByItsKey) {
   EXPECT_FALSE(records_.Find("tim", "key of tom").has_value());
   EXPECT_EQ(records_.Pictures("tom").value(), Tom().pictures);
   EXPECT_EQ(records_.Row("tom").value(), row_);
+}
+
+TEST_F(RecordsTest, ARecordWithoutOneOfItsFilesIsNotFound) {
+  Record tom = Tom();
+  tom.files = {"tom.gif"};
+  ASSERT_TRUE(records_.Write("tom", tom, row_).ok());
+  EXPECT_FALSE(records_.Find("tom", "key of tom").has_value());
+  WriteText(folder_ / "out/tom.gif", "x");
+  ASSERT_TRUE(records_.Find("tom", "key of tom").has_value());
+  EXPECT_EQ(records_.Find("tom", "key of tom")->files, tom.files);
 }
 
 TEST_F(RecordsTest, AnotherRunFindsThem) {

@@ -28,6 +28,9 @@ TEST(ClauseTest, WordsOfAMeasureBecomeAClause) {
   EXPECT_EQ(ClauseOf("object less round"), "the object becomes less round");
   EXPECT_EQ(ClauseOf("overall bluer"), "it becomes bluer overall");
   EXPECT_EQ(ClauseOf("smoother"), "it becomes smoother");
+  for (const char* noun : {"long zipper", "looks like pullover", "open collar finger"}) {
+    EXPECT_THAT(ClauseOf(noun), testing::Not(HasSubstr("becomes"))) << noun;
+  }
   EXPECT_EQ(ClauseOf("more texture"), "there is more texture");
   EXPECT_EQ(ClauseOf("fewer dark parts"), "there are fewer dark parts");
   EXPECT_EQ(ClauseOf("less symmetric"), "it becomes less symmetric");
