@@ -10,8 +10,8 @@
 
 namespace stylex {
 
-// Whoever is about to deliver an interactive answer has a core left to it for a while; long
-// computations that were handed the budget look at it between their pieces. Thread-safe.
+// Reserves one core for interactive answers for a given time; long computations that were handed
+// the budget look at it between their pieces. Thread-safe.
 class CoreBudget {
  public:
   CoreBudget() = default;

@@ -1,4 +1,4 @@
-// Exceptions of libraries as absl::Status: for the one place of a thread where they end.
+// Turns exceptions of libraries into absl::Status, at the top of a thread.
 #ifndef STYLEX_BASE_EXCEPTIONS_H_
 #define STYLEX_BASE_EXCEPTIONS_H_
 

@@ -1,4 +1,4 @@
-// Attributes by what people call them.
+// Looks up attributes by name or description.
 #ifndef STYLEX_CLIENT_ATTRIBUTE_NAMES_H_
 #define STYLEX_CLIENT_ATTRIBUTE_NAMES_H_
 

@@ -35,8 +35,7 @@ class ExplainJob {
   // now and then, from this thread. An error is one of writing files, which ends the job.
   absl::Status Run(const std::function<void()>& meanwhile);
 
-  // What is there so far, in the order of the tasks: the facts, of which tasks they are, and what
-  // failed.
+  // Results so far, in the order of the tasks: the facts, the tasks they belong to, and failures.
   struct Results {
     std::vector<nlohmann::json> facts;
     std::vector<size_t> tasks;

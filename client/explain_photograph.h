@@ -1,4 +1,4 @@
-// Asks a server for all that is shown of one photograph.
+// Makes all calls for what is shown of one photograph.
 #ifndef STYLEX_CLIENT_EXPLAIN_PHOTOGRAPH_H_
 #define STYLEX_CLIENT_EXPLAIN_PHOTOGRAPH_H_
 
@@ -20,7 +20,7 @@ struct ExplainTask {
   std::string folder_label;  // the class that its folder is named after; may be empty
 };
 
-// How to ask. Thread-safe while it stays as it is.
+// The server, and what is asked of it. Thread-safe while it is not changed.
 struct Explainer {
   const ConnectionOptions& connection;
   v1::ExplanationService::Stub* stub;
@@ -29,7 +29,7 @@ struct Explainer {
   RunningCalls* calls;                // what an interruption cancels
 };
 
-// CANCELLED where the calls were.
+// CANCELLED if the calls were cancelled.
 absl::StatusOr<Explanation> ExplainPhotograph(const Explainer& explainer, const ExplainTask& task,
                                               v1::Image image);
 

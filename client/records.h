@@ -1,5 +1,5 @@
-// What was explained already, kept in the output folder: a second run goes on where the first
-// stopped, and the report of thousands is put together from files.
+// A cache of finished explanations in the output folder: a second run goes on where the first
+// stopped, and the report of thousands of images is put together from files.
 #ifndef STYLEX_CLIENT_RECORDS_H_
 #define STYLEX_CLIENT_RECORDS_H_
 

@@ -27,7 +27,7 @@ torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles);
 // What a counterfactual must reach.
 struct Goal {
   int64_t target = 0;
-  // That the target's probability must reach in addition, 0 to 1; 0: being the decision suffices.
+  // Least probability of the target, 0 to 1; 0: only the decision counts.
   double probability = 0;
   // Divides logits for the probability.
   double temperature = 1;
@@ -51,9 +51,9 @@ bool Reaches(const torch::Tensor& logits, const Goal& goal);
 
 // Logits of margin to be left after another compression, as no two encoders write the same file.
 inline constexpr double kSurvivingMargin = 0.5;
-// Of an image [1, C, R, R], as a file holds it, that somebody compresses once more: to a JPEG file
-// of quality 90 with colours at half the resolution, as most programs write it, and with all
-// colours. [2, K] on the CPU; classifies two images.
+// Logits of an image [1, C, R, R], as a file holds it, after one more compression to JPEG of
+// quality 90: with colours at half the resolution, as most programs write it (4:2:0), and with all
+// colours (4:4:4). [2, K] on the CPU; classifies two images.
 torch::Tensor RecompressedLogits(const Stylex& model, const torch::Tensor& image);
 // The least margin of several images, [N, K].
 double LeastMargin(const torch::Tensor& logits, int64_t target);

@@ -28,7 +28,7 @@ struct ExemplarOptions {
 // "0.9": images with a greater probability (the replication study, §3.6); "2%": the top share (Wu
 // et al.'s own choice, as the study tells it there). INVALID_ARGUMENT for anything else.
 absl::StatusOr<ExemplarOptions> ParseExemplars(const std::string& text);
-// As a reader is told: "a probability over 0.9", "the top 2 %".
+// Text for reports: "a probability over 0.9", "the top 2 %".
 std::string NameOf(const ExemplarOptions& options);
 
 struct ExemplarAttribute {

@@ -29,8 +29,8 @@ struct ExplanationOptions {
   // `target`, `favourites`, `shortlist`, `beam` and `border` are filled in.
   CounterfactualOptions search;
   bool steps = false;  // draw an image after each move
-  // Change the reconstruction under ChangeMask alone (explain/local_change.h), where that leaves
-  // what is said of the counterfactual as it is. The last move is made as much stronger, up to
+  // Change the reconstruction under ChangeMask alone (explain/local_change.h), if all
+  // claims about the counterfactual still hold. The last move is made as much stronger, up to
   // search.shift, as that needs.
   bool local = false;
   bool on_photograph = false;  // carry the change over to the image itself (ChangeOnPhotograph)

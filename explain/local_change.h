@@ -1,8 +1,9 @@
-// Where a counterfactual changes its image, and that change alone, carried to another image.
+// A mask of where a counterfactual differs from its image, and that change carried over to another
+// image.
 //
 // All images are [N, C, H, W] in [-1, 1] on one device; `before` and `after` are what the generator
-// draws without and with the moves. Masks are computed on the CPU by one thread, so that they are
-// the same to the bit whoever asks.
+// draws without and with the moves. Masks are computed on the CPU by one thread, so that every
+// caller gets the same bits.
 #ifndef STYLEX_EXPLAIN_LOCAL_CHANGE_H_
 #define STYLEX_EXPLAIN_LOCAL_CHANGE_H_
 

@@ -1,4 +1,4 @@
-// Where an image stands among held-out ones by how well it is reconstructed. An image that is
+// The percentile of an image's reconstruction error among held-out images. An image that is
 // reconstructed worse than nearly all of them is probably unlike anything that the model was
 // trained on.
 #ifndef STYLEX_EXPLAIN_RECONSTRUCTION_ERRORS_H_

@@ -28,7 +28,7 @@ v1::Direction ToProto(int direction);
 int DirectionFromProto(v1::Direction direction);  // unspecified: towards max
 // The coordinate and direction of a stored attribute.
 Coordinate ToCoordinate(const v1::Attribute& attribute);
-// The same the other way: index, layer, channel and direction.
+// Fills the message's index, layer, channel and direction.
 v1::Attribute ToAttribute(Coordinate coordinate, const StyleLayout& layout);
 
 // For each class, the coordinates to move, strongest first.

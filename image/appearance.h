@@ -35,7 +35,8 @@ const std::vector<AppearanceMeasure>& AppearanceMeasures();
 // part; size and shape are the picture's own. What a picture has not measures 0.
 std::vector<double> MeasureAppearance(const Bitmap& picture, const Bitmap& reference);
 
-// Where two pictures of one size differ by at least 2.3 in CIELAB, about the least that is seen.
+// Where two pictures of one size differ by at least 2.3 in CIELAB, about the smallest difference
+// that is seen.
 struct VisibleChange {
   double area = 0;        // share of all pixels
   double x = 0, y = 0;    // centre, -1 (left, top) to 1; 0 where nothing changed

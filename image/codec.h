@@ -23,8 +23,8 @@ namespace stylex {
 class MemoryReserve {
  public:
   virtual ~MemoryReserve() = default;
-  // Waits for `bytes` and holds them until the result is destroyed. An error (RESOURCE_EXHAUSTED:
-  // more than there is; CANCELLED) means that they must not be used.
+  // Waits for `bytes` and holds them until the result is destroyed. An error (RESOURCE_EXHAUSTED,
+  // CANCELLED) means that the memory may not be used.
   virtual absl::StatusOr<std::shared_ptr<const void>> Reserve(int64_t bytes) = 0;
 };
 

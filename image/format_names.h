@@ -1,4 +1,4 @@
-// What a file that cannot be decoded is instead, so that whoever sent it can be told.
+// Recognises common files that cannot be decoded here, for error messages.
 #ifndef STYLEX_IMAGE_FORMAT_NAMES_H_
 #define STYLEX_IMAGE_FORMAT_NAMES_H_
 

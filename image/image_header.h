@@ -1,4 +1,4 @@
-// What a file's header tells of the memory that decoding takes.
+// Estimates the memory that decoding a file takes, from its header.
 #ifndef STYLEX_IMAGE_IMAGE_HEADER_H_
 #define STYLEX_IMAGE_IMAGE_HEADER_H_
 

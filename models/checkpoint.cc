@@ -85,7 +85,7 @@ bool AreItsFirst(const v1::ClassTruth& truth, const v1::ClassAttributes& of_clas
                     });
 }
 
-// Versions of before listed some coordinates that raise no class.
+// Earlier versions listed some coordinates that raise no class.
 void DropWithoutEffect(v1::AttributeIndex* index) {
   for (v1::ClassAttributes& of_class : *index->mutable_classes()) {
     auto* attributes = of_class.mutable_attributes();
@@ -97,7 +97,7 @@ void DropWithoutEffect(v1::AttributeIndex* index) {
   }
 }
 
-// Needs the attributes, and leaves out what is not of them.
+// Needs the attributes; drops what is said of attributes that are not in the index.
 absl::Status ReadTruth(const VersionFiles& version, const std::string& path,
                        Checkpoint* checkpoint) {
   const auto json = version.files.find(kTruthFile);

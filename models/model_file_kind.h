@@ -1,4 +1,4 @@
-// What a file is that somebody gives as a network, by its content: for messages when it is not the
+// Recognises what kind of model a file holds, by its content: for error messages when it is not the
 // TorchScript file that is needed.
 #ifndef STYLEX_MODELS_MODEL_FILE_KIND_H_
 #define STYLEX_MODELS_MODEL_FILE_KIND_H_

@@ -38,8 +38,8 @@ struct Explanation {
 
 // What its drawn pictures are marked with.
 SyntheticMark MarkOf(const Explanation& explanation, bool in_part = false);
-// "97.2 %"; with one digit more only where rounding would say too much: never "0 %" or "100 %" of
-// what is not.
+// "97.2 %"; with one digit more only where rounding would say too much: never "0 %" or "100 %"
+// unless it is exactly that.
 std::string PercentText(double share);
 // "Shirt 97.2 %".
 std::string DecisionText(const v1::Prediction& prediction);
@@ -51,12 +51,12 @@ std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality);
 std::string AttributeText(const v1::Attribute& attribute);
 // Whether there are words for what it does: a name, or what was measured.
 bool HasWords(const v1::Attribute& attribute);
-// Who says what it does; `otherwise` where there are no words for it.
+// The source of its words, a person or a measurement; `otherwise` where there are none.
 std::string SourceOfWords(const v1::Attribute& attribute, const std::string& otherwise);
 // Whether something was moved, and the photograph with that change is decided as the target.
 bool HoldsOnPhotograph(const Explanation& explanation);
-// What the change is not capable of: to be confined to where it is greatest, and to be carried over
-// to the photograph. A sentence each.
+// Why the change could not be confined to where it is greatest, and why it does not hold on the
+// photograph; a sentence each, none where it could.
 std::vector<std::string> LimitsOfChange(const Explanation& explanation);
 // How far it was moved: "44 %" where its text says what happens, else "44 % to its greatest".
 std::string HowFarText(const v1::AppliedAttribute& applied);

@@ -1,5 +1,5 @@
-// What the file of a drawn picture says of itself: that a generative model drew it, by which
-// program and model, and from which input.
+// Metadata that marks a picture as synthetic: that a generative model drew it, which program and
+// model, and from which input.
 #ifndef STYLEX_CLIENT_REPORT_SYNTHETIC_MARK_H_
 #define STYLEX_CLIENT_REPORT_SYNTHETIC_MARK_H_
 

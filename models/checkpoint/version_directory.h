@@ -34,9 +34,9 @@ absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::string& root);
 // The greatest version of a name, or 0.
 int64_t NewestVersion(const std::string& root, const std::string& name);
 
-// What WriteVersion would refuse whatever the content, to be said before anything is computed: a
-// name that is no folder's, a negative version, one that exists (without `replace`), a folder that
-// cannot be written.
+// Checks that WriteVersion would fail whatever the content, to be made before anything is computed:
+// a name that is no folder's, a negative version, one that exists (without `replace`), a folder
+// that cannot be written.
 absl::Status CheckVersionCanBeWritten(const std::string& root, const std::string& name,
                                       int64_t version, bool replace);
 
@@ -66,12 +66,12 @@ struct VersionFiles {
 // As ReadVersion, with the bytes that were hashed, so that what is used is what was checked.
 absl::StatusOr<VersionFiles> ReadVersionFiles(const std::string& version_directory);
 
-// What of ROOT/NAME/X is not served although it may be meant to be, and why, a sentence each,
+// Entries ROOT/NAME/X that look like versions but are not served, and why, a sentence each,
 // sorted: a folder whose name is no version ("01", "v2"), and a version that is a link to nothing.
 // Hidden entries are not.
 std::vector<std::string> StrayVersions(const std::string& root);
 
-// What UpdateVersion would refuse whatever the content: a folder that is no version's, or that
+// Checks that UpdateVersion would fail whatever the content: a folder that is no version's, or that
 // cannot be replaced.
 absl::Status CheckVersionCanBeUpdated(const std::string& version_directory);
 

@@ -29,7 +29,7 @@ absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::str
 absl::Status CheckDrawable(const torch::Tensor& images, const torch::Tensor& logits,
                            const std::string& field);
 
-// What becomes of an image in files of this format.
+// The rendering (models/rendering.h) that matches an output format.
 Rendering RenderingOf(const v1::OutputFormat& format);
 
 // Encodes synthesized images in the requested format. PNG files are marked as synthetic, with the

@@ -96,7 +96,7 @@ class CallRunner {
 
     grpc::CallbackServerContext* context;
     CallRecord record;
-    std::string client;          // whom the call is counted to
+    std::string client;          // key for fair queueing
     MemoryBudget::Share memory;  // of the request
     absl::Time start;
     Cancellation cancellation;
@@ -111,7 +111,7 @@ class CallRunner {
   template <class Reactor>
   class Refusal;
 
-  // Without a text: that needs memory.
+  // Without a message, as building one allocates.
   static grpc::Status NoMemoryAtAll() { return {grpc::StatusCode::RESOURCE_EXHAUSTED, ""}; }
 
   // Throws where there is no memory.

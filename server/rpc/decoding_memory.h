@@ -8,7 +8,7 @@
 namespace stylex {
 
 // Gives each call its share in turn. A call that is cancelled, or whose deadline passes, while it
-// waits gets CANCELLED; what is more than all there is gets RESOURCE_EXHAUSTED at once.
+// waits gets CANCELLED; a request above the whole budget gets RESOURCE_EXHAUSTED at once.
 class DecodingMemory : public MemoryReserve {
  public:
   explicit DecodingMemory(int64_t bytes) : budget_(bytes) {}

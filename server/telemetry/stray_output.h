@@ -1,5 +1,5 @@
 // Lines that libraries print to a stream by themselves, such as LibTorch's warnings and glog's,
-// caught so that they can be told in the log's own format.
+// caught and written to the log in its own format.
 #ifndef STYLEX_SERVER_TELEMETRY_STRAY_OUTPUT_H_
 #define STYLEX_SERVER_TELEMETRY_STRAY_OUTPUT_H_
 
@@ -16,7 +16,7 @@ class StrayOutput {
   // `on_line` gets each line, without its end and cut at kLongestLine, on that thread. It must not
   // print to `file` itself. Where no pipe can be made, the file stays as it is.
   StrayOutput(int file, std::function<void(const std::string&)> on_line);
-  // The last lines are told; the file is what it was before.
+  // Passes on the last lines and restores the file descriptor.
   ~StrayOutput();
   StrayOutput(const StrayOutput&) = delete;
   StrayOutput& operator=(const StrayOutput&) = delete;

@@ -1,4 +1,4 @@
-// Whether text can go into messages and JSON files.
+// Checks that text is valid UTF-8, as messages and JSON files need it.
 #ifndef STYLEX_TRAINER_DATA_UTF8_H_
 #define STYLEX_TRAINER_DATA_UTF8_H_
 

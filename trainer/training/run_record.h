@@ -32,9 +32,9 @@ absl::StatusOr<v1::RunRecord> ParseFormerFingerprint(const std::string& text);
 // what config file and flags say now, `resolved` the same over today's preset; when neither a
 // config nor a preset was named (`anything_given` is false), what `given` does not say is as
 // stored. FAILED_PRECONDITION
-// names every given field with another value than the stored one, and both values; a value that
-// only the preset has changed since is none of them, nor is one whose name starts with `irrelevant`
-// ("stylex." for a classifier's training).
+// names every given field with another value than the stored one, and both values. Values that only
+// the preset has changed since, and fields whose names start with `irrelevant` ("stylex." for a
+// classifier's training), are ignored.
 absl::StatusOr<v1::TrainConfig> ConfigToGoOnWith(const StoredRun& stored, bool anything_given,
                                                  const v1::TrainConfig& given,
                                                  const v1::TrainConfig& resolved,
