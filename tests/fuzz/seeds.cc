@@ -19,10 +19,16 @@ namespace stylex {
 namespace {
 
 std::vector<std::string> Images() {
-  return {PngPicture(9, 7, 1, 90),    PngPicture(16, 16, 3, 90),
-          JpegPicture(16, 20, 1, 90), JpegPicture(24, 16, 3, 90),
-          CmykJpeg(16, 90),           RgbPng(8, 90, 16, true),
-          RgbPng(8, 90, 8, false),    PngBomb()};
+  return {PngPicture(9, 7, 1, 90),
+          PngPicture(16, 16, 3, 90),
+          JpegPicture(16, 20, 1, 90),
+          JpegPicture(24, 16, 3, 90),
+          CmykJpeg(16, 90),
+          RgbPng(8, 90, 16, true),
+          RgbPng(8, 90, 8, false),
+          PngBomb(),
+          WriteWebp(DrawPicture(17, 12, 3, 90), 0),
+          WriteWebp(DrawPicture(12, 17, 3, 90), 80)};
 }
 
 // Prepends the byte that selects the method.

@@ -40,11 +40,18 @@ def bare(text):
     return _DIRECTIVE.sub(_spaces, without_comments(text))
 
 
+_TEST = re.compile(r'(?:TYPED_)?TEST(?:_[FP])?\((\w+),\s*(\w+)\)')
+
+
 def _function_name(head):
-    """The name before the first parenthesis outside <>, () and macros, None if there is none."""
+    """The name before the first parenthesis outside <>, () and macros, "Suite.Case" of a test; None if
+    there is none."""
+    test = _TEST.match(head)
+    if test:
+        return f'{test.group(1)}.{test.group(2)}'
     depth = 0
     for i, c in enumerate(head):
-        if c == '<' and not head[:i].rstrip().endswith('operator'):
+        if c == '<' and not re.search(r'operator<?\s*$', head[:i]):
             depth += 1
         elif c == '>' and depth and head[i - 1] != '-':
             depth -= 1
@@ -126,8 +133,9 @@ def _walk(text):
                 start = i + 1
             elif closed.kind in ('namespace', 'type'):
                 start = i + 1
-            elif scopes[-1].kind in ('namespace', 'type') and code[closed.start:i].lstrip().startswith('enum'):
-                start = i + 1
+            elif (scopes[-1].kind in ('namespace', 'type') and not parentheses and
+                  not re.match(r'\s*[;,({\[.]', code[i + 1:])):
+                start = i + 1  # an enumeration, or the body behind a macro
         elif c == ';' and scope.kind in ('namespace', 'type') and not parentheses:
             yield 'declaration', start, i + 1, scope
             start = i + 1

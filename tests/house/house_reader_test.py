@@ -103,6 +103,32 @@ class CppSourceTest(unittest.TestCase):
         found = {function.name: function.lines for function in cpp_source.definitions(HEADER)}
         self.assertEqual(found, {'Open': 1, 'Method': 1, 'value': 1, 'other': 1, 'Generic': 7})
 
+    def test_tests_and_what_follows_them_are_functions(self):
+        code = """
+namespace stylex {
+TEST_F(SuiteTest, DoesIt) {
+  const int a[] = {1, 2};
+}
+
+MATCHER_P(IsLike, other, "") {
+  return arg == other;
+}
+
+void After(int a) {
+}
+
+std::ostream& operator<<(std::ostream& out, const Thing& thing) {
+  return out;
+}
+
+constexpr int kTable[] = {1, 2};
+int Last() { return 1; }
+}  // namespace stylex
+"""
+        found = [(function.name, function.lines) for function in cpp_source.definitions(code)]
+        self.assertEqual([name for name, _ in found], ['SuiteTest.DoesIt', 'After', 'operator<<', 'Last'])
+        self.assertEqual([lines for _, lines in found], [3, 2, 3, 1])
+
     def test_length_counts_from_the_signature_to_the_brace(self):
         text = textwrap.dedent("""\
             // Not counted.

@@ -213,141 +213,126 @@ std::string CommandLine(int argc, char** argv) {
   return line;
 }
 
-}  // namespace
-
-int TrainMain(int argc, char** argv) {
-  KeepFreedMemory();
-  CLI::App app{
-      "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
-  app.set_version_flag("--version", STYLEX_VERSION);
-  app.require_subcommand(1);
+// What the subcommands' options are read into, and what the one that was given does.
+struct Subcommands {
   CommonOptions common;
-  common.command_line = CommandLine(argc, argv);
   OutputOptions output;
+  StylexOptions stylex;
+  AttributesOptions attributes;
+  ComponentsOptions components;
+  NameOptions name;
+  DescribeOptions describe;
+  CalibrateOptions calibrate;
+  EvaluateOptions evaluate;
+  ProtocolCommandOptions protocol;
+  StudyCommands study;
   std::function<absl::Status()> run;
+};
 
+void AddClassifier(CLI::App* app, Subcommands* all) {
   CLI::App* classifier =
-      app.add_subcommand("classifier", "train MobileNetV2 on the data's classes");
-  AddCommonOptions(classifier, &common);
-  AddConfig(classifier, &common);
-  classifier->callback([&] { run = [&] { return ClassifierCommand(common); }; });
+      app->add_subcommand("classifier", "train MobileNetV2 on the data's classes");
+  AddCommonOptions(classifier, &all->common);
+  AddConfig(classifier, &all->common);
+  classifier->callback([all] { all->run = [all] { return ClassifierCommand(all->common); }; });
+}
 
-  StylexOptions stylex_options;
+void AddStylex(CLI::App* app, Subcommands* all) {
   CLI::App* stylex =
-      app.add_subcommand("stylex", "train generator and encoder around a classifier");
-  AddTraining(stylex, &common, &stylex_options, &output);
+      app->add_subcommand("stylex", "train generator and encoder around a classifier");
+  AddTraining(stylex, &all->common, &all->stylex, &all->output);
   stylex->add_option(
-      "--start-from", stylex_options.start_from,
+      "--start-from", all->stylex.start_from,
       "version folder whose networks the run begins with: of the same resolution, or "
       "of a smaller one with the same channels as far as it goes");
-  stylex->add_option("--lpips-weights", stylex_options.lpips_weights,
+  stylex->add_option("--lpips-weights", all->stylex.lpips_weights,
                      "safetensors file with the trunk and the heads of LPIPS (AlexNet, VGG16 or "
                      "SqueezeNet 1.1): the perceptual loss, instead of the classifier's features");
-  stylex->callback([&] { run = [&] { return StylexCommand(common, stylex_options, output); }; });
+  stylex->callback(
+      [all] { all->run = [all] { return StylexCommand(all->common, all->stylex, all->output); }; });
+}
 
-  CLI::App* stylegan2 = app.add_subcommand(
+void AddStyleGan2(CLI::App* app, Subcommands* all) {
+  CLI::App* stylegan2 = app->add_subcommand(
       "stylegan2",
       "train the generator alone, without encoder and classifier losses: what StylEx is compared "
       "with, by `attributes` and `evaluate --protocol`; it cannot be served");
-  AddTraining(stylegan2, &common, &stylex_options, &output);
-  stylegan2->callback(
-      [&] { run = [&] { return StyleGan2Command(common, stylex_options, output); }; });
+  AddTraining(stylegan2, &all->common, &all->stylex, &all->output);
+  stylegan2->callback([all] {
+    all->run = [all] { return StyleGan2Command(all->common, all->stylex, all->output); };
+  });
+}
 
-  AttributesOptions attributes_options;
-  CLI::App* attributes = app.add_subcommand(
+void AddAttributeSearch(CLI::App* app, Subcommands* all) {
+  CLI::App* attributes = app->add_subcommand(
       "attributes",
       "find the attributes of every class (AttFind) and write them into a checkpoint");
-  AddCommonOptions(attributes, &common);
-  AddAttributes(attributes, &attributes_options);
+  AddCommonOptions(attributes, &all->common);
+  AddAttributes(attributes, &all->attributes);
   attributes->callback(
-      [&] { run = [&] { return AttributesCommand(common, attributes_options); }; });
+      [all] { all->run = [all] { return AttributesCommand(all->common, all->attributes); }; });
+}
 
-  ComponentsOptions components_options;
-  CLI::App* components = app.add_subcommand(
+void AddComponentSearch(CLI::App* app, Subcommands* all) {
+  CLI::App* components = app->add_subcommand(
       "components",
       "make independent directions of the latent the style coordinates of a new checkpoint, "
       "instead of the convolutions' channels");
-  AddCommonOptions(components, &common);
-  AddComponents(components, &components_options);
-  AddOutput(components, &output);
-  components->callback(
-      [&] { run = [&] { return ComponentsCommand(common, components_options, output); }; });
+  AddCommonOptions(components, &all->common);
+  AddComponents(components, &all->components);
+  AddOutput(components, &all->output);
+  components->callback([all] {
+    all->run = [all] { return ComponentsCommand(all->common, all->components, all->output); };
+  });
+}
 
-  NameOptions name_options;
-  CLI::App* name = app.add_subcommand(
+void AddName(CLI::App* app, Subcommands* all) {
+  CLI::App* name = app->add_subcommand(
       "name", "write people's words for attributes into a checkpoint, where clients read them");
-  name->add_option("--checkpoint", name_options.checkpoint, "version folder, NAME/VERSION")
+  name->add_option("--checkpoint", all->name.checkpoint, "version folder, NAME/VERSION")
       ->required();
   name->add_option(
-          "NAMES", name_options.names,
+          "NAMES", all->name.names,
           "INDEX:min=NAME or INDEX:max=NAME, whatever the class; an empty NAME takes it away")
       ->required();
-  name->add_flag("--anyway", name_options.anyway,
+  name->add_flag("--anyway", all->name.anyway,
                  "also names that say what `describe` did not measure");
-  name->callback([&] { run = [&] { return NameCommand(common, name_options); }; });
+  name->callback([all] { all->run = [all] { return NameCommand(all->common, all->name); }; });
+}
 
-  DescribeOptions describe_options;
-  CLI::App* describe = app.add_subcommand(
+void AddDescribe(CLI::App* app, Subcommands* all) {
+  CLI::App* describe = app->add_subcommand(
       "describe",
       "measure what each attribute changes in held-out pictures, in words: \"dark parts redder\"");
-  AddCommonOptions(describe, &common);
-  describe->add_option("--checkpoint", describe_options.checkpoint, "version folder, NAME/VERSION")
+  AddCommonOptions(describe, &all->common);
+  describe->add_option("--checkpoint", all->describe.checkpoint, "version folder, NAME/VERSION")
       ->required();
-  describe->add_option("--images", describe_options.images, "validation images; 0: all")
+  describe->add_option("--images", all->describe.images, "validation images; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  describe->add_option("--word", describe_options.words,
+  describe->add_option("--word", all->describe.words,
                        "PLACE=WORD, a word of the data's field: \"dark parts=nucleus\"");
-  describe->callback([&] { run = [&] { return DescribeCommand(common, describe_options); }; });
+  describe->callback(
+      [all] { all->run = [all] { return DescribeCommand(all->common, all->describe); }; });
+}
 
-  CalibrateOptions calibrate_options;
-  CLI::App* calibrate = app.add_subcommand(
+void AddCalibrate(CLI::App* app, Subcommands* all) {
+  CLI::App* calibrate = app->add_subcommand(
       "calibrate",
       "fit the temperature of the probabilities and measure how well held-out images are "
       "reconstructed, for what servers tell of an image; takes minutes, and is needed once a "
       "checkpoint");
-  AddCommonOptions(calibrate, &common);
-  calibrate
-      ->add_option("--checkpoint", calibrate_options.checkpoint, "version folder, NAME/VERSION")
+  AddCommonOptions(calibrate, &all->common);
+  calibrate->add_option("--checkpoint", all->calibrate.checkpoint, "version folder, NAME/VERSION")
       ->required();
-  calibrate->callback([&] { run = [&] { return CalibrateCommand(common, calibrate_options); }; });
+  calibrate->callback(
+      [all] { all->run = [all] { return CalibrateCommand(all->common, all->calibrate); }; });
+}
 
-  EvaluateOptions evaluate_options;
-  CLI::App* evaluate = app.add_subcommand(
-      "evaluate", "measure a checkpoint on the validation split and write the figures into it");
-  AddCommonOptions(evaluate, &common);
-  evaluate->add_option("--checkpoint", evaluate_options.checkpoint, "version folder, NAME/VERSION")
-      ->required();
-  evaluate
-      ->add_option("--flip-images", evaluate_options.flip_images,
-                   "validation images whose flips are searched, drawn with the seed; 0: all")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  evaluate
-      ->add_option(
-          "--candidates", evaluate_options.candidates,
-          "strongest singles: moves an image, ranked by gradients, that are computed exactly")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  evaluate
-      ->add_option("--joint-candidates", evaluate_options.joint_candidates,
-                   "joint search: moves, ranked by gradients, that each step tries")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  evaluate
-      ->add_option(
-          "--beam", evaluate_options.beam,
-          "joint search: sets of moves that are followed side by side where the greedy one "
-          "takes three moves or more; 1: greedy only")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  evaluate->add_flag("!--no-record", evaluate_options.record, "print only, leave the checkpoint");
-  evaluate->add_flag("--reconstruction-only", evaluate_options.reconstruction_only,
-                     "leave out the flips: of a checkpoint without attributes, and in a minute");
-  ProtocolCommandOptions protocol;
+void AddProtocol(CLI::App* evaluate, ProtocolCommandOptions* protocol) {
   CLI::Option* protocol_option =
       evaluate
-          ->add_option("--protocol", protocol.protocol,
+          ->add_option("--protocol", protocol->protocol,
                        "instead: flip rates of AttFind, the baseline and the controls, by the "
                        "replication study's protocol (table2) or on held-out images (heldout); or "
                        "how good the joint search's counterfactuals are (counterfactuals), or "
@@ -356,41 +341,91 @@ int TrainMain(int argc, char** argv) {
               {kTable2Protocol, kHeldOutProtocol, kCounterfactualsProtocol, kServedProtocol}));
   evaluate
       ->add_option(
-          "--oracle", protocol.oracles,
+          "--oracle", protocol->oracles,
           "for served, counterfactuals and heldout: another classifier, to be convinced as well; "
           "the work directory of `stylex-train classifier`, or a TorchScript file (.pt)")
       ->needs(protocol_option);
   evaluate
-      ->add_flag("--lists-only", protocol.lists_only,
+      ->add_flag("--lists-only", protocol->lists_only,
                  "for heldout: without what is chosen for the image, whose search takes longest")
       ->needs(protocol_option);
   evaluate
-      ->add_option("--stylegan2", protocol.stylegan2,
+      ->add_option("--stylegan2", protocol->stylegan2,
                    "for table2 and heldout: version folder of a StyleGAN2 around the same "
                    "classifier, whose figures are put beside the checkpoint's")
       ->needs(protocol_option);
-  AddExemplars(evaluate, protocol_option, &protocol.exemplars);
-  evaluate->callback([&] {
-    run = [&] {
-      protocol.evaluate = evaluate_options;
-      if (protocol.protocol == kServedProtocol) {
-        return ServedCommand(common, {evaluate_options.checkpoint, evaluate_options.flip_images,
-                                      protocol.oracles, evaluate_options.record});
+  AddExemplars(evaluate, protocol_option, &protocol->exemplars);
+}
+
+void AddEvaluate(CLI::App* app, Subcommands* all) {
+  CLI::App* evaluate = app->add_subcommand(
+      "evaluate", "measure a checkpoint on the validation split and write the figures into it");
+  AddCommonOptions(evaluate, &all->common);
+  evaluate->add_option("--checkpoint", all->evaluate.checkpoint, "version folder, NAME/VERSION")
+      ->required();
+  evaluate
+      ->add_option("--flip-images", all->evaluate.flip_images,
+                   "validation images whose flips are searched, drawn with the seed; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  evaluate
+      ->add_option(
+          "--candidates", all->evaluate.candidates,
+          "strongest singles: moves an image, ranked by gradients, that are computed exactly")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evaluate
+      ->add_option("--joint-candidates", all->evaluate.joint_candidates,
+                   "joint search: moves, ranked by gradients, that each step tries")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evaluate
+      ->add_option(
+          "--beam", all->evaluate.beam,
+          "joint search: sets of moves that are followed side by side where the greedy one "
+          "takes three moves or more; 1: greedy only")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evaluate->add_flag("!--no-record", all->evaluate.record, "print only, leave the checkpoint");
+  evaluate->add_flag("--reconstruction-only", all->evaluate.reconstruction_only,
+                     "leave out the flips: of a checkpoint without attributes, and in a minute");
+  AddProtocol(evaluate, &all->protocol);
+  evaluate->callback([all] {
+    all->run = [all] {
+      const EvaluateOptions& options = all->evaluate;
+      all->protocol.evaluate = options;
+      if (all->protocol.protocol == kServedProtocol) {
+        return ServedCommand(all->common, {options.checkpoint, options.flip_images,
+                                           all->protocol.oracles, options.record});
       }
-      return protocol.protocol.empty() ? EvaluateCommand(common, evaluate_options)
-                                       : ProtocolCommand(common, protocol);
+      return all->protocol.protocol.empty() ? EvaluateCommand(all->common, options)
+                                            : ProtocolCommand(all->common, all->protocol);
     };
   });
+}
 
-  StudyCommands study_commands;
-  study_commands.Add(&app, &common, &run);
+}  // namespace
+
+int TrainMain(int argc, char** argv) {
+  KeepFreedMemory();
+  CLI::App app{
+      "Trains explainers of image classifiers: classifier, generator, encoder, attributes."};
+  app.set_version_flag("--version", STYLEX_VERSION);
+  app.require_subcommand(1);
+  Subcommands all;
+  all.common.command_line = CommandLine(argc, argv);
+  for (const auto add : {AddClassifier, AddStylex, AddStyleGan2, AddAttributeSearch,
+                         AddComponentSearch, AddName, AddDescribe, AddCalibrate, AddEvaluate}) {
+    add(&app, &all);
+  }
+  all.study.Add(&app, &all.common, &all.run);
 
   CLI11_PARSE(app, argc, argv);
   if (absl::Status status = RefuseNan(app); !status.ok()) {
     return ExitCode(status);
   }
   try {
-    return ExitCode(run());
+    return ExitCode(all.run());
   } catch (const std::exception&) {
     return ExitCode(StatusOfException());
   }

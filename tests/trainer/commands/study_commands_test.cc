@@ -489,27 +489,36 @@ TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
   EXPECT_THAT(said_, AllOf(HasSubstr("agreement"), Not(HasSubstr("classifier accuracy"))));
 }
 
-TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
-  ASSERT_EQ(Run(With(Common("stylegan2", "plain"),
-                     {"--config", Path("config.json"), "--classifier", Path("classifier"),
-                      "--output", Path("models"), "--name", "plain"})),
-            0)
-      << said_;
-  const std::string checkpoint = Path("models/plain/1");
-  const auto on_plain = [&](const std::string& command, const std::string& work,
-                            const std::vector<std::string>& more) {
-    return With(With(Common(command, work), {"--checkpoint", checkpoint}), more);
-  };
-  EXPECT_FALSE(LoadCheckpoint(checkpoint).value().model.has_encoder());
+// The same with a StyleGAN2 around the same classifier, and its attributes.
+class StyleGan2CommandsTest : public StudyCommandsTest {
+ protected:
+  static void SetUpTestSuite() {
+    StudyCommandsTest::SetUpTestSuite();
+    ASSERT_EQ(Run(With(Common("stylegan2", "plain"),
+                       {"--config", Path("config.json"), "--classifier", Path("classifier"),
+                        "--output", Path("models"), "--name", "plain"})),
+              0)
+        << said_;
+    EXPECT_EQ(Run(OnPlain("evaluate", "on_plain", {"--protocol", "heldout"})), 1);
+    EXPECT_THAT(said_, HasSubstr("stylex-train attributes"));
+    ASSERT_EQ(Run(OnPlain("attributes", "on_plain", {"--images", "16"})), 0) << said_;
+  }
+
+  static std::vector<std::string> OnPlain(const std::string& command, const std::string& work,
+                                          const std::vector<std::string>& more) {
+    return With(With(Common(command, work), {"--checkpoint", checkpoint()}), more);
+  }
+  static std::string checkpoint() { return Path("models/plain/1"); }
+};
+
+TEST_F(StyleGan2CommandsTest, HasAttributesAndFlipRates) {
+  EXPECT_FALSE(LoadCheckpoint(checkpoint()).value().model.has_encoder());
   EXPECT_THAT(Bytes("models/plain/1/README.md"), HasSubstr("A plain StyleGAN2"));
-  EXPECT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout"})), 1);
-  EXPECT_THAT(said_, HasSubstr("stylex-train attributes"));
-  ASSERT_EQ(Run(on_plain("attributes", "on_plain", {"--images", "16"})), 0) << said_;
   const auto index = nlohmann::json::parse(Bytes("models/plain/1/attributes.json"));
   EXPECT_EQ(index.at("searchImages"), 16);
   EXPECT_EQ(index.at("rangeImages"), 320) << "as many as the training split has";
 
-  ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "heldout", "--flip-images", "12"})),
+  ASSERT_EQ(Run(OnPlain("evaluate", "on_plain", {"--protocol", "heldout", "--flip-images", "12"})),
             0)
       << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("StyleGAN2: images drawn from z"), HasSubstr("| AttFind |"),
@@ -519,17 +528,26 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   EXPECT_EQ(held_out.at("images"), 12);
   EXPECT_FALSE(held_out.contains("reconstruction_flips"));
   EXPECT_EQ(held_out.at("flips").at("nothing").at("10"), 0);
-  ASSERT_EQ(Run(on_plain("evaluate", "on_plain", {"--protocol", "table2", "--flip-images", "9"})),
-            0)
+  ASSERT_EQ(Run(OnPlain("evaluate", "on_plain", {"--protocol", "table2", "--flip-images", "9"})), 0)
       << said_;
   const auto table2 = nlohmann::json::parse(Bytes("on_plain/table2.json"));
   EXPECT_EQ(table2.at("system"), "stylegan2");
   EXPECT_EQ(table2.at("attfind").at("rates").size(), 10);
-  // Beside StylEx it has the same figures.
+}
+
+TEST_F(StyleGan2CommandsTest, BesideStylExItHasTheSameFigures) {
+  const auto alone = [&](const std::string& protocol, const std::string& images) {
+    EXPECT_EQ(
+        Run(OnPlain("evaluate", "on_plain", {"--protocol", protocol, "--flip-images", images})), 0)
+        << said_;
+    return nlohmann::json::parse(Bytes("on_plain/" + protocol + ".json"));
+  };
+  const auto table2 = alone("table2", "9");
+  const auto held_out = alone("heldout", "12");
   const auto beside = [&](const std::string& protocol, const std::vector<std::string>& more) {
     return Run(With(OnModel("evaluate", "beside", {"--protocol", protocol}), more));
   };
-  ASSERT_EQ(beside("table2", {"--flip-images", "9", "--stylegan2", checkpoint}), 0) << said_;
+  ASSERT_EQ(beside("table2", {"--flip-images", "9", "--stylegan2", checkpoint()}), 0) << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("| system |"), HasSubstr("\n| StyleGAN2 | "),
                            HasSubstr("\n| StylEx | ")));
   const auto both = nlohmann::json::parse(Bytes("beside/table2.json"));
@@ -537,7 +555,7 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   EXPECT_EQ(both.at("stylegan2").at("attfind"), table2.at("attfind"));
   EXPECT_EQ(both.at("system"), "stylex");
   EXPECT_EQ(both.at("wu").at("rates").size(), 10);
-  ASSERT_EQ(beside("heldout", {"--lists-only", "--flip-images", "12", "--stylegan2", checkpoint}),
+  ASSERT_EQ(beside("heldout", {"--lists-only", "--flip-images", "12", "--stylegan2", checkpoint()}),
             0)
       << said_;
   EXPECT_THAT(said_, AllOf(HasSubstr("StyleGAN2: images drawn from z"),
@@ -545,22 +563,22 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   EXPECT_EQ(
       nlohmann::json::parse(Bytes("beside/heldout.json")).at("stylegan2").at("flips").at("attfind"),
       held_out.at("flips").at("attfind"));
-  EXPECT_EQ(beside("counterfactuals", {"--stylegan2", checkpoint}), 1);
+  EXPECT_EQ(beside("counterfactuals", {"--stylegan2", checkpoint()}), 1);
   EXPECT_THAT(said_, HasSubstr("--stylegan2 is for --protocol table2 or heldout"));
   EXPECT_EQ(beside("table2", {"--stylegan2", Path("models/tiny/1")}), 1);
   EXPECT_THAT(said_, HasSubstr("without encoder"));
+}
 
-  // Figures 6 to 9 of the paper.
-  ASSERT_EQ(Run(on_plain("figures", "plain_figures", {"--examples", "2"})), 0) << said_;
+TEST_F(StyleGan2CommandsTest, DrawsFigures6To9OfThePaper) {
+  ASSERT_EQ(Run(OnPlain("figures", "plain_figures", {"--examples", "2"})), 0) << said_;
   EXPECT_FALSE(std::filesystem::exists(Path("plain_figures/reconstructions.png")));
   const Bitmap six = DecodeImage(Bytes("plain_figures/attributes-1.png"), {}).value();
   EXPECT_EQ(six.width, 6 + 2 * 3 * (80 + 6) + 18);
-  ASSERT_EQ(Run(on_plain("figures", "plain_figures", {"--baseline", "wu", "--exemplars", "10%"})),
-            0)
+  ASSERT_EQ(Run(OnPlain("figures", "plain_figures", {"--baseline", "wu", "--exemplars", "10%"})), 0)
       << said_;
   EXPECT_THAT(Bytes("plain_figures/wu-0.png"), HasSubstr("Synthetic image"));
   EXPECT_NE(Bytes("plain_figures/wu-1.png"), Bytes("plain_figures/attributes-1.png"));
-  const std::vector<std::string> drawn = {"--checkpoint", checkpoint, "--images", "5"};
+  const std::vector<std::string> drawn = {"--checkpoint", checkpoint(), "--images", "5"};
   ASSERT_EQ(Run(With({"samples", "--work-dir", Path("samples"), "--columns", "3"}, drawn)), 0)
       << said_;
   const Bitmap samples = DecodeImage(Bytes("samples/samples.png"), {}).value();
@@ -573,14 +591,15 @@ TEST_F(StudyCommandsTest, AStyleGan2IsComparedWithByBothProtocols) {
   EXPECT_EQ(Run({"samples", "--work-dir", Path("samples"), "--checkpoint", Path("models/tiny/1")}),
             1);
   EXPECT_THAT(said_, HasSubstr("stylex-train figures"));
+}
 
-  // Commands that need photographs report it.
+TEST_F(StyleGan2CommandsTest, CommandsThatNeedPhotographsSaySo) {
   for (const std::vector<std::string>& refused :
-       {on_plain("evaluate", "on_plain", {}), on_plain("study", "on_plain", {}),
-        on_plain("truth", "on_plain", {}),
-        on_plain("evaluate", "on_plain", {"--protocol", "counterfactuals"})}) {
+       {OnPlain("evaluate", "on_plain", {}), OnPlain("study", "on_plain", {}),
+        OnPlain("truth", "on_plain", {}),
+        OnPlain("evaluate", "on_plain", {"--protocol", "counterfactuals"})}) {
     EXPECT_EQ(Run(refused), 1) << refused[0];
-    EXPECT_THAT(said_, AllOf(HasSubstr(checkpoint), HasSubstr("has no encoder")));
+    EXPECT_THAT(said_, AllOf(HasSubstr(checkpoint()), HasSubstr("has no encoder")));
   }
 }
 

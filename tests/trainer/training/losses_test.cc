@@ -46,9 +46,8 @@ double PenaltyOfPath(const torch::Tensor& latents, const torch::Tensor& a,
   return PathLengthPenalty(Draw(w, a), w, noise, &mean_length).item<double>();
 }
 
-TEST(LossesTest, AgreeWithTheirFormulas) {
-  torch::manual_seed(1);
-  ReferenceFolder folder;
+// Each writes what losses get and give, for the reference.
+void WriteScores(ReferenceFolder& folder) {
   const torch::Tensor real = torch::randn({6}) * 8;
   const torch::Tensor fake = torch::randn({6}) * 8;
   folder.Write("real_scores", real);
@@ -57,7 +56,16 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.Write("generator", GeneratorLoss(fake));
   folder.Write("relativistic", RelativisticLoss(real, fake));
 
-  const torch::Tensor x = torch::randn({3, 2, 4, 3});
+  const torch::Tensor real_logits = torch::randn({5, 4}) * 6;
+  const torch::Tensor fake_logits = torch::randn({5, 4}) * 6;
+  folder.Write("real_logits", real_logits);
+  folder.Write("fake_logits", fake_logits);
+  folder.Write("kl", KlLoss(real_logits, fake_logits));
+}
+
+// Returns the images that the differences are of.
+torch::Tensor WritePixels(ReferenceFolder& folder) {
+  torch::Tensor x = torch::randn({3, 2, 4, 3});
   const torch::Tensor y = torch::randn({3, 2, 4, 3});
   folder.Write("x", x);
   folder.Write("y", y);
@@ -72,13 +80,10 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.Write("contrast", LocalContrast(photographs));
   folder.Write("hardest", HardestPixelsLoss(photographs, drawn));
   folder.Write("laplacian", LaplacianLoss(photographs, drawn));
+  return x;
+}
 
-  const torch::Tensor real_logits = torch::randn({5, 4}) * 6;
-  const torch::Tensor fake_logits = torch::randn({5, 4}) * 6;
-  folder.Write("real_logits", real_logits);
-  folder.Write("fake_logits", fake_logits);
-  folder.Write("kl", KlLoss(real_logits, fake_logits));
-
+void WriteActivationsAndLatents(ReferenceFolder& folder) {
   // Different sizes at each depth; activations of a ReLU, with positions where none is active.
   std::vector<torch::Tensor> real_taps = {torch::randn({3, 5, 4, 4}).relu(),
                                           torch::randn({3, 7, 2, 2}).relu()};
@@ -101,7 +106,9 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   folder.Write("means", means);
   folder.Write("log_deviations", log_deviations);
   folder.Write("latent_kl", LatentKl(means, log_deviations));
+}
 
+void WritePenalties(const torch::Tensor& x, ReferenceFolder& folder) {
   const torch::Tensor images = x.clone().requires_grad_(true);
   const torch::Tensor a = torch::randn({24, 5}) * 0.3;
   const torch::Tensor b = torch::randn({5});
@@ -120,6 +127,15 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
     folder.Write(name, PathLengthPenalty(Draw(w, synthesis), w, noise, &mean));
     folder.Write(absl::StrCat(name, "_mean"), mean);
   }
+}
+
+TEST(LossesTest, AgreeWithTheirFormulas) {
+  torch::manual_seed(1);
+  ReferenceFolder folder;
+  WriteScores(folder);
+  const torch::Tensor x = WritePixels(folder);
+  WriteActivationsAndLatents(folder);
+  WritePenalties(x, folder);
   folder.CompareWith("tests/trainer/training/reference_losses.py");
 }
 

@@ -228,77 +228,91 @@ TEST_F(LpipsTest, RefusesWhatItIsNot) {
               HasSubstr("none.safetensors"));
 }
 
-// A run through the command line.
-TEST_F(LpipsTest, ARunSaysWhatItComparesBy) {
-  constexpr char kConfig[] = R"({
-    "model": {"resolution": 32,
-              "generator": {"channels": [8, 8, 8, 8], "latentSize": 8, "mappingLayers": 1},
-              "encoder": {"channels": [8, 8, 8, 8]},
-              "discriminator": {"channels": [8, 8, 8, 8]},
-              "classifier": {"widthMultiplier": 0.1}},
-    "classifier": {"epochs": 1, "batchSize": 8},
-    "stylex": {"images": 16, "batchSize": 4}
-  })";
-  const auto path = [&](const std::string& name) { return folder_ / name; };
-  DrawTwoClasses(path("data"), 8, 4);
-  WriteBytes(path("config.json"), kConfig);
-  const auto bytes = [](const std::string& file) { return ReadFile(file).value_or(""); };
-  std::string said;
-  const auto run = [&](const std::string& command, const std::string& work,
-                       const std::vector<std::string>& more) {
+constexpr char kConfig[] = R"({
+  "model": {"resolution": 32,
+            "generator": {"channels": [8, 8, 8, 8], "latentSize": 8, "mappingLayers": 1},
+            "encoder": {"channels": [8, 8, 8, 8]},
+            "discriminator": {"channels": [8, 8, 8, 8]},
+            "classifier": {"widthMultiplier": 0.1}},
+  "classifier": {"epochs": 1, "batchSize": 8},
+  "stylex": {"images": 16, "batchSize": 4}
+})";
+
+std::string Bytes(const std::string& file) { return ReadFile(file).value_or(""); }
+
+// Runs through the command line.
+class LpipsRunTest : public LpipsTest {
+ protected:
+  std::string path(const std::string& name) { return folder_ / name; }
+
+  int Run(const std::string& command, const std::string& work,
+          const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {
         command, "--data",    path("data"), "--work-dir", path(work),         "--device",
         "cpu",   "--threads", "1",          "--config",   path("config.json")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     TrainerProcess process(arguments, path("output"));
     const int result = process.Wait();
-    said = process.Output();
+    said_ = process.Output();
     return result;
-  };
-  const auto stylex = [&](const std::string& work, std::vector<std::string> more) {
+  }
+
+  int RunStylex(const std::string& work, std::vector<std::string> more) {
     more.insert(more.end(),
                 {"--classifier", path("classifier"), "--output", path("models"), "--name", work});
-    return run("stylex", work, more);
-  };
+    return Run("stylex", work, more);
+  }
+
+  std::string said_;
+};
+
+TEST_F(LpipsRunTest, SaysWhatItComparesBy) {
+  DrawTwoClasses(path("data"), 8, 4);
+  WriteBytes(path("config.json"), kConfig);
   torch::manual_seed(4);
   const std::string weights = Write(RandomSqueezeNet());
   const std::string text =
-      absl::StrCat("LPIPS v0.1, SqueezeNet 1.1, weights ", Sha256(bytes(weights)));
-  ASSERT_EQ(run("classifier", "classifier", {}), 0) << said;
-  ASSERT_EQ(stylex("with", {"--lpips-weights", weights}), 0) << said;
-  EXPECT_THAT(said, HasSubstr(text));
-  const std::string log = bytes(path("with/log.jsonl"));
+      absl::StrCat("LPIPS v0.1, SqueezeNet 1.1, weights ", Sha256(Bytes(weights)));
+  ASSERT_EQ(Run("classifier", "classifier", {}), 0) << said_;
+  ASSERT_EQ(RunStylex("with", {"--lpips-weights", weights}), 0) << said_;
+  EXPECT_THAT(said_, HasSubstr(text));
+  const std::string log = Bytes(path("with/log.jsonl"));
   EXPECT_THAT(log, AllOf(HasSubstr(text), HasSubstr("\"loss_lpips\":")));
   EXPECT_EQ(log.find("loss_perceptual"), std::string::npos);
-  EXPECT_THAT(bytes(path("models/with/1/README.md")), HasSubstr(text));
-  const auto model = nlohmann::json::parse(bytes(path("models/with/1/model.json")));
+  EXPECT_THAT(Bytes(path("models/with/1/README.md")), HasSubstr(text));
+  const auto model = nlohmann::json::parse(Bytes(path("models/with/1/model.json")));
   EXPECT_EQ(model.at("provenance").at("perceptualLoss"), text);
 
-  ASSERT_EQ(stylex("without", {}), 0) << said;
-  EXPECT_THAT(bytes(path("without/log.jsonl")),
+  ASSERT_EQ(RunStylex("without", {}), 0) << said_;
+  EXPECT_THAT(Bytes(path("without/log.jsonl")),
               AllOf(HasSubstr("the classifier's features"), HasSubstr("\"loss_perceptual\":")));
-  EXPECT_THAT(bytes(path("models/without/1/README.md")), HasSubstr("the classifier's features"));
+  EXPECT_THAT(Bytes(path("models/without/1/README.md")), HasSubstr("the classifier's features"));
 
   // Different weights, or none, are a different run and cannot be resumed.
-  EXPECT_EQ(stylex("with", {"--lpips-weights", weights, "--resume"}), 0) << said;
-  EXPECT_EQ(stylex("with", {"--resume"}), 1);
-  EXPECT_THAT(said, AllOf(HasSubstr("stylex_state.pt"), HasSubstr("another configuration")));
+  EXPECT_EQ(RunStylex("with", {"--lpips-weights", weights, "--resume"}), 0) << said_;
+  EXPECT_EQ(RunStylex("with", {"--resume"}), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("stylex_state.pt"), HasSubstr("another configuration")));
   Write(RandomSqueezeNet());
-  EXPECT_EQ(stylex("with", {"--lpips-weights", weights, "--resume"}), 1);
-  EXPECT_THAT(said, AllOf(HasSubstr("stylex_state.pt"), HasSubstr("another configuration")));
+  EXPECT_EQ(RunStylex("with", {"--lpips-weights", weights, "--resume"}), 1);
+  EXPECT_THAT(said_, AllOf(HasSubstr("stylex_state.pt"), HasSubstr("another configuration")));
+}
 
+TEST_F(LpipsRunTest, RefusesImagesThatAreTooSmallForItsTrunk) {
+  DrawTwoClasses(path("data"), 8, 4);
+  torch::manual_seed(4);
+  const std::string weights = Write(RandomSqueezeNet());
   std::string small = kConfig;
   small.replace(small.find("32"), 2, "16");
   for (size_t at; (at = small.find("[8, 8, 8, 8]")) != std::string::npos;) {
     small.replace(at, 12, "[8, 8, 8]");
   }
   WriteBytes(path("config.json"), small);
-  ASSERT_EQ(run("classifier", "small_classifier", {}), 0) << said;
-  EXPECT_EQ(run("stylex", "small",
+  ASSERT_EQ(Run("classifier", "small_classifier", {}), 0) << said_;
+  EXPECT_EQ(Run("stylex", "small",
                 {"--classifier", path("small_classifier"), "--output", path("models"), "--name",
                  "small", "--lpips-weights", weights}),
             1);
-  EXPECT_THAT(said, AllOf(HasSubstr(weights), HasSubstr("at least 32"), HasSubstr("16")));
+  EXPECT_THAT(said_, AllOf(HasSubstr(weights), HasSubstr("at least 32"), HasSubstr("16")));
 }
 
 }  // namespace
