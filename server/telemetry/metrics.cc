@@ -91,6 +91,8 @@ std::vector<MetricFamily> StateGauges(const ServerState& state) {
 
 }  // namespace
 
+// A table.
+// NOLINTNEXTLINE(readability-function-size)
 Metrics::Metrics()
     : registry_(std::make_shared<prometheus::Registry>()),
       requests_(BuildCounter()

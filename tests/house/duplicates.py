@@ -2,8 +2,8 @@
 
     duplicates.py [--lines N]
 
-Comments, blank lines, includes and lines without a letter or digit do not count. C++ and Python of the whole
-tree, as git tracks it. What may stand twice is told in duplicates_allowed.txt: two files a line, then why.
+Comments, blank lines, includes and lines without a letter or digit do not count. C++, Python and JavaScript of
+the whole tree, as git tracks it. What may stand twice is told in duplicates_allowed.txt: two files a line, then why.
 """
 import argparse
 import collections
@@ -18,12 +18,21 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALLOWED = pathlib.Path(__file__).with_name('duplicates_allowed.txt')
 
 
+def is_python(path, text):
+    return path.endswith('.py') or re.match(r'#!\S*(\s|/)python3?\b', text) is not None
+
+
+def is_read(path, text):
+    return path.endswith(('.cc', '.h', '.js', '.mjs')) or is_python(path, text)
+
+
 def counted_lines(path, text):
     """(number, line without whitespace) of the lines that count."""
-    if not path.endswith('.py'):
+    python = is_python(path, text)
+    if not python:
         text = cpp_source.without_comments(text, keep_literals=True)
     for number, line in enumerate(text.split('\n'), 1):
-        if path.endswith('.py'):
+        if python:
             line = re.sub(r'(^|\s)#.*', '', line)
         line = re.sub(r'\s+', '', line)
         if re.search(r'\w', line) and not re.match(r'#include|import\w|from\w+import|namespace|using', line):
@@ -62,9 +71,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--lines', type=int, default=6)
     least = parser.parse_args().lines
-    listed = subprocess.run(['git', 'ls-files', '*.cc', '*.h', '*.py'], cwd=ROOT, text=True,
-                            capture_output=True, check=True)
-    files = {path: (ROOT / path).read_text() for path in listed.stdout.split() if (ROOT / path).is_file()}
+    listed = subprocess.run(['git', 'ls-files', ':!*.png', ':!*.jpg', ':!*.safetensors', ':!*.pt'], cwd=ROOT,
+                            text=True, capture_output=True, check=True)
+    texts = {path: (ROOT / path).read_text(errors='replace') for path in listed.stdout.split()
+             if (ROOT / path).is_file()}
+    files = {path: text for path, text in texts.items() if is_read(path, text)}
     allowed, used, found = allowed_pairs(ALLOWED.read_text()), set(), 0
     for length, path, line, other, other_line in longest_runs(files, least):
         pair = frozenset((path, other))

@@ -26,6 +26,7 @@ LONG_TABLES = {
     ('tests/models/checkpoint/safetensors_test.cc', 'CorruptFiles'),
 }
 NAMES_WITHOUT_SUBJECT = {'util', 'utils', 'common', 'helper', 'helpers', 'misc'}
+THIRD_PARTY = {'absl'}  # whose includes are written with quotes
 WITHOUT_LIBTORCH = {'base', 'image', 'client', 'server/scheduling', 'server/rpc', 'server/telemetry'}
 WITHOUT_GRPC = {'base', 'image', 'models', 'explain', 'trainer'}
 
@@ -109,6 +110,17 @@ class IncludesTest(unittest.TestCase):
             allowed = TABLE.may_include(room)
             wrong += [f'{path} includes {included}' for included in project_includes(path)
                       if TABLE.room_of(included) not in allowed]
+        self.assertEqual(wrong, [])
+
+    def test_includes_are_written_from_the_root(self):
+        """One beside the file, or with "..", would pass by the table and the include roots."""
+        wrong = []
+        for path in SOURCES:
+            code = cpp_source.without_comments(TEXT[path], keep_literals=True)
+            wrong += [f'{path} includes "{name}"'
+                      for name in re.findall(r'^[ \t]*#[ \t]*include "([^"]+)"', code, re.MULTILINE)
+                      if name not in TEXT and not re.search(r'\.pb\.h$', name)
+                      and name.split('/')[0] not in THIRD_PARTY and not name.endswith('resources.h')]
         self.assertEqual(wrong, [])
 
     def test_libraries_stay_out_where_the_table_keeps_them_out(self):

@@ -174,6 +174,8 @@ void CheckModel(const v1::ModelConfig& model, ConfigFaults* faults) {
                 absl::StrCat("\"", crop, "\""), "center_crop or stretch");
 }
 
+// A table.
+// NOLINTNEXTLINE(readability-function-size)
 void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   const v1::StylexTraining& stylex = config.stylex();
   const auto share = [&](absl::string_view field, double value) {

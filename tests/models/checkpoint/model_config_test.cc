@@ -23,6 +23,7 @@ struct Fault {
 
 std::ostream& operator<<(std::ostream& out, const Fault& fault) { return out << fault.name; }
 
+// NOLINTNEXTLINE(readability-function-size): a table
 std::vector<Fault> Faults() {
   using Config = v1::ModelConfig*;
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();

@@ -196,6 +196,7 @@ std::string WithType(const std::string& dtype) {
 
 const std::string kGood = "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
 
+// NOLINTNEXTLINE(readability-function-size): a table
 std::vector<Corrupt> CorruptFiles() {
   return {
       {"Empty", "", "only 0 bytes"},
