@@ -18,16 +18,33 @@ constexpr double kLeastSquaredMove = 1e-6;
 constexpr double kHardestShare = 0.1;
 constexpr int kPyramidLevels = 3;
 
-// Each channel filtered by the outer product of [1 4 6 4 1] / 16 with itself, edges mirrored.
-torch::Tensor BinomialBlur(const torch::Tensor& x) {
-  const int64_t channels = x.size(1);
-  const torch::Tensor taps = torch::tensor({1., 4., 6., 4., 1.}, x.options()) / 16;
-  const torch::Tensor padded = torch::reflection_pad2d(x, {2, 2, 2, 2});
-  constexpr int64_t kNoPadding = 0;  // a literal 0 would also be a null string
-  const torch::Tensor rows = torch::conv2d(
-      padded, taps.view({1, 1, 5, 1}).expand({channels, 1, 5, 1}), {}, 1, kNoPadding, 1, channels);
-  return torch::conv2d(rows, taps.view({1, 1, 1, 5}).expand({channels, 1, 1, 5}), {}, 1, kNoPadding,
-                       1, channels);
+constexpr int kTextureLevels = 2;
+constexpr int64_t kTexturePool = 6;
+constexpr int64_t kTextureStride = 3;
+// Mean square of differences below which there is no texture to speak of (images reach from -1 to
+// 1); keeps the gradient of the root finite.
+constexpr double kTextureFloor = 1e-4;
+
+// Local strength of differences between neighbours: [4, N, C, H', W'], by direction.
+torch::Tensor StrengthOfDifferences(const torch::Tensor& images) {
+  using torch::indexing::None;
+  using torch::indexing::Slice;
+  const auto corner = [&](const Slice& rows, const Slice& columns) {
+    return images.index({Slice(), Slice(), rows, columns});
+  };
+  const Slice first(None, -1);
+  const Slice second(1, None);
+  const torch::Tensor here = corner(first, first);
+  const torch::Tensor right = corner(first, second);
+  const torch::Tensor below = corner(second, first);
+  std::vector<torch::Tensor> strengths;
+  for (const torch::Tensor& difference :
+       {right - here, below - here, corner(second, second) - here, right - below}) {
+    const torch::Tensor energy =
+        torch::avg_pool2d(difference.square(), {kTexturePool}, {kTextureStride});
+    strengths.push_back((energy + kTextureFloor).sqrt());
+  }
+  return torch::stack(strengths);
 }
 
 // L1Loss of activations; on the CPU in one pass, whose sum is float32 whatever their type is.
@@ -116,6 +133,32 @@ torch::Tensor LaplacianLoss(const torch::Tensor& a, const torch::Tensor& b) {
     const torch::Tensor loss = (error - blurred).abs().mean() * (1 << level);
     sum = level == 0 ? loss : sum + loss;
     error = blurred.slice(2, 0, {}, 2).slice(3, 0, {}, 2);
+  }
+  return sum;
+}
+
+torch::Tensor BinomialBlur(const torch::Tensor& images) {
+  const int64_t channels = images.size(1);
+  const torch::Tensor taps = torch::tensor({1., 4., 6., 4., 1.}, images.options()) / 16;
+  const torch::Tensor padded = torch::reflection_pad2d(images, {2, 2, 2, 2});
+  constexpr int64_t kNoPadding = 0;  // a literal 0 would also be a null string
+  const torch::Tensor rows = torch::conv2d(
+      padded, taps.view({1, 1, 5, 1}).expand({channels, 1, 5, 1}), {}, 1, kNoPadding, 1, channels);
+  return torch::conv2d(rows, taps.view({1, 1, 1, 5}).expand({channels, 1, 1, 5}), {}, 1, kNoPadding,
+                       1, channels);
+}
+
+torch::Tensor TextureLoss(const torch::Tensor& a, const torch::Tensor& b) {
+  torch::Tensor sum;
+  torch::Tensor of_a = a;
+  torch::Tensor of_b = b;
+  for (int level = 0; level < kTextureLevels; ++level) {
+    if (level > 0) {
+      of_a = BinomialBlur(of_a).slice(2, 0, {}, 2).slice(3, 0, {}, 2);
+      of_b = BinomialBlur(of_b).slice(2, 0, {}, 2).slice(3, 0, {}, 2);
+    }
+    const torch::Tensor loss = L1Loss(StrengthOfDifferences(of_a), StrengthOfDifferences(of_b));
+    sum = level == 0 ? loss : sum + loss;
   }
   return sum;
 }

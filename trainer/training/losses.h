@@ -52,6 +52,16 @@ torch::Tensor HardestPixelsLoss(const torch::Tensor& a, const torch::Tensor& b);
 // every second pixel; weights 1, 2 and 4 (Bojanowski et al. 2018). At least 16x16 pixels.
 torch::Tensor LaplacianLoss(const torch::Tensor& a, const torch::Tensor& b);
 
+// `images` filtered by the outer product of [1 4 6 4 1] / 16 with itself, edges mirrored.
+torch::Tensor BinomialBlur(const torch::Tensor& images);
+
+// How much the local strength of fine structure differs, wherever in detail it stands: the root of
+// the mean square, over 6x6 pixels every third pixel, of the differences between neighbours in four
+// directions; L1 of a's and b's, mean over the directions, summed over the images and those of half
+// the size (BinomialBlur, every second pixel). At least 16x16 pixels. After the local energies of
+// oriented filters that describe textures (Portilla and Simoncelli 2000).
+torch::Tensor TextureLoss(const torch::Tensor& a, const torch::Tensor& b);
+
 // L1Loss of the differences between neighbouring pixels: horizontal plus vertical. [N, C, H, W].
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b);
 

@@ -450,13 +450,16 @@ torch::Tensor StylexTraining::Perceptual(const RealBatch& real, const Drawn& dra
 torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& drawn,
                                         const std::string& suffix, StepMetrics* metrics) const {
   const v1::LossWeights& weights = config_.stylex().weights();
-  torch::Tensor loss = L1Loss(drawn.images, real.images);
+  const bool coarse = config_.stylex().coarse_pixels();
+  const torch::Tensor from = coarse ? BinomialBlur(drawn.images) : drawn.images;
+  const torch::Tensor to = coarse ? BinomialBlur(real.images) : real.images;
+  torch::Tensor loss = L1Loss(from, to);
   Record(metrics, "loss_l1" + suffix, loss);
   // How many times each pixel counts; undefined: once.
   torch::Tensor counts;
   if (weights.contrast() > 0) {
     counts = 1 + LocalContrast(real.images) * weights.contrast();
-    loss = ((drawn.images - real.images).abs() * counts).mean();
+    loss = ((from - to).abs() * counts).mean();
   }
   const auto add = [&](const std::string& name, double weight, const auto& value_of) {
     if (weight > 0) {
@@ -465,16 +468,14 @@ torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& draw
       loss = loss + value * weight;
     }
   };
-  add("loss_differences", weights.l1_differences(),
-      [&] { return DifferencesLoss(drawn.images, real.images); });
-  add("loss_l2", weights.l2(), [&] {
-    return counts.defined() ? ((drawn.images - real.images).square() * counts).mean()
-                            : L2Loss(drawn.images, real.images);
-  });
+  add("loss_differences", weights.l1_differences(), [&] { return DifferencesLoss(from, to); });
+  add("loss_l2", weights.l2(),
+      [&] { return counts.defined() ? ((from - to).square() * counts).mean() : L2Loss(from, to); });
   add("loss_hardest", weights.hardest(),
       [&] { return HardestPixelsLoss(drawn.images, real.images); });
   add("loss_laplacian", weights.laplacian(),
       [&] { return LaplacianLoss(drawn.images, real.images); });
+  add("loss_texture", weights.texture(), [&] { return TextureLoss(drawn.images, real.images); });
   return loss;
 }
 

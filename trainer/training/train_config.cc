@@ -232,12 +232,16 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.contrast", stylex.weights().contrast());
   weight("weights.hardest", stylex.weights().hardest());
   weight("weights.laplacian", stylex.weights().laplacian());
-  constexpr int kLeastPyramid = 16;  // see LaplacianLoss
-  if (stylex.weights().laplacian() > 0) {
-    faults->Check(
-        config.model().resolution() >= kLeastPyramid, "model.resolution",
-        config.model().resolution(),
-        absl::StrCat("at least ", kLeastPyramid, ", because of stylex.weights.laplacian"));
+  weight("weights.texture", stylex.weights().texture());
+  constexpr int kLeastPyramid = 16;  // see LaplacianLoss and TextureLoss
+  for (const auto& [field, value] : {std::pair("laplacian", stylex.weights().laplacian()),
+                                     std::pair("texture", stylex.weights().texture())}) {
+    if (value > 0) {
+      faults->Check(
+          config.model().resolution() >= kLeastPyramid, "model.resolution",
+          config.model().resolution(),
+          absl::StrCat("at least ", kLeastPyramid, ", because of stylex.weights.", field));
+    }
   }
   weight("r1GammaEnd", stylex.r1_gamma_end());
   share("adversarialStart", stylex.adversarial_start());

@@ -260,11 +260,18 @@ TEST(AdversaryTest, EachPixelLossTeachesTheGenerator) {
   const std::map<std::string, void (v1::LossWeights::*)(double)> setters = {
       {"contrast", &v1::LossWeights::set_contrast},
       {"hardest", &v1::LossWeights::set_hardest},
-      {"laplacian", &v1::LossWeights::set_laplacian}};
+      {"laplacian", &v1::LossWeights::set_laplacian},
+      {"texture", &v1::LossWeights::set_texture}};
   for (const auto& [name, setter] : setters) {
     const auto with = After(1, [setter = setter](auto* s) { (s->mutable_weights()->*setter)(3); });
     EXPECT_THAT(Differing(without, with, "networks.generator"), Not(IsEmpty())) << name;
   }
+}
+
+TEST(AdversaryTest, CoarsePixelsTeachOtherThings) {
+  const auto fine = After(1, [](auto*) {});
+  const auto coarse = After(1, [](auto* s) { s->set_coarse_pixels(true); });
+  EXPECT_THAT(Differing(fine, coarse, "networks.generator"), Not(IsEmpty()));
 }
 
 TEST(AdversaryTest, ResumedAnywhereEqualsNeverStopped) {

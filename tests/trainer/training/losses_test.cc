@@ -80,6 +80,7 @@ torch::Tensor WritePixels(ReferenceFolder& folder) {
   folder.Write("contrast", LocalContrast(photographs));
   folder.Write("hardest", HardestPixelsLoss(photographs, drawn));
   folder.Write("laplacian", LaplacianLoss(photographs, drawn));
+  folder.Write("texture", TextureLoss(photographs, drawn));
   return x;
 }
 
@@ -137,6 +138,19 @@ TEST(LossesTest, AgreeWithTheirFormulas) {
   WriteActivationsAndLatents(folder);
   WritePenalties(x, folder);
   folder.CompareWith("tests/trainer/training/reference_losses.py");
+}
+
+// Another grain of the same strength is no error; none, and stripes of that strength, are.
+TEST(LossesTest, TextureIsOfStrengthAndDirectionAndNotOfPlace) {
+  torch::manual_seed(2);
+  const torch::Tensor grain = torch::randn({4, 3, 32, 32}) * 0.2;
+  const double other = TextureLoss(torch::randn({4, 3, 32, 32}) * 0.2, grain).item<double>();
+  const double none = TextureLoss(torch::zeros({4, 3, 32, 32}), grain).item<double>();
+  const torch::Tensor stripes = (torch::randn({4, 3, 1, 32}) * 0.2).expand({4, 3, 32, 32});
+  const double striped = TextureLoss(stripes, grain).item<double>();
+  EXPECT_EQ(TextureLoss(grain, grain).item<double>(), 0);
+  EXPECT_LT(other, none / 4);
+  EXPECT_LT(other, striped / 3);
 }
 
 TEST(LossesTest, MoveSparsityLeavesCoordinatesAtRestAlone) {

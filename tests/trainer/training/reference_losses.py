@@ -94,6 +94,26 @@ def laplacian(t):
     return total
 
 
+def texture_strengths(images):
+    """By direction, pooled window by window."""
+    rows, columns = images.shape[2] - 1, images.shape[3] - 1
+    for (y, x), (v, u) in (((0, 0), (0, 1)), ((0, 0), (1, 0)), ((0, 0), (1, 1)), ((1, 0), (0, 1))):
+        difference = (images[:, :, v : v + rows, u : u + columns] -
+                      images[:, :, y : y + rows, x : x + columns])
+        windows = numpy.lib.stride_tricks.sliding_window_view(difference**2, (6, 6), axis=(2, 3))
+        yield numpy.sqrt(windows[:, :, ::3, ::3].mean(axis=(4, 5)) + 1e-4)
+
+
+def texture(t):
+    a, b = t["photographs"], t["drawn"]
+    total = 0
+    for _ in range(2):
+        pairs = zip(texture_strengths(a), texture_strengths(b))
+        total += numpy.mean([numpy.abs(of_a - of_b).mean() for of_a, of_b in pairs])
+        a, b = blur(a)[:, :, ::2, ::2], blur(b)[:, :, ::2, ::2]
+    return total
+
+
 def relativistic(t):
     return numpy.logaddexp(0, t["fake_scores"] - t["real_scores"]).mean()
 
@@ -115,6 +135,7 @@ def main():
         "relativistic": relativistic(t),
         "hardest": hardest(t),
         "laplacian": laplacian(t),
+        "texture": texture(t),
         "features": feature_matching(t),
         "kl": kl(t),
         "perceptual": perceptual(t),
