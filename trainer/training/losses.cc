@@ -163,6 +163,12 @@ torch::Tensor TextureLoss(const torch::Tensor& a, const torch::Tensor& b) {
   return sum;
 }
 
+torch::Tensor PlaceBoundTexture(const torch::Tensor& images) {
+  const torch::Tensor common = (images - BinomialBlur(images)).mean(0, /*keepdim=*/true);
+  const torch::Tensor energy = torch::avg_pool2d(common.square(), {kTexturePool}, {kTextureStride});
+  return (energy + kTextureFloor).sqrt().mean() - std::sqrt(kTextureFloor);
+}
+
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b) {
   const torch::Tensor error = a - b;
   return error.diff(1, 2).abs().mean() + error.diff(1, 3).abs().mean();

@@ -62,6 +62,11 @@ torch::Tensor BinomialBlur(const torch::Tensor& images);
 // oriented filters that describe textures (Portilla and Simoncelli 2000).
 torch::Tensor TextureLoss(const torch::Tensor& a, const torch::Tensor& b);
 
+// Strength of the fine structure (what BinomialBlur takes away) that all images of a batch have in
+// common: of a pattern that is bound to places of the picture, such as a grid. 0 without fine
+// structure; of N images of independent grain 1 / sqrt(N) of its strength.
+torch::Tensor PlaceBoundTexture(const torch::Tensor& images);
+
 // L1Loss of the differences between neighbouring pixels: horizontal plus vertical. [N, C, H, W].
 torch::Tensor DifferencesLoss(const torch::Tensor& a, const torch::Tensor& b);
 

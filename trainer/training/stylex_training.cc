@@ -476,6 +476,8 @@ torch::Tensor StylexTraining::PixelLoss(const RealBatch& real, const Drawn& draw
   add("loss_laplacian", weights.laplacian(),
       [&] { return LaplacianLoss(drawn.images, real.images); });
   add("loss_texture", weights.texture(), [&] { return TextureLoss(drawn.images, real.images); });
+  add("loss_place_bound", weights.place_bound_texture(),
+      [&] { return PlaceBoundTexture(drawn.images); });
   return loss;
 }
 

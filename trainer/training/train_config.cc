@@ -233,6 +233,7 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   weight("weights.hardest", stylex.weights().hardest());
   weight("weights.laplacian", stylex.weights().laplacian());
   weight("weights.texture", stylex.weights().texture());
+  weight("weights.placeBoundTexture", stylex.weights().place_bound_texture());
   constexpr int kLeastPyramid = 16;  // see LaplacianLoss and TextureLoss
   for (const auto& [field, value] : {std::pair("laplacian", stylex.weights().laplacian()),
                                      std::pair("texture", stylex.weights().texture())}) {

@@ -261,7 +261,8 @@ TEST(AdversaryTest, EachPixelLossTeachesTheGenerator) {
       {"contrast", &v1::LossWeights::set_contrast},
       {"hardest", &v1::LossWeights::set_hardest},
       {"laplacian", &v1::LossWeights::set_laplacian},
-      {"texture", &v1::LossWeights::set_texture}};
+      {"texture", &v1::LossWeights::set_texture},
+      {"placeBoundTexture", &v1::LossWeights::set_place_bound_texture}};
   for (const auto& [name, setter] : setters) {
     const auto with = After(1, [setter = setter](auto* s) { (s->mutable_weights()->*setter)(3); });
     EXPECT_THAT(Differing(without, with, "networks.generator"), Not(IsEmpty())) << name;

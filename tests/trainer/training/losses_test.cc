@@ -153,6 +153,16 @@ TEST(LossesTest, TextureIsOfStrengthAndDirectionAndNotOfPlace) {
   EXPECT_LT(other, striped / 3);
 }
 
+TEST(LossesTest, PlaceBoundTextureIsWhatImagesHaveInCommon) {
+  torch::manual_seed(2);
+  const torch::Tensor grain = torch::randn({8, 3, 32, 32}) * 0.2;
+  const double independent = PlaceBoundTexture(grain).item<double>();
+  const double common = PlaceBoundTexture(grain.narrow(0, 0, 1).expand_as(grain)).item<double>();
+  EXPECT_NEAR(independent / common, 1 / std::sqrt(8), 0.05);
+  const torch::Tensor smooth = BinomialBlur(torch::full({8, 3, 32, 32}, 0.5));
+  EXPECT_NEAR(PlaceBoundTexture(smooth).item<double>(), 0, 1e-6);
+}
+
 TEST(LossesTest, MoveSparsityLeavesCoordinatesAtRestAlone) {
   const torch::Tensor changes = torch::randn({6, 3}, torch::kFloat64);
   changes.select(1, 1).zero_();  // not moved in any image

@@ -221,6 +221,11 @@ std::vector<Fault> ModelFaults() {
          c->mutable_model()->set_resolution(8);
          c->mutable_stylex()->mutable_weights()->set_laplacian(1);
        }},
+      {"model.resolution",
+       [](Config* c) {
+         c->mutable_model()->set_resolution(8);
+         c->mutable_stylex()->mutable_weights()->set_texture(1);
+       }},
       {"classifier.epochs", [](Config* c) { c->mutable_classifier()->set_epochs(-1); }},
       {"classifier.batchSize", [](Config* c) { c->mutable_classifier()->set_batch_size(1); }},
       {"classifier.learningRate",
