@@ -170,6 +170,7 @@ StylexTraining::StylexTraining(const v1::TrainConfig& config,
     adversarial_weight_ = torch::full({}, stylex.weights().adversarial(), device);
   }
   SilenceTensors();
+  StartNoise();
 }
 
 void StylexTraining::SilenceTensors() {
@@ -183,6 +184,22 @@ void StylexTraining::SilenceTensors() {
         tensor.zero_();
         tensor.requires_grad_(false);
       }
+    }
+  }
+}
+
+void StylexTraining::StartNoise() {
+  const double start = config_.stylex().noise_start();
+  if (start == 0) {
+    return;
+  }
+  const torch::NoGradGuard no_grad;
+  constexpr int kFinest = 4;  // convolutions of two resolutions
+  const int convs = static_cast<int>(networks_.generator->convs().size());
+  for (const Networks* networks : {&networks_, &averaged_}) {
+    std::map<std::string, torch::Tensor> tensors = networks->NamedTensors();
+    for (int layer = std::max(0, convs - kFinest); layer < convs; ++layer) {
+      tensors.at(absl::StrCat("generator.conv", layer, "_noise_strength")).fill_(start);
     }
   }
 }
@@ -228,6 +245,7 @@ absl::Status StylexTraining::StartFrom(const Checkpoint& earlier) {
     }
   }
   SilenceTensors();
+  StartNoise();
   for (const v1::FileHash& file : from.files()) {
     started_from_ += file.name() == kWeightsFile ? file.sha256() : "";
   }

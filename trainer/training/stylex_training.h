@@ -84,6 +84,8 @@ class StylexTraining {
   // See StylexTraining.constant_to_rgb and without_noise: sets these tensors to 0 and trains them
   // no further, as far as the config asks for it.
   void SilenceTensors();
+  // Sets the strengths of the finest noise to the config's noise_start, if that is given.
+  void StartNoise();
 
   struct RealBatch {
     torch::Tensor images;

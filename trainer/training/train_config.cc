@@ -211,6 +211,9 @@ void CheckStylex(const v1::TrainConfig& config, ConfigFaults* faults) {
   share("conditionDropoutStart", stylex.condition_dropout_start());
   share("conditionDropoutEnd", stylex.condition_dropout_end());
   share("lrDecayShare", stylex.lr_decay_share());
+  share("noiseStart", stylex.noise_start());
+  faults->Check(stylex.noise_start() == 0 || !stylex.without_noise(), "stylex.noiseStart",
+                stylex.noise_start(), "0, because of stylex.withoutNoise");
   weight("r1Gamma", stylex.r1_gamma());
   weight("emaHalfLifeImages", stylex.ema_half_life_images());
   weight("emaRamp", stylex.ema_ramp());

@@ -255,6 +255,25 @@ TEST(AdversaryTest, WithoutNoiseARunMayStartFromOneThatHadSome) {
   EXPECT_EQ(TensorsOf(&silent).at("averaged.generator.conv3_noise_strength").item<double>(), 0);
 }
 
+TEST(AdversaryTest, NoiseStartsAtTheFinestResolutionsWhateverAnEarlierRunLeft) {
+  StylexTraining silent = Training(Changed([](auto* s) { s->set_without_noise(true); }));
+  StylexTraining noisy = Training(Changed([](auto* s) { s->set_noise_start(0.25); }));
+  const auto strength = [](StylexTraining* training, int layer) {
+    return TensorsOf(training)
+        .at(absl::StrCat("averaged.generator.conv", layer, "_noise_strength"))
+        .item<double>();
+  };
+  for (const bool started_from_silence : {false, true}) {
+    if (started_from_silence) {
+      ASSERT_TRUE(noisy.StartFrom({silent.Averaged(), std::nullopt}).ok());
+    }
+    const int convs = static_cast<int>(SmallConfig().model().generator().channels_size()) * 2 - 1;
+    for (int layer = 0; layer < convs; ++layer) {
+      EXPECT_EQ(strength(&noisy, layer), layer < convs - 4 ? 0 : 0.25) << layer;
+    }
+  }
+}
+
 TEST(AdversaryTest, EachPixelLossTeachesTheGenerator) {
   const auto without = After(1, [](auto*) {});
   const std::map<std::string, void (v1::LossWeights::*)(double)> setters = {
