@@ -32,7 +32,7 @@ def _figure(picture: PIL.Image.Image, title: str, text: str = '') -> str:
     factor = max(1, -(-_SHOWN // picture.width))
     return (f'<figure style="display:inline-block;margin:0 12px 8px 0;vertical-align:top">'
             f'<img alt="{html.escape(title)}" src="{pictures.data_uri(picture)}" width="{factor * picture.width}" '
-            f'style="image-rendering:pixelated"><figcaption>{html.escape(title)}<br><b>{html.escape(text)}</b>'
+            f'style="image-rendering:pixelated"/><figcaption>{html.escape(title)}<br/><b>{html.escape(text)}</b>'
             f'</figcaption></figure>')
 
 

@@ -84,7 +84,7 @@ class AnswersTest(unittest.TestCase):
         self.assertTrue(numpy.allclose(again.logits, why.changed.logits, atol=1e-4))
 
     def test_an_explanation_shows_itself(self):
-        markup = xml.etree.ElementTree.fromstring(self.why._repr_html_().replace('<br>', '<br/>'))
+        markup = xml.etree.ElementTree.fromstring(self.why._repr_html_())
         pictures = list(markup.iter('img'))
         self.assertGreaterEqual(len(pictures), 4)
         self.assertTrue(all(picture.get('src').startswith('data:image/png;base64,') for picture in pictures))
