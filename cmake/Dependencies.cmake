@@ -22,6 +22,7 @@ if(STYLEX_SERVING)
   find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 endif()
 if(STYLEX_TORCH)
+  find_package(Boost CONFIG REQUIRED)  # headers alone: the checks of TensorBoard's records
   include(cmake/TorchWheel.cmake)
   if(NOT TORCH_LIBRARIES)
     find_package(Torch REQUIRED)

@@ -27,7 +27,8 @@ LONG_TABLES = {
 }
 NAMES_WITHOUT_SUBJECT = {'util', 'utils', 'common', 'helper', 'helpers', 'misc'}
 THIRD_PARTY = {'absl'}  # whose includes are written with quotes
-WITHOUT_LIBTORCH = {'base', 'image', 'client', 'server/scheduling', 'server/rpc', 'server/telemetry'}
+WITHOUT_LIBTORCH = {'base', 'image', 'client', 'server/scheduling', 'server/rpc', 'server/telemetry',
+                    'trainer/report'}
 WITHOUT_GRPC = {'base', 'image', 'models', 'explain', 'trainer'}
 
 

@@ -218,6 +218,7 @@ struct Subcommands {
   CommonOptions common;
   OutputOptions output;
   StylexOptions stylex;
+  ReportOptions report;
   AttributesOptions attributes;
   ComponentsOptions components;
   NameOptions name;
@@ -261,6 +262,17 @@ void AddStyleGan2(CLI::App* app, Subcommands* all) {
   stylegan2->callback([all] {
     all->run = [all] { return StyleGan2Command(all->common, all->stylex, all->output); };
   });
+}
+
+void AddReport(CLI::App* app, Subcommands* all) {
+  CLI::App* report = app->add_subcommand(
+      "report", "write the page of a training, WORK/report.html, also while it goes on");
+  report->add_option("--work-dir", all->report.work_directory, "of the training")->required();
+  report->add_option("--compare", all->report.compare,
+                     "work directory of another training, to stand beside it; several times");
+  report->add_option("--output", all->report.output,
+                     "another path of the page; default: report.html in --work-dir");
+  report->callback([all] { all->run = [all] { return ReportCommand(all->report); }; });
 }
 
 void AddAttributeSearch(CLI::App* app, Subcommands* all) {
@@ -414,7 +426,7 @@ int TrainMain(int argc, char** argv) {
   app.require_subcommand(1);
   Subcommands all;
   all.common.command_line = CommandLine(argc, argv);
-  for (const auto add : {AddClassifier, AddStylex, AddStyleGan2, AddAttributeSearch,
+  for (const auto add : {AddClassifier, AddStylex, AddStyleGan2, AddReport, AddAttributeSearch,
                          AddComponentSearch, AddName, AddDescribe, AddCalibrate, AddEvaluate}) {
     add(&app, &all);
   }

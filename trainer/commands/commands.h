@@ -36,6 +36,14 @@ absl::Status StylexCommand(const CommonOptions& common, const StylexOptions& opt
 absl::Status StyleGan2Command(const CommonOptions& common, const StylexOptions& options,
                               const OutputOptions& output);
 
+struct ReportOptions {
+  std::string work_directory;
+  std::vector<std::string> compare;  // work directories of other runs
+  std::string output;                // of the page; empty: report.html in the work directory
+};
+// Writes the page of a run, also while it trains.
+absl::Status ReportCommand(const ReportOptions& options);
+
 // What makes an image count as explained, see SelectionOptions.
 inline constexpr char kReleasedRule[] = "released";
 inline constexpr char kPaperRule[] = "paper";

@@ -11,8 +11,8 @@
 
 namespace stylex {
 
-// Each tensor [N, C, R, R] in [-1, 1] is one row of the sheet; images below 64 pixels are doubled
-// in size. A PNG, written atomically.
+// Each tensor [N, C, R, R] in [-1, 1] is one row of the sheet (DrawPictureSheet). A PNG, written
+// atomically.
 absl::Status WriteSampleGrid(const std::vector<torch::Tensor>& rows, const std::string& path);
 
 }  // namespace stylex

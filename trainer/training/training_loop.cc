@@ -7,30 +7,22 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
-#include "explain/metrics.h"
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/model_config.h"
-#include "models/pixels.h"
 #include "trainer/data/batch_loader.h"
-#include "trainer/data/encoded_images.h"
+#include "trainer/report/look.h"
+#include "trainer/report/training_report.h"
 #include "trainer/stop_request.h"
+#include "trainer/training/quick_look.h"
 #include "trainer/training/run_record.h"
-#include "trainer/training/sample_grid.h"
 #include "trainer/training/training_state.h"
 
 namespace stylex {
 namespace {
 
 constexpr int64_t kLogIntervalSteps = 25;
-constexpr int64_t kQuickImages = 512;  // validation images of the quick check
-constexpr int64_t kQuickBatch = 64;    // or fewer: a look takes no more memory than a step
-constexpr int64_t kGridColumns = 16;
-constexpr int64_t kFewMoves = 10;    // coordinates moved in the quick check
-constexpr int64_t kSampleRows = 4;   // of a plain StyleGAN2
-constexpr uint64_t kSampleSeed = 1;  // the same z's in every grid
 
 // Beyond this, losses and scores have exploded: those of a training that works are below 100, and
 // 1e15 is on the way to infinity. Other figures, such as penalties and weights, may be great.
@@ -50,138 +42,6 @@ std::string Exploded(const StepMetrics& metrics) {
 
 std::string ValidationEvent(const v1::ModelConfig& model) {
   return StylexRunName(model) + "_validation";
-}
-
-absl::Status WriteLook(std::vector<torch::Tensor> rows, std::map<std::string, double> figures,
-                       const StylexTraining& training, const v1::ModelConfig& model,
-                       WorkDirectory* run) {
-  for (torch::Tensor& row : rows) {
-    row = row.narrow(0, 0, std::min(kGridColumns, row.size(0)));
-  }
-  std::filesystem::create_directories(run->Path("samples"));
-  STYLEX_RETURN_IF_ERROR(WriteSampleGrid(
-      rows, run->Path(absl::StrFormat("samples/%09d.png", training.images_seen()))));
-  figures["images_seen"] = static_cast<double>(training.images_seen());
-  for (const auto& [name, value] : figures) {
-    if (!std::isfinite(value)) {
-      return absl::OutOfRangeError(absl::StrCat("validation: ", name, " is ", value));
-    }
-  }
-  return run->Log(ValidationEvent(model), training.step(), figures);
-}
-
-// Writes a grid of images drawn from the same z's each time, and logs how many of them are decided
-// as each class: attributes of classes that are never drawn cannot be found.
-absl::Status LookAtSamples(const StylexTraining& training, int64_t batch, WorkDirectory* run) {
-  torch::NoGradGuard no_grad;
-  const Stylex model = training.Averaged();
-  const StyleVectors styles = SampleStyles(model, kQuickImages, kSampleSeed);
-  std::vector<torch::Tensor> rows;
-  for (int64_t row = 0; row < kSampleRows; ++row) {
-    std::vector<torch::Tensor> parts;
-    for (int64_t start = 0; start < kGridColumns; start += batch) {
-      parts.push_back(model.Synthesize(
-          styles.Narrow(row * kGridColumns + start, std::min(batch, kGridColumns - start))));
-    }
-    rows.push_back(torch::cat(parts));
-  }
-  torch::Tensor counts = torch::zeros({model.num_classes()}, torch::kFloat64);
-  for (int64_t start = 0; start < kQuickImages; start += batch) {
-    const torch::Tensor decided =
-        model.LogitsOfStyles(styles.Narrow(start, std::min(batch, kQuickImages - start))).argmax(1);
-    counts += torch::bincount(decided.to(torch::kCPU), /*weights=*/{}, model.num_classes());
-  }
-  std::map<std::string, double> figures;
-  for (int k = 0; k < model.config().labels_size(); ++k) {
-    figures["share_" + model.config().labels(k)] =
-        counts[k].item<double>() / static_cast<double>(kQuickImages);
-  }
-  return WriteLook(std::move(rows), std::move(figures), training, model.config(), run);
-}
-
-// Latents w with their condition (the last values) replaced.
-torch::Tensor WithCondition(const torch::Tensor& w, const torch::Tensor& condition) {
-  return torch::cat({w.narrow(1, 0, w.size(1) - condition.size(1)), condition}, 1);
-}
-
-struct RunnersUp {
-  torch::Tensor images;
-  double flips = 0;  // decided as the photograph's runner-up
-  double flips_by_few =
-      0;  // when only the kFewMoves coordinates that the condition moves most are moved
-};
-
-// Images with latents w conditioned on the runner-up: the two greatest logits are swapped.
-RunnersUp DrawRunnersUp(const Stylex& model, const torch::Tensor& w, const torch::Tensor& logits) {
-  const auto [greatest, classes] = logits.topk(2);
-  const torch::Tensor runner_up = classes.select(1, 1);
-  const torch::Tensor exchanged = logits.scatter(1, classes, greatest.flip(1));
-  const StyleVectors others = model.Styles(WithCondition(w, Condition(model.config(), exchanged)));
-  const auto count = [&](const torch::Tensor& of_images) {
-    return runner_up.eq(of_images.argmax(1)).sum().item<double>();
-  };
-  RunnersUp result;
-  result.images = model.Synthesize(others);
-  result.flips = count(model.Logits(result.images));
-  StyleVectors few = model.Styles(w);
-  const torch::Tensor furthest =
-      std::get<1>((others.conv - few.conv).abs().topk(std::min(kFewMoves, few.conv.size(1))));
-  few.conv = few.conv.scatter(1, furthest, others.conv.gather(1, furthest));
-  result.flips_by_few = count(model.LogitsOfStyles(few));
-  return result;
-}
-
-// Agreement, KL and L1 on the first validation images, and a grid: photographs above their
-// reconstructions with the class condition, without it, and with that of the runner-up.
-absl::Status LookAtReconstructions(const StylexTraining& training, const Dataset& dataset,
-                                   int64_t batch_size, WorkDirectory* run) {
-  torch::NoGradGuard no_grad;
-  const Stylex model = training.Averaged();
-  double agree = 0, kl = 0, l1 = 0, agree_latent = 0;
-  double flips = 0, flips_by_few = 0;
-  int64_t images = 0;
-  std::vector<torch::Tensor> rows;
-  STYLEX_RETURN_IF_ERROR(ForEachBatch(
-      dataset, Split::kValidation, batch_size, kQuickImages,
-      [run](const std::string& text) { run->Warn(text); },
-      [&](const Batch& batch) {
-        const torch::Tensor x = batch.images.to(model.device());
-        const torch::Tensor logits = model.Logits(x);
-        const torch::Tensor w = model.Encode(x, logits);
-        const torch::Tensor drawn = model.Synthesize(model.Styles(w));
-        const torch::Tensor drawn_logits = model.Logits(drawn);
-        const torch::Tensor decided = logits.argmax(1);
-        const RunnersUp others = DrawRunnersUp(model, w, logits);
-        flips += others.flips;
-        flips_by_few += others.flips_by_few;
-        // The same latents with the condition set to zero show how much class information they
-        // contain.
-        const torch::Tensor latent_only = model.Synthesize(model.Styles(WithCondition(
-            w, torch::zeros({x.size(0), ConditionSize(model.config())}, w.options()))));
-        agree += decided.eq(drawn_logits.argmax(1)).sum().item<double>();
-        agree_latent += decided.eq(model.Logits(latent_only).argmax(1)).sum().item<double>();
-        kl += KlPerImage(logits, drawn_logits).sum().item<double>();
-        l1 += L1PerImage(x, drawn).sum().item<double>();
-        images += x.size(0);
-        const std::vector<torch::Tensor> more = {x, drawn, latent_only, others.images};
-        if (rows.empty()) {
-          rows = more;
-        } else if (rows[0].size(0) < kGridColumns) {
-          for (size_t i = 0; i < rows.size(); ++i) {
-            rows[i] = torch::cat({rows[i], more[i]});
-          }
-        }
-        return absl::OkStatus();
-      }));
-  const double n = static_cast<double>(images);
-  return WriteLook(std::move(rows),
-                   {{"agreement", agree / n},
-                    {"agreement_without_condition", agree_latent / n},
-                    {"flips_by_condition", flips / n},
-                    {"flips_by_its_ten_furthest", flips_by_few / n},
-                    {"kl", kl / n},
-                    {"l1", l1 / n}},
-                   training, model.config(), run);
 }
 
 bool Crossed(int64_t interval, int64_t before, int64_t after) {
@@ -243,16 +103,20 @@ class Run {
         training_(training),
         work_(work),
         path_(work->Path(StylexStateFile(config_.model()))),
+        report_(record.config(), work->path(),
+                [work](const std::string& text) { work->Warn(text); }),
         last_good_(training->step()) {}
 
   // Until the run is complete, stopped or fails; OUT_OF_RANGE when it diverges.
   absl::Status Train();
+  absl::Status Look(int64_t batch_size);
   absl::Status Save(bool keep_previous);
   // The newest state that is finite, or the one before it. NOT_FOUND if there is none.
   absl::Status Restore(bool before_last);
   // After a divergence: INVALID_ARGUMENT naming images for which the classifier's output is not
   // finite, which no learning rate mends.
   absl::Status CheckClassifier();
+  void ShowAsFailed() { report_.WritePage(RunState::kFailed); }
 
  private:
   BatchLoaderOptions Loading(int64_t step) const;
@@ -264,6 +128,7 @@ class Run {
   StylexTraining* training_;
   WorkDirectory* work_;
   const std::string path_;
+  TrainingReport report_;
   int64_t last_good_;  // step at which the figures were last looked at
   const StopRequest stop_;
 };
@@ -276,6 +141,22 @@ BatchLoaderOptions Run::Loading(int64_t step) const {
   loading.seed = record_.seed();
   loading.start_step = step;
   return loading;
+}
+
+absl::Status Run::Look(int64_t batch_size) {
+  STYLEX_ASSIGN_OR_RETURN(const StepMetrics figures,
+                          QuickLook(*training_, dataset_, batch_size, work_));
+  for (const auto& [name, value] : figures) {
+    if (!std::isfinite(value)) {
+      return absl::OutOfRangeError(absl::StrCat("validation: ", name, " is ", value));
+    }
+  }
+  const std::string event = ValidationEvent(config_.model());
+  STYLEX_RETURN_IF_ERROR(work_->Log(event, training_->step(), figures));
+  report_.Figures(event, training_->step(), figures);
+  report_.Picture("samples", training_->step(), LookPath(work_->path(), training_->images_seen()));
+  report_.WritePage(training_->done() ? RunState::kFinished : RunState::kRunning);
+  return absl::OkStatus();
 }
 
 absl::Status Run::Save(bool keep_previous) {
@@ -336,6 +217,7 @@ absl::Status Run::Train() {
   const std::string name = StylexRunName(config_.model());
   const int64_t look_batch = std::min<int64_t>(kQuickBatch, stylex.batch_size());
   work_->Start(name, training_->images_seen(), stylex.images());
+  report_.GoOnAfter(training_->step());
   while (!training_->done()) {
     const int64_t before = training_->images_seen(), after = before + stylex.batch_size();
     const bool last = after >= stylex.images();
@@ -352,16 +234,16 @@ absl::Status Run::Train() {
     if (log) {
       metrics["images_seen"] = static_cast<double>(after);
       STYLEX_RETURN_IF_ERROR(work_->Log(name, training_->step(), metrics));
+      report_.Figures(name, training_->step(), metrics);
     }
     work_->Advance(after, "");
     if (look) {
-      STYLEX_RETURN_IF_ERROR(HasEncoder(config_.model())
-                                 ? LookAtReconstructions(*training_, dataset_, look_batch, work_)
-                                 : LookAtSamples(*training_, look_batch, work_));
+      STYLEX_RETURN_IF_ERROR(Look(look_batch));
     }
     if (save) {
       STYLEX_RETURN_IF_ERROR(Save(/*keep_previous=*/true));
       if (!last && stop_.requested()) {
+        report_.WritePage(RunState::kStopped);
         return absl::CancelledError(
             absl::StrCat("stopped after ", after, " images; go on with --resume"));
       }
@@ -398,6 +280,7 @@ absl::Status RunStylexTraining(const v1::RunRecord& record, const Dataset& datas
     const std::string diverged =
         absl::StrCat("training diverged at step ", step, ": ", status.message());
     if (training->halvings() > 0) {
+      run.ShowAsFailed();
       return absl::FailedPreconditionError(absl::StrCat(
           diverged,
           ", with half the learning rates as well. The last good states are kept: --export-only "

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "tests/temporary_folder.h"
+#include "trainer/report/look.h"
 #include "trainer/training/stylex_training.h"
 #include "trainer/training/training_state.h"
 
@@ -220,6 +221,61 @@ TEST_F(TrainingLoopTest, TheDiscriminatorOfARunIsReadFromItsState) {
   const absl::Status status = LoadDiscriminator(folder_.path(), other).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(status.message(), AllOf(HasSubstr("dark, light"), HasSubstr("black, light")));
+}
+
+TEST_F(TrainingLoopTest, ALookLeavesPicturesFactsEventsAndThePage) {
+  v1::RunRecord record = Record(32);
+  record.mutable_config()->mutable_stylex()->set_sample_interval_images(16);
+  Trainer trainer(record);
+  const auto work = Open();
+  ASSERT_EQ(RunStylexTraining(record, dataset_, &trainer.training, work.get()), absl::OkStatus());
+  ASSERT_THAT(LooksIn(folder_.path()), testing::ElementsAre(16, 32));
+  const Look look = ReadLook(folder_.path(), 32, /*worst=*/true).value();
+  ASSERT_TRUE(look.facts.has_value());
+  ASSERT_EQ(look.facts->shown.size(), 12u);
+  EXPECT_EQ(look.facts->shown[3].name, "image 3");
+  EXPECT_EQ(look.facts->shown[5].photograph.label, "light") << "the white one";
+  EXPECT_EQ(look.facts->shown[5].runner_up, "dark");
+  EXPECT_EQ(look.pictures.at(0).at(5), dataset_.Load(Split::kValidation, 5).value());
+  EXPECT_EQ(look.worst.at(0).size(), 8u);
+  const std::vector<LookedPhotograph>& worst = look.facts->worst;
+  ASSERT_EQ(worst.size(), 8u);
+  EXPECT_EQ(worst[0].name, "image 5") << "the farthest from what four images can teach";
+  EXPECT_EQ(look.worst[0][0], dataset_.Load(Split::kValidation, 5).value());
+  for (size_t i = 1; i < worst.size(); ++i) {
+    EXPECT_LE(worst[i].l1, worst[i - 1].l1);
+  }
+  EXPECT_THAT(ReadFile(folder_ / "report.html").value(), HasSubstr("Finished: 32 images."));
+  EXPECT_FALSE(std::filesystem::is_empty(folder_ / "tensorboard"));
+}
+
+TEST_F(TrainingLoopTest, LooksDoNotChangeWhatIsTrained) {
+  std::vector<std::string> states;
+  for (const int interval : {0, 4}) {
+    v1::RunRecord record = Record(32);
+    record.mutable_config()->mutable_stylex()->set_mapping_interval(2);  // draws z at random
+    record.mutable_config()->mutable_model()->mutable_generator()->set_mapping_layers(1);
+    record.mutable_config()->mutable_model()->mutable_generator()->set_mapping_lr_multiplier(0.01);
+    record.mutable_config()->mutable_stylex()->set_sample_interval_images(interval);
+    Trainer trainer(record);
+    const TemporaryFolder folder;
+    const auto work = WorkDirectory::Open(folder.path(), "stylex_state.pt", false).value();
+    ASSERT_EQ(RunStylexTraining(record, dataset_, &trainer.training, work.get()), absl::OkStatus());
+    EXPECT_EQ(LooksIn(folder.path()).size(), interval == 0 ? 1u : 8u);
+    std::string& state = states.emplace_back();
+    for (const auto& [name, tensor] : trainer.training.State().tensors) {
+      const torch::Tensor bytes = tensor.contiguous();
+      state.append(static_cast<const char*>(bytes.data_ptr()), bytes.nbytes());
+    }
+  }
+  EXPECT_TRUE(states[0] == states[1]);
+}
+
+TEST_F(TrainingLoopTest, AReportThatCannotBeWrittenDoesNotStopTheTraining) {
+  ASSERT_TRUE(WriteFileAtomic(folder_ / "tensorboard", "in the way").ok());
+  TrainFirst();
+  EXPECT_THAT(Log(), HasSubstr("no report is written any more"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "stylex_state.pt"));
 }
 
 TEST_F(TrainingLoopTest, ImagesThatTheClassifierCannotAnswerAreNamed) {
