@@ -98,7 +98,13 @@ class CallRunnerTest : public ::testing::Test {
                  .observers = {&failing_observer_, &observer_},
                  .auditor = &auditor_,
                  .requests = &memory_,
-                 .on_exception = [this](const std::string& what) { exception_ = what; }},
+                 .on_exception =
+                     [this](const std::string& what) {
+                       exception_ = what;
+                       if (clock_.failing) {
+                         throw std::bad_alloc();
+                       }
+                     }},
                 {.interactive = &pool_, .explanation = &pool_, .bulk = &bulk_pool_}, &clock_),
         service_(&runner_) {
     grpc::ServerBuilder builder;
@@ -449,6 +455,27 @@ TEST_F(CallRunnerTest, ACallThatCannotEvenBeginIsToldSo) {
   EXPECT_EQ(observer_.finished, 0);
   clock_.failing = false;
   EXPECT_TRUE(Classify().ok());
+}
+
+// On a worker, after the work, and while its exception is told.
+TEST_F(CallRunnerTest, WantOfMemoryAtItsEndCostsACallAlone) {
+  for (const bool thrown : {false, true}) {
+    service_.classify = [this, thrown] {
+      return Doing([this, thrown](const Cancellation&, v1::ClassifyResponse*) -> absl::Status {
+        clock_.failing = true;
+        if (thrown) {
+          throw std::runtime_error("out of order");
+        }
+        return absl::CancelledError("as told");
+      });
+    };
+    EXPECT_EQ(Classify().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    clock_.failing = false;
+    service_.classify = [] {
+      return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
+    };
+    EXPECT_TRUE(Classify().ok());
+  }
 }
 
 TEST_F(CallRunnerTest, ARequestOverTheLimitIsRefusedWithDetails) {
