@@ -119,6 +119,9 @@ absl::Status CallRunner::Admit(Call* call) const {
     return AuditError();
   }
   if (options_.requests != nullptr) {
+    if (!options_.requests->Fits(call->record.request_bytes)) {
+      return MessageTooLargeError(bytes, static_cast<size_t>(options_.requests->bytes()));
+    }
     std::optional<MemoryBudget::Share> share =
         options_.requests->TryTake(call->record.request_bytes);
     if (!share.has_value()) {
