@@ -6,18 +6,19 @@
 #include <torch/utils.h>
 
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/exceptions.h"
 #include "base/status_macros.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/model_config.h"
 #include "models/checkpoint/version_directory.h"
 #include "server/repository/served_model.h"
+#include "server/rpc/errors.h"
 
 namespace stylex {
 namespace {
@@ -159,11 +160,12 @@ std::string SignatureOf(const std::string& path) {
 absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
                                               const torch::Device& device,
                                               const WarmUpOptions& warm_up) {
-  try {
-    return LoadAndWarmUp(version, device, warm_up);
-  } catch (const std::exception& exception) {
-    return absl::InternalError(exception.what());
+  absl::StatusOr<LoadedVersion> loaded =
+      WithoutExceptions([&] { return LoadAndWarmUp(version, device, warm_up); });
+  if (IsOutOfMemory(loaded.status().message())) {  // LibTorch's allocators say so in words
+    return absl::ResourceExhaustedError(loaded.status().message());
   }
+  return loaded;
 }
 
 void StrayFolders::Warn(const std::string& root) {
