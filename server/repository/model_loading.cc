@@ -58,17 +58,6 @@ torch::Tensor TrialImages(const v1::ModelConfig& config, int64_t first, int64_t 
   return torch::stack(images);
 }
 
-// Every size up to 8; beyond, where trying each would take minutes, powers of two and the largest.
-std::vector<int64_t> BatchSizes(int64_t largest) {
-  constexpr int64_t kEach = 8;
-  std::vector<int64_t> sizes;
-  for (int64_t size = 1; size < largest; size += size < kEach ? 1 : size) {
-    sizes.push_back(size);
-  }
-  sizes.push_back(largest);
-  return sizes;
-}
-
 // `of_batch` and `single` are one image's.
 absl::Status CheckSame(const torch::Tensor& of_batch, const torch::Tensor& single, int64_t batch,
                        const char* what) {
@@ -156,6 +145,16 @@ std::string SignatureOf(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<int64_t> BatchSizes(int64_t largest) {
+  constexpr int64_t kEach = 8;
+  std::vector<int64_t> sizes;
+  for (int64_t size = 1; size < largest; size += size < kEach ? 1 : size) {
+    sizes.push_back(size);
+  }
+  sizes.push_back(largest);
+  return sizes;
+}
 
 absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
                                               const torch::Device& device,
