@@ -324,8 +324,7 @@ absl::Status Server::ListenForHealth() {
   }
   const int port = options_.health_port >= 0 ? options_.health_port : kTlsHealthPort;
   grpc::ServerBuilder builder;
-  RefuseCompression(&builder);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  AddHealthLimits(&builder);
   builder.SetOption(std::make_unique<WithoutReflection>());
   builder.AddListeningPort(AddressOf(port), grpc::InsecureServerCredentials(), &health_port_);
   builder.RegisterService(&health_);

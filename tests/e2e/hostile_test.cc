@@ -77,9 +77,10 @@ TEST_F(HostileTest, CompressedRequestsAreNotUnpacked) {
     for (const char* encoding : {"gzip", "deflate"}) {
       for (int i = 0; i < 20; ++i) {
         RawHttp2 client(server_->address());
-        const RawHttp2::End end =
-            client.Post(path, {{"grpc-encoding", encoding}}, MessageFrame(bomb, true));
-        EXPECT_NE(end, RawHttp2::End::kTimeout) << path;
+        EXPECT_EQ(client.Post(path, {{"grpc-encoding", encoding}}, MessageFrame(bomb, true)),
+                  RawHttp2::End::kAnswered)
+            << path;
+        EXPECT_EQ(client.status(), grpc::StatusCode::UNIMPLEMENTED) << path;
       }
     }
   }
@@ -98,19 +99,26 @@ TEST_F(HostileTest, AnHonestClientThatCompressesIsToldSo) {
 
 TEST_F(HostileTest, EveryRefusalLeavesALineAndACount) {
   Start({"--metrics-port", "0"});
+  constexpr char kTraverse[] = "/stylex.v1.ExplanationService/Traverse";
+  const std::string broken = MessageFrame("\x0a\xff", false);
   const struct {
     const char* what;
     const char* path;
     std::string body;
-    bool half;
+    RawHttp2::Then then = RawHttp2::Then::kEnd;
   } requests[] = {
-      {"broken protobuf", kClassify, MessageFrame("\x0a\xff", false), false},
-      {"invalid UTF-8", kClassify, MessageFrame("\x0a\x02\xff\xfe", false), false},
-      {"no message", kClassify, "", false},
-      {"broken search", "/stylex.v1.ExplanationService/Traverse", MessageFrame("\xff", false),
-       false},
-      {"unknown method", "/stylex.v1.ExplanationService/Guess", MessageFrame("", false), false},
-      {"unknown service", "/other.Service/Guess", MessageFrame("", false), false},
+      {"broken protobuf", kClassify, broken},
+      {"broken protobuf, not ended", kClassify, broken, RawHttp2::Then::kNothing},
+      {"invalid UTF-8", kClassify, MessageFrame("\x0a\x02\xff\xfe", false)},
+      {"no message", kClassify, ""},
+      {"half a message", kClassify, broken.substr(0, broken.size() - 1)},
+      {"broken search", kTraverse, MessageFrame("\xff", false)},
+      {"broken search, not ended", kTraverse, MessageFrame("\xff", false),
+       RawHttp2::Then::kNothing},
+      {"unknown method", "/stylex.v1.ExplanationService/Guess", MessageFrame("", false)},
+      {"unknown method, not ended", "/stylex.v1.ExplanationService/Guess", MessageFrame("", false),
+       RawHttp2::Then::kNothing},
+      {"unknown service", "/other.Service/Guess", MessageFrame("", false)},
   };
   const auto refused = [this] {
     const std::string& address = server_->address("metrics");
@@ -127,8 +135,9 @@ TEST_F(HostileTest, EveryRefusalLeavesALineAndACount) {
   int expected = 0;
   for (const auto& request : requests) {
     RawHttp2 client(server_->address());
-    EXPECT_EQ(client.Post(request.path, {}, request.body, request.half), RawHttp2::End::kAnswered)
+    EXPECT_EQ(client.Post(request.path, {}, request.body, request.then), RawHttp2::End::kAnswered)
         << request.what;
+    EXPECT_GT(client.status(), 0) << request.what;
     EXPECT_EQ(refused(), ++expected) << request.what;
   }
   std::istringstream log(server_->Log());
@@ -215,6 +224,20 @@ TEST_F(HostileTest, LargeImagesShareTheMemory) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   EXPECT_LT((server_->ResidentKib() - before) >> 10, 100 + kKeptMib);
+}
+
+// gRPC counts in int.
+TEST_F(HostileTest, LimitsOfHalfAGibibyteAndMoreDoNotOverflow) {
+  for (const char* mib : {"512", "1024"}) {
+    Start({"--max-message-mib", mib, "--memory-budget-mib", "4096"});
+    v1::ClassifyRequest request;
+    request.mutable_image()->set_data(std::string(20 << 20, 'x'));
+    grpc::ClientContext context;
+    v1::ClassifyResponse response;
+    const grpc::Status status = server_->stub().Classify(&context, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+        << "neither too large nor an image: " << status.error_message();
+  }
 }
 
 TEST_F(HostileTest, WhatNeverFitsIsRefusedAtOnce) {
