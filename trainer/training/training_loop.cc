@@ -5,11 +5,13 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "explain/metrics.h"
 #include "models/checkpoint/json_message.h"
 #include "models/checkpoint/model_config.h"
@@ -85,12 +87,8 @@ absl::Status LookAtSamples(const StylexTraining& training, int64_t batch, WorkDi
     }
     rows.push_back(torch::cat(parts));
   }
-  torch::Tensor counts = torch::zeros({model.num_classes()}, torch::kFloat64);
-  for (int64_t start = 0; start < kQuickImages; start += batch) {
-    const torch::Tensor decided =
-        model.LogitsOfStyles(styles.Narrow(start, std::min(batch, kQuickImages - start))).argmax(1);
-    counts += torch::bincount(decided.to(torch::kCPU), /*weights=*/{}, model.num_classes());
-  }
+  const torch::Tensor counts = torch::bincount(LogitsOf(model, styles, batch).argmax(1),
+                                               /*weights=*/{}, model.num_classes());
   std::map<std::string, double> figures;
   for (int k = 0; k < model.config().labels_size(); ++k) {
     figures["share_" + model.config().labels(k)] =
@@ -113,9 +111,13 @@ struct RunnersUp {
 
 // Images with latents w conditioned on the runner-up: the two greatest logits are swapped.
 RunnersUp DrawRunnersUp(const Stylex& model, const torch::Tensor& w, const torch::Tensor& logits) {
-  const auto [greatest, classes] = logits.topk(2);
-  const torch::Tensor runner_up = classes.select(1, 1);
-  const torch::Tensor exchanged = logits.scatter(1, classes, greatest.flip(1));
+  const torch::Tensor runner_up = RunnersUp(logits);
+  const torch::Tensor second = runner_up.unsqueeze(1);
+  // The other of the two also where both are equally great.
+  const torch::Tensor first =
+      logits.scatter(1, second, -std::numeric_limits<double>::infinity()).argmax(1, true);
+  const torch::Tensor exchanged = logits.scatter(1, first, logits.gather(1, second))
+                                      .scatter(1, second, logits.gather(1, first));
   const StyleVectors others = model.Styles(WithCondition(w, Condition(model.config(), exchanged)));
   const auto count = [&](const torch::Tensor& of_images) {
     return runner_up.eq(of_images.argmax(1)).sum().item<double>();
