@@ -219,6 +219,28 @@ TEST_F(TrainingLoopTest, WhereTheStateBeforeTheLastIsBrokenTheLastIsUsed) {
             absl::StatusCode::kDataLoss);
 }
 
+// At 256x256 a batch of 64 takes three times the memory of a step.
+TEST_F(TrainingLoopTest, AQuickLookTakesNoMoreImagesAtATimeThanAStep) {
+  for (const bool plain : {false, true}) {
+    const TemporaryFolder folder;
+    v1::RunRecord record = Record(32);
+    record.mutable_config()->mutable_stylex()->set_sample_interval_images(16);
+    v1::ModelConfig& model = *record.mutable_config()->mutable_model();
+    if (plain) {
+      model.clear_encoder();
+      model.mutable_generator()->set_mapping_layers(1);
+      model.mutable_generator()->set_mapping_lr_multiplier(0.01);
+    }
+    Trainer trainer(record);
+    const auto work =
+        WorkDirectory::Open(folder.path(), StylexStateFile(model), /*resume=*/true).value();
+    ASSERT_EQ(RunStylexTraining(record, dataset_, &trainer.training, work.get()), absl::OkStatus());
+    EXPECT_THAT(ReadFile(folder / "log.jsonl").value_or(""),
+                HasSubstr(plain ? "stylegan2_validation" : "stylex_validation"));
+    EXPECT_EQ(trainer.classifier->largest_batch(), record.config().stylex().batch_size());
+  }
+}
+
 TEST_F(TrainingLoopTest, TheDiscriminatorOfARunIsReadFromItsState) {
   const v1::RunRecord record = Record(32);
   EXPECT_EQ(LoadDiscriminator(folder_.path(), record.config().model()).status().code(),
