@@ -36,9 +36,12 @@ bool Completes(const char* what, const Step& step) {
     step();
     return absl::OkStatus();
   });
-  if (!status.ok()) {
-    spdlog::error("{} failed: {}", what, status.ToString());
-  }
+  WithoutExceptions([&] {
+    if (!status.ok()) {
+      spdlog::error("{} failed: {}", what, status.ToString());
+    }
+    return absl::OkStatus();
+  }).IgnoreError();
   return status.ok();
 }
 
