@@ -28,15 +28,19 @@ std::string CauseOf(const std::exception& error) {
   return lines.back();
 }
 
-absl::Status StatusOfException() {
+absl::Status StatusOfException() noexcept {
   try {
-    throw;
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory");
-  } catch (const std::exception& error) {
-    return absl::InternalError(CauseOf(error));
-  } catch (...) {
-    return absl::InternalError("an exception of an unknown kind");
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      return absl::ResourceExhaustedError("out of memory");
+    } catch (const std::exception& error) {
+      return absl::InternalError(CauseOf(error));
+    } catch (...) {
+      return absl::InternalError("an exception of an unknown kind");
+    }
+  } catch (...) {  // no memory for the text
+    return {absl::StatusCode::kResourceExhausted, ""};
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -14,12 +15,13 @@ namespace stylex {
 // last, where the cause stands behind the interpreter's traceback.
 std::string CauseOf(const std::exception& error);
 
-// In a catch block: RESOURCE_EXHAUSTED for std::bad_alloc, else INTERNAL, with the cause.
-absl::Status StatusOfException();
+// In a catch block: RESOURCE_EXHAUSTED for std::bad_alloc, else INTERNAL, with the cause; without a
+// text where there is no memory for one.
+absl::Status StatusOfException() noexcept;
 
-// The status of `work`, or StatusOfException when it throws.
+// What `work` returns, an absl::Status or absl::StatusOr, or StatusOfException when it throws.
 template <typename Work>
-absl::Status WithoutExceptions(Work&& work) {
+std::invoke_result_t<Work> WithoutExceptions(Work&& work) noexcept {
   try {
     return std::forward<Work>(work)();
   } catch (...) {

@@ -71,11 +71,11 @@ torch::Tensor RunnersUp(const torch::Tensor& logits) {
 
 int64_t RunnerUp(const torch::Tensor& logits) { return RunnersUp(logits).item<int64_t>(); }
 
-torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles) {
+torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles, int64_t batch) {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> parts;
-  for (int64_t start = 0; start < styles.conv.size(0); start += kDrawBatch) {
-    const int64_t length = std::min(kDrawBatch, styles.conv.size(0) - start);
+  for (int64_t start = 0; start < styles.conv.size(0); start += batch) {
+    const int64_t length = std::min(batch, styles.conv.size(0) - start);
     parts.push_back(model.LogitsOfStyles(styles.Narrow(start, length)).to(torch::kCPU));
   }
   return torch::cat(parts);

@@ -21,8 +21,8 @@ int64_t RunnerUp(const torch::Tensor& logits);
 
 // Images drawn or classified at a time.
 inline constexpr int64_t kDrawBatch = 64;
-// Logits of the images of styles [N, ...], kDrawBatch images at a time: [N, K] on the CPU.
-torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles);
+// Logits of the images of styles [N, ...], `batch` images at a time: [N, K] on the CPU.
+torch::Tensor LogitsOf(const Stylex& model, const StyleVectors& styles, int64_t batch = kDrawBatch);
 
 // What a counterfactual must reach.
 struct Goal {
@@ -36,9 +36,8 @@ struct Goal {
   double least_excess = 0;
 };
 
-// log(p / (1 - p)) of the class's probability p, with logits divided by the temperature: [..., K]
-// ->
-// [...], float64.
+// log(p / (1 - p)) of the class's probability p, with logits divided by the temperature:
+// [..., K] -> [...], float64.
 torch::Tensor LogOddsOf(const torch::Tensor& logits, int64_t target, double temperature);
 // How promising images are on the way to the goal, higher is better: the margin, or where a
 // probability is asked for its log-odds. [..., K] -> [...].

@@ -118,8 +118,7 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
       ->check(CLI::Range(1, 1024));
   Add(app, "memory-budget-mib", &options->memory_budget_mib,
       "MiB for requests that are held, half of it, and for decoding images, the other half; 0: "
-      "half "
-      "of the container's or the machine's memory")
+      "half of the container's or the machine's memory")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
   Add(app, "max-pixels", &options->max_pixels, "Greatest image in pixels")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));

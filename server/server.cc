@@ -83,6 +83,22 @@ void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       static_cast<int>(std::min(options.default_stream_deadline_s + 10, 86'400.0) * 1000));
 }
 
+// Of the port that has only health, for anyone who reaches it: what it is asked is a few bytes.
+void AddHealthLimits(grpc::ServerBuilder* builder) {
+  constexpr int kMessageBytes = 4 << 10;
+  constexpr size_t kBuffers = 16 << 20;
+  RefuseCompression(builder);
+  builder->SetMaxReceiveMessageSize(kMessageBytes);
+  builder->SetResourceQuota(grpc::ResourceQuota("health").Resize(kBuffers));
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+// What a job threw, which should have ended with its call: want of memory, or a fault of ours.
+void LogJobError(const absl::Status& status) {
+  spdlog::error("a worker caught what its job threw: {}", status.ToString());
+}
+
 // A client sends its next request within this time after an answer (docs/operating.md).
 constexpr absl::Duration kStayAwake = absl::Microseconds(1500);
 
@@ -151,11 +167,14 @@ Server::Server(const ServerOptions& options, Parts parts)
       interactive_pool_({.workers = options.workers,
                          .max_queue = static_cast<size_t>(options.max_queue),
                          .on_start = ComputeOnOneThread,
-                         .stay_awake = kStayAwake}),
+                         .stay_awake = kStayAwake,
+                         .on_error = LogJobError}),
       explanation_pool_({.workers = options.explanation_workers,
-                         .max_queue = static_cast<size_t>(options.max_explanation_queue)}),
+                         .max_queue = static_cast<size_t>(options.max_explanation_queue),
+                         .on_error = LogJobError}),
       bulk_pool_({.workers = options.search_workers,
-                  .max_queue = static_cast<size_t>(options.max_search_queue)}),
+                  .max_queue = static_cast<size_t>(options.max_search_queue),
+                  .on_error = LogJobError}),
       runner_(RunnerOptions(),
               {.interactive = &interactive_pool_,
                .explanation = &explanation_pool_,
@@ -305,8 +324,7 @@ absl::Status Server::ListenForHealth() {
   }
   const int port = options_.health_port >= 0 ? options_.health_port : kTlsHealthPort;
   grpc::ServerBuilder builder;
-  RefuseCompression(&builder);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  AddHealthLimits(&builder);
   builder.SetOption(std::make_unique<WithoutReflection>());
   builder.AddListeningPort(AddressOf(port), grpc::InsecureServerCredentials(), &health_port_);
   builder.RegisterService(&health_);

@@ -89,8 +89,7 @@ Bitmap DrawMapScale() {
 std::string MapLegend() {
   return absl::StrFormat(
       "Difference of colour (ΔE, CIE 1976): from 0, dark, to %.0f and more, bright; about 2 is "
-      "just "
-      "visible. The scale is the same in all cards.",
+      "just visible. The scale is the same in all cards.",
       kBrightestDifference);
 }
 

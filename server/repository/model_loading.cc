@@ -6,18 +6,19 @@
 #include <torch/utils.h>
 
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/exceptions.h"
 #include "base/status_macros.h"
 #include "models/checkpoint.h"
 #include "models/checkpoint/model_config.h"
 #include "models/checkpoint/version_directory.h"
 #include "server/repository/served_model.h"
+#include "server/rpc/errors.h"
 
 namespace stylex {
 namespace {
@@ -55,17 +56,6 @@ torch::Tensor TrialImages(const v1::ModelConfig& config, int64_t first, int64_t 
     images.push_back((0.4 * waves + 0.2 * kind - 0.3).expand({config.image_channels(), -1, -1}));
   }
   return torch::stack(images);
-}
-
-// Every size up to 8; beyond, where trying each would take minutes, powers of two and the largest.
-std::vector<int64_t> BatchSizes(int64_t largest) {
-  constexpr int64_t kEach = 8;
-  std::vector<int64_t> sizes;
-  for (int64_t size = 1; size < largest; size += size < kEach ? 1 : size) {
-    sizes.push_back(size);
-  }
-  sizes.push_back(largest);
-  return sizes;
 }
 
 // `of_batch` and `single` are one image's.
@@ -156,14 +146,25 @@ std::string SignatureOf(const std::string& path) {
 
 }  // namespace
 
+std::vector<int64_t> BatchSizes(int64_t largest) {
+  constexpr int64_t kEach = 8;
+  std::vector<int64_t> sizes;
+  for (int64_t size = 1; size < largest; size += size < kEach ? 1 : size) {
+    sizes.push_back(size);
+  }
+  sizes.push_back(largest);
+  return sizes;
+}
+
 absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
                                               const torch::Device& device,
                                               const WarmUpOptions& warm_up) {
-  try {
-    return LoadAndWarmUp(version, device, warm_up);
-  } catch (const std::exception& exception) {
-    return absl::InternalError(exception.what());
+  absl::StatusOr<LoadedVersion> loaded =
+      WithoutExceptions([&] { return LoadAndWarmUp(version, device, warm_up); });
+  if (IsOutOfMemory(loaded.status().message())) {  // LibTorch's allocators say so in words
+    return absl::ResourceExhaustedError(loaded.status().message());
   }
+  return loaded;
 }
 
 void StrayFolders::Warn(const std::string& root) {

@@ -20,9 +20,13 @@ struct WarmUpOptions {
   int64_t max_batch = 1;  // largest batch that calls may share
 };
 
-// Loads a version, moves it to the device, and warms it up with batches of the sizes that calls
-// may share (from 8 on only powers of two and the largest): results for different images must be
-// finite and must not depend on the batch. LibTorch's exceptions become INTERNAL with their text.
+// The sizes of batches that a model is warmed up with: every size up to 8; beyond, where trying
+// each would take minutes, powers of two and the largest.
+std::vector<int64_t> BatchSizes(int64_t largest);
+
+// Loads a version, moves it to the device, and warms it up with batches of BatchSizes: results for
+// different images must be finite and must not depend on the batch. LibTorch's exceptions become
+// INTERNAL with their cause, or RESOURCE_EXHAUSTED where memory was wanting.
 absl::StatusOr<LoadedVersion> LoadServedModel(const VersionPath& version,
                                               const torch::Device& device,
                                               const WarmUpOptions& warm_up);

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/exceptions.h"
 #include "base/status_macros.h"
 #include "server/rpc/errors.h"
 
@@ -26,6 +27,22 @@ absl::Status LoadingError(const std::string& what) {
 
 std::string IdOf(const v1::ModelSummary& summary) {
   return absl::StrCat(summary.name(), "/", summary.version());
+}
+
+// Whether it came to its end; what it throws ends here and is logged.
+template <typename Step>
+bool Completes(const char* what, const Step& step) {
+  const absl::Status status = WithoutExceptions([&] {
+    step();
+    return absl::OkStatus();
+  });
+  WithoutExceptions([&] {
+    if (!status.ok()) {
+      spdlog::error("{} failed: {}", what, status.ToString());
+    }
+    return absl::OkStatus();
+  }).IgnoreError();
+  return status.ok();
 }
 
 }  // namespace
@@ -51,17 +68,17 @@ void ModelRepository::Start() {
 }
 
 void ModelRepository::Work() {
-  Refresh();
-  {
-    MutexLock lock(&mutex_);
-    if (stop_) {
-      return;
+  bool told = false;
+  do {
+    Completes("a look at the folder of models", [this] { Refresh(); });
+    {
+      MutexLock lock(&mutex_);
+      if (stop_) {
+        return;
+      }
     }
-  }
-  callbacks_.on_loaded();
-  while (WaitForNextLook()) {
-    Refresh();
-  }
+    told = told || Completes("what follows the first loading", callbacks_.on_loaded);
+  } while (WaitForNextLook());
 }
 
 bool ModelRepository::WaitForNextLook() {
@@ -81,7 +98,7 @@ bool ModelRepository::WaitForNextLook() {
 }
 
 void ModelRepository::Refresh() {
-  const absl::StatusOr<std::vector<VersionPath>> versions = callbacks_.list();
+  const absl::StatusOr<std::vector<VersionPath>> versions = WithoutExceptions(callbacks_.list);
   if (!versions.ok()) {
     // Loaded models stay: a folder that is temporarily unreadable is not empty.
     spdlog::error("cannot list the models: {}", std::string(versions.status().message()));
@@ -153,7 +170,6 @@ std::vector<VersionPath> ModelRepository::FindChanges(const std::vector<VersionP
       if (known && !IsDue(entry, version)) {
         continue;
       }
-      entry.signature = version.signature;
       by_age[age].push_back(version);
       if (entry.model == nullptr) {  // else the old model serves until the new one is loaded
         entry.summary.set_name(version.name);
@@ -176,37 +192,48 @@ std::vector<VersionPath> ModelRepository::FindChanges(const std::vector<VersionP
 }
 
 bool ModelRepository::IsDue(const Entry& entry, const VersionPath& version) {
-  return entry.signature != version.signature && Clock::Real().Now() >= entry.retry_at;
+  // One that is still loading was left by a look that did not come to its end.
+  return (entry.signature != version.signature || entry.wants_memory ||
+          entry.summary.state() == v1::MODEL_STATE_LOADING) &&
+         Clock::Real().Now() >= entry.retry_at;
+}
+
+void ModelRepository::Keep(const VersionPath& version, const absl::StatusOr<LoadedVersion>& loaded,
+                           Entry* entry) const {
+  if (loaded.ok()) {
+    entry->summary.mutable_labels()->Assign(loaded->labels.begin(), loaded->labels.end());
+    entry->summary.set_resolution(loaded->resolution);
+    entry->summary.clear_error();
+    entry->summary.set_state(v1::MODEL_STATE_READY);
+    entry->model = loaded->model;
+    entry->failures = 0;
+    entry->retry_at = absl::InfinitePast();
+  } else {
+    const std::string why(loaded.status().message());
+    if (entry->model == nullptr) {
+      entry->summary.set_error(why);
+      entry->summary.set_state(v1::MODEL_STATE_FAILED);
+    } else {
+      entry->summary.set_error(absl::StrCat(
+          "what is in the folder now did not load, what was loaded before serves: ", why));
+    }
+    const int looks = std::min(kMostLooks, 1 << std::min(entry->failures, 10));
+    ++entry->failures;
+    entry->retry_at = Clock::Real().Now() + interval_ * looks;
+  }
+  entry->wants_memory = absl::IsResourceExhausted(loaded.status());
+  entry->signature = version.signature;
 }
 
 void ModelRepository::LoadOne(const VersionPath& version) {
-  absl::StatusOr<LoadedVersion> loaded = callbacks_.load(version);
+  const absl::StatusOr<LoadedVersion> loaded =
+      WithoutExceptions([&] { return callbacks_.load(version); });
   std::shared_ptr<const ServedModel> old;
   {
     MutexLock lock(&mutex_);
     Entry& entry = models_[version.name][version.version];
     old = entry.model;
-    if (loaded.ok()) {
-      entry.model = loaded->model;
-      entry.failures = 0;
-      entry.retry_at = absl::InfinitePast();
-      entry.summary.clear_error();
-      entry.summary.set_state(v1::MODEL_STATE_READY);
-      entry.summary.set_resolution(loaded->resolution);
-      entry.summary.mutable_labels()->Assign(loaded->labels.begin(), loaded->labels.end());
-    } else {
-      const int looks = std::min(kMostLooks, 1 << std::min(entry.failures, 10));
-      ++entry.failures;
-      entry.retry_at = Clock::Real().Now() + interval_ * looks;
-      const std::string why(loaded.status().message());
-      if (old == nullptr) {
-        entry.summary.set_state(v1::MODEL_STATE_FAILED);
-        entry.summary.set_error(why);
-      } else {
-        entry.summary.set_error(absl::StrCat(
-            "what is in the folder now did not load, what was loaded before serves: ", why));
-      }
-    }
+    Keep(version, loaded, &entry);
   }
   if (!loaded.ok()) {
     spdlog::error("model {} failed{}: {}", version.id(),

@@ -5,9 +5,11 @@
 // is checked periodically: new versions are loaded; exchanged versions are reloaded, and the old
 // one serves until the new one has been loaded successfully (it is READY with an `error` if the new
 // one fails); removed versions are unloaded. A version that fails is tried again once its files
-// have changed, each time after a longer pause, in case it is being copied. A
-// handle keeps its model alive, whatever happens to the entry. Thread-safe. The loading function is
-// injected, so this class depends neither on LibTorch nor on the checkpoint format.
+// have changed, in case it is being copied, or if it failed for want of memory
+// (RESOURCE_EXHAUSTED), each time after a longer pause. What the callbacks throw ends here: the
+// next look follows. A handle keeps its model alive, whatever happens to the entry. Thread-safe.
+// The loading function is injected, so this class depends neither on LibTorch nor on the checkpoint
+// format.
 #ifndef STYLEX_SERVER_REPOSITORY_MODEL_REPOSITORY_H_
 #define STYLEX_SERVER_REPOSITORY_MODEL_REPOSITORY_H_
 
@@ -79,8 +81,9 @@ class ModelRepository {
     v1::ModelSummary summary;
     std::shared_ptr<const ServedModel> model;
     std::string signature = "";
-    int failures = 0;     // in a row
-    absl::Time retry_at;  // after a failure: not before
+    int failures = 0;           // in a row
+    absl::Time retry_at;        // after a failure: not before
+    bool wants_memory = false;  // the last failure was for want of it
   };
   // NOT_FOUND for unknown models.
   absl::StatusOr<Entry> Describe(const std::string& model) const;
@@ -101,6 +104,9 @@ class ModelRepository {
   // Removes entries that are no longer in the folder.
   void Forget(const std::vector<VersionPath>& versions);
   void LoadOne(const VersionPath& version);
+  // Keeps in `entry` how loading it ended.
+  void Keep(const VersionPath& version, const absl::StatusOr<LoadedVersion>& loaded,
+            Entry* entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitForNextLook();
   // The name that "" stands for.
   absl::StatusOr<std::string> OnlyName() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/exceptions.h"
 #include "base/status_macros.h"
 #include "server/rpc/request_id.h"
 #include "server/scheduling/device_scheduler.h"
@@ -118,6 +119,9 @@ absl::Status CallRunner::Admit(Call* call) const {
     return AuditError();
   }
   if (options_.requests != nullptr) {
+    if (!options_.requests->Fits(call->record.request_bytes)) {
+      return MessageTooLargeError(bytes, static_cast<size_t>(options_.requests->bytes()));
+    }
     std::optional<MemoryBudget::Share> share =
         options_.requests->TryTake(call->record.request_bytes);
     if (!share.has_value()) {
@@ -138,27 +142,30 @@ std::string CallRunner::ClientOf(const Call& call) const {
   return absl::StartsWith(peer, "ip") ? peer.substr(0, peer.rfind(':')) : peer;
 }
 
-absl::Status CallRunner::Guarded(const std::function<absl::Status()>& step) const {
-  std::string what;
-  try {
-    return step();
-  } catch (const std::bad_alloc&) {
-    what = "out of memory";
-  } catch (const std::exception& exception) {  // includes c10::Error
-    what = exception.what();
-  } catch (...) {
-    what = "an exception of unknown type";
-  }
-  options_.on_exception(what);
-  if (IsOutOfMemory(what)) {
-    spdlog::error("out of memory: {}", what);
-    return absl::ResourceExhaustedError("the server has too little memory for this request");
-  }
-  return absl::InternalError(what);
+absl::Status CallRunner::Guarded(absl::FunctionRef<absl::Status()> step) const noexcept {
+  // Telling of an exception may throw, too.
+  return WithoutExceptions([&]() -> absl::Status {
+    std::string what;
+    try {
+      return step();
+    } catch (const std::bad_alloc&) {
+      what = "out of memory";
+    } catch (const std::exception& exception) {  // includes c10::Error
+      what = exception.what();
+    } catch (...) {
+      what = "an exception of unknown type";
+    }
+    options_.on_exception(what);
+    if (IsOutOfMemory(what)) {
+      spdlog::error("out of memory: {}", what);
+      return absl::ResourceExhaustedError("the server has too little memory for this request");
+    }
+    return absl::InternalError(what);
+  });
 }
 
 void CallRunner::Start(const std::shared_ptr<Call>& call,
-                       const std::function<absl::StatusOr<Effort>()>& prepare) {
+                       absl::FunctionRef<absl::StatusOr<Effort>()> prepare) noexcept {
   Effort effort = Effort::kCheap;
   const absl::Status status = Guarded([&]() -> absl::Status {
     STYLEX_RETURN_IF_ERROR(Admit(call.get()));
@@ -184,12 +191,7 @@ absl::Status CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort)
   }
   Job job = {.run = [this, call] { Execute(call); },
              .wanted = [call] { return !call->cancellation.stopped(); },
-             .drop =
-                 [this, call] {
-                   const absl::Status why = call->cancellation.status();
-                   call->record.queued = clock_->Now() - call->start;
-                   Finish(call, why.ok() ? DrainingError() : why);
-                 },
+             .drop = [this, call] { Drop(call); },
              .client = call->client};
   if (pool->Submit(std::move(job))) {
     return absl::OkStatus();
@@ -197,7 +199,19 @@ absl::Status CallRunner::Queue(const std::shared_ptr<Call>& call, Effort effort)
   return refusing_ ? DrainingError() : QueueFullError();
 }
 
-void CallRunner::Execute(const std::shared_ptr<Call>& call) const {
+void CallRunner::Drop(const std::shared_ptr<Call>& call) const noexcept {
+  Finish(call, Guarded([&] {
+           call->record.queued = clock_->Now() - call->start;
+           const absl::Status why = call->cancellation.status();
+           return why.ok() ? DrainingError() : why;
+         }));
+}
+
+void CallRunner::Execute(const std::shared_ptr<Call>& call) const noexcept {
+  Finish(call, Guarded([&] { return Compute(call.get()); }));
+}
+
+absl::Status CallRunner::Compute(Call* call) const {
   DeviceScheduler::TakeUsageOfThisThread();
   const absl::Duration waited = clock_->Now() - call->start;
   const Cancellation::Scope scope(&call->cancellation);
@@ -210,7 +224,7 @@ void CallRunner::Execute(const std::shared_ptr<Call>& call) const {
   const DeviceScheduler::Usage usage = DeviceScheduler::TakeUsageOfThisThread();
   call->record.queued = waited + usage.waited;
   call->record.computed = usage.computed;
-  Finish(call, status);
+  return status;
 }
 
 grpc::Status CallRunner::Report(Call* call, const absl::Status& status) const {

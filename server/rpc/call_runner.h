@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/rpc/access_tokens.h"
@@ -74,13 +75,13 @@ class CallRunner {
   template <class Response>
   grpc::ServerUnaryReactor* Unary(const char* method, grpc::CallbackServerContext* context,
                                   const google::protobuf::Message& request, Response* response,
-                                  const std::function<UnaryWork<Response>()>& prepare);
+                                  absl::FunctionRef<UnaryWork<Response>()> prepare);
   // Runs a call with a stream of answers.
   template <class Response>
   grpc::ServerWriteReactor<Response>* Stream(const char* method,
                                              grpc::CallbackServerContext* context,
                                              const google::protobuf::Message& request,
-                                             const std::function<StreamWork<Response>()>& prepare);
+                                             absl::FunctionRef<StreamWork<Response>()> prepare);
 
   // From now on new calls are UNAVAILABLE.
   void Refuse() { refusing_ = true; }
@@ -123,14 +124,20 @@ class CallRunner {
   // Its token, if tokens are checked (then it is a valid one), else its address.
   std::string ClientOf(const Call& call) const;
   // Runs `step`; an exception becomes INTERNAL with its text as the message, which only the log
-  // shows.
-  absl::Status Guarded(const std::function<absl::Status()>& step) const;
+  // shows, or RESOURCE_EXHAUSTED. What a call throws, on gRPC's threads and on the workers', ends
+  // here.
+  absl::Status Guarded(absl::FunctionRef<absl::Status()> step) const noexcept;
   // Runs or queues the call's work; finishes the call when it can go no further.
   void Start(const std::shared_ptr<Call>& call,
-             const std::function<absl::StatusOr<Effort>()>& prepare);
+             absl::FunctionRef<absl::StatusOr<Effort>()> prepare) noexcept;
   // An error if the call is not accepted by a queue.
   absl::Status Queue(const std::shared_ptr<Call>& call, Effort effort);
-  void Execute(const std::shared_ptr<Call>& call) const;
+  // Computes and finishes the call.
+  void Execute(const std::shared_ptr<Call>& call) const noexcept;
+  // Runs the call's work, and records how long it waited and computed.
+  absl::Status Compute(Call* call) const;
+  // Finishes a call that was not run.
+  void Drop(const std::shared_ptr<Call>& call) const noexcept;
   // Ends the call, whatever throws meanwhile; call once.
   void Finish(const std::shared_ptr<Call>& call, const absl::Status& status) const noexcept;
   // Completes the record, tells the observers, and returns what the client is told.
@@ -167,7 +174,7 @@ grpc::ServerUnaryReactor* CallRunner::Unary(const char* method,
                                             grpc::CallbackServerContext* context,
                                             const google::protobuf::Message& request,
                                             Response* response,
-                                            const std::function<UnaryWork<Response>()>& prepare) {
+                                            absl::FunctionRef<UnaryWork<Response>()> prepare) {
   std::shared_ptr<Call> call;
   UnaryReactor<Response>* reactor = nullptr;
   try {
@@ -196,8 +203,7 @@ grpc::ServerUnaryReactor* CallRunner::Unary(const char* method,
 template <class Response>
 grpc::ServerWriteReactor<Response>* CallRunner::Stream(
     const char* method, grpc::CallbackServerContext* context,
-    const google::protobuf::Message& request,
-    const std::function<StreamWork<Response>()>& prepare) {
+    const google::protobuf::Message& request, absl::FunctionRef<StreamWork<Response>()> prepare) {
   std::shared_ptr<Call> call;
   std::shared_ptr<StreamCall<Response>> stream;
   try {

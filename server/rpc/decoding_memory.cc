@@ -36,8 +36,7 @@ absl::StatusOr<std::shared_ptr<const void>> DecodingMemory::Reserve(int64_t byte
     return absl::ResourceExhaustedError(absl::StrCat(
         "decoding it takes ", bytes / kMib + 1, " MiB; the server has ", budget_.bytes() / kMib,
         " MiB for this (half of --memory-budget-mib); send a smaller image; a baseline JPEG takes "
-        "the "
-        "least"));
+        "the least"));
   }
   const Cancellation* const call = Cancellation::OfThisThread();
   std::optional<MemoryBudget::Share> share =

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/exceptions.h"
 #include "server/rpc/errors.h"
 #include "server/rpc/request_id.h"
 
@@ -41,18 +42,25 @@ class RefusedCalls::Interceptor : public grpc::experimental::Interceptor {
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      const grpc::Status status = methods->GetSendStatus();
-      auto* const metadata = methods->GetSendTrailingMetadata();
-      // The CallRunner adds the id to every call.
-      const bool seen = metadata != nullptr && metadata->contains(kRequestIdKey);
-      if (!status.ok() && !seen && !IsEnded(status)) {
-        methods->ModifySendStatus(Refuse(status));
-      }
+      // Without memory for it, the client is told what gRPC has to say.
+      WithoutExceptions([&] {
+        Look(methods);
+        return absl::OkStatus();
+      }).IgnoreError();
     }
     methods->Proceed();
   }
 
  private:
+  void Look(InterceptorBatchMethods* methods) const {
+    const grpc::Status status = methods->GetSendStatus();
+    auto* const metadata = methods->GetSendTrailingMetadata();
+    // The CallRunner adds the id to every call.
+    const bool seen = metadata != nullptr && metadata->contains(kRequestIdKey);
+    if (!status.ok() && !seen && !IsEnded(status)) {
+      methods->ModifySendStatus(Refuse(status));
+    }
+  }
   // Reports the call; returns what to tell the client.
   grpc::Status Refuse(const grpc::Status& status) const {
     absl::Status told(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -68,12 +76,17 @@ class RefusedCalls::Interceptor : public grpc::experimental::Interceptor {
     record.status = told;
     record.reason = ReasonOfError(told);
     record.total = calls_.clock_.Now() - start_;
+    // Nothing was answered that could be withheld; and one that has no memory must cost neither the
+    // others nor the client's answer.
     if (calls_.auditor_ != nullptr) {
-      calls_.auditor_->Record(record).IgnoreError();  // nothing was answered that could be withheld
+      WithoutExceptions([&] { return calls_.auditor_->Record(record); }).IgnoreError();
     }
     for (CallObserver* observer : calls_.observers_) {
-      observer->OnStarted(record.method);
-      observer->OnFinished(record);
+      WithoutExceptions([&] {
+        observer->OnStarted(record.method);
+        observer->OnFinished(record);
+        return absl::OkStatus();
+      }).IgnoreError();
     }
     return ToGrpcStatus(told, record.request_id);
   }
@@ -84,21 +97,26 @@ class RefusedCalls::Interceptor : public grpc::experimental::Interceptor {
 };
 
 grpc::experimental::Interceptor* RefusedCalls::CreateServerInterceptor(
-    grpc::experimental::ServerRpcInfo* info) {
+    grpc::experimental::ServerRpcInfo* info) try {
   return new Interceptor(*this, info);
+} catch (const std::exception&) {
+  return nullptr;  // the call goes on without one
 }
 
 grpc::ServerGenericBidiReactor* UnknownMethods::CreateReactor(
     grpc::GenericCallbackServerContext* context) {
   class Refusal : public grpc::ServerGenericBidiReactor {
    public:
-    explicit Refusal(const std::string& method) {
-      Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
-                          absl::StrCat("there is no method ", Quoted(method))));
-    }
+    explicit Refusal(const grpc::Status& status) { Finish(status); }
     void OnDone() override { delete this; }
   };
-  return new Refusal(context->method());
+  grpc::Status status(grpc::StatusCode::RESOURCE_EXHAUSTED, "");  // no memory for the text
+  WithoutExceptions([&] {
+    status = grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
+                          absl::StrCat("there is no method ", Quoted(context->method())));
+    return absl::OkStatus();
+  }).IgnoreError();
+  return new Refusal(status);
 }
 
 void RefuseCompression(grpc::ServerBuilder* builder) {

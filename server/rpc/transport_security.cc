@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/exceptions.h"
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -114,8 +115,19 @@ class WatchedPair {
     WarnOfExpiry();
   }
 
-  // gRPC asks before each handshake. Takes over `*config`.
-  grpc_ssl_certificate_config_reload_status Fetch(grpc_ssl_server_certificate_config** config) {
+  // gRPC asks before each handshake. Makes `*config`.
+  grpc_ssl_certificate_config_reload_status Fetch(
+      grpc_ssl_server_certificate_config** config) noexcept {
+    auto fetched = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;  // gRPC goes on with what it has
+    WithoutExceptions([&] {
+      fetched = FetchNow(config);
+      return absl::OkStatus();
+    }).IgnoreError();
+    return fetched;
+  }
+
+ private:
+  grpc_ssl_certificate_config_reload_status FetchNow(grpc_ssl_server_certificate_config** config) {
     MutexLock lock(&mutex_);
     const absl::Time now = clock_.Now();
     if (now - looked_at_ >= kReloadInterval) {
@@ -135,15 +147,13 @@ class WatchedPair {
     *config = grpc_ssl_server_certificate_config_create(ca.c_str(), &pem, 1);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
-
- private:
   void Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const std::string signature = SignatureOf(files_);
     if (signature == signature_) {
       return;
     }
-    signature_ = signature;
     absl::StatusOr<Pair> pair = Read(files_);
+    signature_ = signature;  // read, good or bad
     if (!pair.ok()) {
       spdlog::error("the old TLS certificate stays: {}", std::string(pair.status().message()));
       return;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <utility>
 
+#include "base/exceptions.h"
 #include "base/heap.h"
 
 namespace stylex {
@@ -26,10 +27,14 @@ void IdleMemory::Watch() {
   int64_t kept = 0;
   MutexLock lock(&mutex_);
   while (!stopping_) {
-    if (options_.idle() && ResidentBytes() > kept + options_.growth) {
-      ReturnFreedMemory();
-      kept = ResidentBytes();
-    }
+    // Without memory for a look, the next one follows.
+    WithoutExceptions([&] {
+      if (options_.idle() && ResidentBytes() > kept + options_.growth) {
+        ReturnFreedMemory();
+        kept = ResidentBytes();
+      }
+      return absl::OkStatus();
+    }).IgnoreError();
     wake_.WaitFor(&mutex_, absl::ToChronoNanoseconds(options_.interval));
   }
 }

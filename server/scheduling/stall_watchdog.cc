@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/exceptions.h"
+
 namespace stylex {
 
 StallWatchdog::StallWatchdog(Options options) : options_(std::move(options)) {
@@ -21,10 +23,18 @@ StallWatchdog::~StallWatchdog() {
 void StallWatchdog::Watch() {
   const absl::Duration interval = std::min(options_.limit / 4, absl::Seconds(1));
   MutexLock lock(&mutex_);
+  bool told = false;
   while (!stopping_) {
-    const absl::Duration silence = options_.silence();
-    if (silence > options_.limit) {
-      options_.on_stall(silence);
+    // What has no memory is tried again.
+    WithoutExceptions([&] {
+      const absl::Duration silence = options_.silence();
+      if (silence > options_.limit) {
+        options_.on_stall(silence);
+        told = true;
+      }
+      return absl::OkStatus();
+    }).IgnoreError();
+    if (told) {
       return;
     }
     wake_.WaitFor(&mutex_, absl::ToChronoNanoseconds(interval));

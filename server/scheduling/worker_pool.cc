@@ -6,6 +6,9 @@
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "base/exceptions.h"
+
 namespace stylex {
 namespace {
 
@@ -17,13 +20,17 @@ constexpr absl::Duration kLongestWait =
 }  // namespace
 
 WorkerPool::WorkerPool(const Options& options) : options_(options) {
+  {
+    MutexLock lock(&mutex_);
+    sleepers_.reserve(static_cast<size_t>(options.workers));
+  }
   for (int i = 0; i < options.workers; ++i) {
     threads_.emplace_back([this] { Work(); });
   }
 }
 
 WorkerPool::~WorkerPool() {
-  std::deque<Job> left;
+  std::deque<Place> left;
   {
     MutexLock lock(&mutex_);
     closed_ = true;
@@ -33,8 +40,8 @@ WorkerPool::~WorkerPool() {
       WakeOne();
     }
   }
-  for (const Job& job : left) {
-    job.drop();
+  for (const Place& place : left) {
+    Drop(place.job);
   }
   for (std::thread& thread : threads_) {
     thread.join();
@@ -43,6 +50,11 @@ WorkerPool::~WorkerPool() {
 
 bool WorkerPool::Submit(Job job) {
   std::vector<Job> unwanted;
+  const absl::Cleanup drop = [this, &unwanted] {
+    for (const Job& dropped : unwanted) {
+      Drop(dropped);
+    }
+  };
   bool accepted = false;
   {
     MutexLock lock(&mutex_);
@@ -50,21 +62,31 @@ bool WorkerPool::Submit(Job job) {
       unwanted = TakeUnwanted();
     }
     if (!closed_ && queue_.size() < options_.max_queue) {
-      queue_.push_back(std::move(job));
+      Push(std::move(job));
       accepted = true;
       WakeOne();
     }
   }
-  for (const Job& dropped : unwanted) {
-    dropped.drop();
-  }
   return accepted;
+}
+
+void WorkerPool::Push(Job job) {
+  const auto client = clients_.try_emplace(job.client).first;
+  ++client->second.jobs;
+  absl::Cleanup undo = [this, client]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { Leave(client); };
+  queue_.push_back({std::move(job), client});
+  std::move(undo).Cancel();
 }
 
 std::vector<Job> WorkerPool::TakeUnwanted() {
   const auto first = std::stable_partition(queue_.begin(), queue_.end(),
-                                           [](const Job& job) { return job.wanted(); });
-  std::vector<Job> unwanted(std::make_move_iterator(first), std::make_move_iterator(queue_.end()));
+                                           [](const Place& place) { return IsWanted(place.job); });
+  std::vector<Job> unwanted;
+  unwanted.reserve(static_cast<size_t>(queue_.end() - first));
+  for (auto place = first; place != queue_.end(); ++place) {
+    unwanted.push_back(std::move(place->job));
+    Leave(place->client);
+  }
   queue_.erase(first, queue_.end());
   return unwanted;
 }
@@ -124,39 +146,77 @@ void WorkerPool::WakeOne() {
   }
 }
 
-Job WorkerPool::TakeNext() {
-  const auto at_work = [this](const Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto found = at_work_.find(job.client);
-    return found == at_work_.end() ? 0 : found->second;
-  };
+WorkerPool::Place WorkerPool::TakeNext() {
   auto next = queue_.begin();
-  int fewest = at_work(*next);
-  for (auto job = std::next(next); job != queue_.end() && fewest > 0; ++job) {
-    if (const int count = at_work(*job); count < fewest) {
-      fewest = count;
-      next = job;
+  for (auto place = std::next(next); place != queue_.end() && next->client->second.at_work > 0;
+       ++place) {
+    if (place->client->second.at_work < next->client->second.at_work) {
+      next = place;
     }
   }
-  ++at_work_[next->client];
+  ++next->client->second.at_work;
   ++running_;
-  Job job = std::move(*next);
+  Place taken = std::move(*next);
   queue_.erase(next);
-  return job;
+  return taken;
 }
 
-void WorkerPool::Leave(const std::string& client) {
-  --running_;
-  if (const auto found = at_work_.find(client); --found->second == 0) {
-    at_work_.erase(found);
+void WorkerPool::Leave(Clients::iterator client) {
+  if (--client->second.jobs == 0) {
+    clients_.erase(client);
   }
+}
+
+bool WorkerPool::IsWanted(const Job& job) noexcept {
+  try {
+    return job.wanted();
+  } catch (...) {
+    return true;
+  }
+}
+
+void WorkerPool::Tell(const absl::Status& status) const noexcept {
+  if (!status.ok() && options_.on_error) {
+    // What telling throws cannot be told.
+    WithoutExceptions([&] {
+      options_.on_error(status);
+      return absl::OkStatus();
+    }).IgnoreError();
+  }
+}
+
+void WorkerPool::Drop(const Job& job) const noexcept {
+  Tell(WithoutExceptions([&] {
+    job.drop();
+    return absl::OkStatus();
+  }));
+}
+
+void WorkerPool::RunOrDrop(const Job& job) noexcept {
+  if (!IsWanted(job)) {
+    Drop(job);
+    return;
+  }
+  const absl::Time start = options_.clock->Now();
+  Tell(WithoutExceptions([&] {
+    job.run();
+    return absl::OkStatus();
+  }));
+  const absl::Duration took = options_.clock->Now() - start;
+  MutexLock lock(&mutex_);
+  usual_run_ =
+      usual_run_ == absl::ZeroDuration() ? took : usual_run_ + (took - usual_run_) * kLastJob;
 }
 
 void WorkerPool::Work() {
-  if (options_.on_start) {
-    options_.on_start();
-  }
+  Tell(WithoutExceptions([this] {
+    if (options_.on_start) {
+      options_.on_start();
+    }
+    return absl::OkStatus();
+  }));
   while (true) {
-    Job job;
+    Place place;
     {
       MutexLock lock(&mutex_);
       while (queue_.empty() && !stopping_) {
@@ -165,24 +225,14 @@ void WorkerPool::Work() {
       if (stopping_) {
         return;
       }
-      job = TakeNext();
+      place = TakeNext();
     }
-    const bool wanted = job.wanted();
-    const absl::Time start = options_.clock->Now();
-    if (wanted) {
-      job.run();
-    } else {
-      job.drop();
-    }
-    const absl::Duration took = options_.clock->Now() - start;
-    const std::string client = std::move(job.client);
-    job = {};  // releases what it holds (model, image) before it counts as done
+    RunOrDrop(place.job);
+    place.job = {};  // releases what it holds (model, image) before it counts as done
     MutexLock lock(&mutex_);
-    Leave(client);
-    if (wanted) {
-      usual_run_ =
-          usual_run_ == absl::ZeroDuration() ? took : usual_run_ + (took - usual_run_) * kLastJob;
-    }
+    --running_;
+    --place.client->second.at_work;
+    Leave(place.client);
     if (queue_.empty() && running_ == 0) {
       all_through_.NotifyAll();
     }

@@ -4,7 +4,8 @@
 // client's many jobs do not keep another's few from running.
 //
 // Each job is either run or dropped, exactly once, by one of the pool's threads or, where
-// documented below, by the caller. The most recently idle thread gets the next job: under light
+// documented below, by the caller. What a job throws ends here and is told: it costs neither the
+// thread nor other jobs. The most recently idle thread gets the next job: under light
 // load one thread does all the work, with warm caches and heap, and the others sleep. Thread-safe.
 #ifndef STYLEX_SERVER_SCHEDULING_WORKER_POOL_H_
 #define STYLEX_SERVER_SCHEDULING_WORKER_POOL_H_
@@ -18,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -26,8 +28,8 @@ namespace stylex {
 
 struct Job {
   std::function<void()> run;
-  // Called before the job starts: false drops it. Must be fast and thread-safe and must not call
-  // the pool.
+  // Called before the job starts: false drops it; one that throws does not. Must be fast and
+  // thread-safe and must not call the pool.
   std::function<bool()> wanted;
   // Called instead of `run`.
   std::function<void()> drop;
@@ -45,6 +47,8 @@ class WorkerPool {
     // machine's core recovers slowly.
     absl::Duration stay_awake = absl::ZeroDuration();
     const Clock* clock = &Clock::Real();  // measures job durations; must outlive the pool
+    // Told what a job threw, on the thread that ran or dropped it; may be empty.
+    std::function<void(const absl::Status&)> on_error = nullptr;
   };
 
   // Starts the threads.
@@ -55,8 +59,8 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   // Returns false if the queue is full or the pool is closed: `job` is then neither run nor
-  // dropped. Before refusing, cancelled jobs are removed from a full queue and dropped on the
-  // caller's thread.
+  // dropped; nor is it if there is no memory to queue it, and std::bad_alloc is thrown. Before
+  // refusing, cancelled jobs are removed from a full queue and dropped on the caller's thread.
   [[nodiscard]] bool Submit(Job job);
 
   // Accepts no more jobs and waits at most `timeout` for those it has; true if all have finished.
@@ -78,13 +82,32 @@ class WorkerPool {
     std::atomic<bool> called = false;  // set under the pool's mutex
   };
 
+  // The jobs of one client.
+  struct Client {
+    size_t jobs = 0;  // waiting or running
+    int at_work = 0;
+  };
+  using Clients = std::map<std::string, Client>;
+  // What waits has its client's entry, so that taking it needs no memory.
+  struct Place {
+    Job job;
+    Clients::iterator client;
+  };
+
   void Work();
+  // The rest throws nothing.
+  static bool IsWanted(const Job& job) noexcept;
+  void RunOrDrop(const Job& job) noexcept;
+  void Drop(const Job& job) const noexcept;
+  void Tell(const absl::Status& status) const noexcept;
   // Waits until there may be a job, or the pool is stopping.
   void Sleep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Push(Job job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Removes the next job from the queue, which is not empty, and counts it as running.
-  Job TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Leave(const std::string& client) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Place TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A job of this client has ended.
+  void Leave(Clients::iterator client) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Removes the cancelled jobs from the queue.
   std::vector<Job> TakeUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -93,9 +116,9 @@ class WorkerPool {
   std::vector<Sleeper*> sleepers_ ABSL_GUARDED_BY(mutex_);  // most recently idle last
   CondVar all_through_;                                     // no job is waiting or running
   bool somebody_awake_ ABSL_GUARDED_BY(mutex_) = false;
-  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Place> queue_ ABSL_GUARDED_BY(mutex_);
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, int> at_work_ ABSL_GUARDED_BY(mutex_);  // jobs by client, none without any
+  Clients clients_ ABSL_GUARDED_BY(mutex_);  // those that have jobs
   // Moving average of job durations; zero until the first has finished.
   absl::Duration usual_run_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;    // takes no more jobs

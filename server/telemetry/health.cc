@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/exceptions.h"
 #include "server/rpc/errors.h"
 
 namespace stylex {
@@ -37,14 +38,14 @@ class HealthService::Watcher : public grpc::ServerWriteReactor<HealthCheckRespon
     MutexLock lock(&service_->mutex_);
     writing_ = false;
     if (!ok) {
-      End(grpc::Status(grpc::StatusCode::CANCELLED, "the client went away"));
+      End(grpc::Status::CANCELLED);  // the client went away
     } else {
       WriteIfDue();
     }
   }
   void OnCancel() override {
     MutexLock lock(&service_->mutex_);
-    End(grpc::Status(grpc::StatusCode::CANCELLED, "the client ended the watch"));
+    End(grpc::Status::CANCELLED);
   }
   void OnDone() override {
     service_->Forget(this);
@@ -139,25 +140,27 @@ void HealthService::Forget(Watcher* watcher) {
   watchers_.erase(watcher);
 }
 
+absl::Status HealthService::Answer(const std::string& name, HealthCheckResponse* response) const {
+  MutexLock lock(&mutex_);
+  response->set_status(StatusOf(name));
+  if (response->status() != HealthCheckResponse::SERVICE_UNKNOWN) {
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError(absl::StrCat("unknown service ", Quoted(name), ": ask for '', '",
+                                          service_name_,
+                                          "', 'startup', 'readiness', 'liveness' or 'model:NAME'"));
+}
+
 grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context,
                                                const HealthCheckRequest* request,
                                                HealthCheckResponse* response) {
-  Status status;
-  {
-    MutexLock lock(&mutex_);
-    status = StatusOf(request->service());
-  }
+  grpc::Status told(grpc::StatusCode::RESOURCE_EXHAUSTED, "");  // no memory for more
+  WithoutExceptions([&] {
+    told = ToGrpcStatus(Answer(request->service(), response), "");
+    return absl::OkStatus();
+  }).IgnoreError();
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
-    reactor->Finish(ToGrpcStatus(
-        absl::NotFoundError(absl::StrCat("unknown service ", Quoted(request->service()),
-                                         ": ask for '', '", service_name_,
-                                         "', 'startup', 'readiness', 'liveness' or 'model:NAME'")),
-        ""));
-    return reactor;
-  }
-  response->set_status(status);
-  reactor->Finish(grpc::Status::OK);
+  reactor->Finish(told);
   return reactor;
 }
 

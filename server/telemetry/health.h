@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 
+#include "absl/status/status.h"
 #include "base/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
@@ -52,6 +53,9 @@ class HealthService : public grpc::health::v1::Health::CallbackService {
   using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;
   class Watcher;
 
+  // NOT_FOUND for unknown names.
+  absl::Status Answer(const std::string& name,
+                      grpc::health::v1::HealthCheckResponse* response) const;
   // SERVICE_UNKNOWN for unknown names.
   Status StatusOf(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

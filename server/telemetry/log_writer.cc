@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/exceptions.h"
 
 namespace stylex {
 namespace {
@@ -33,13 +34,16 @@ LogWriter::~LogWriter() {
   thread_.join();
 }
 
-void LogWriter::Write(std::string line) {
+void LogWriter::Write(std::string line) noexcept {
   MutexLock lock(&mutex_);
-  if (lines_.size() >= options_.max_lines || stopping_) {
-    ++dropped_;
-    return;
+  bool taken = false;
+  if (lines_.size() < options_.max_lines && !stopping_) {
+    taken = WithoutExceptions([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+              lines_.push_back(std::move(line));
+              return absl::OkStatus();
+            }).ok();
   }
-  lines_.push_back(std::move(line));
+  dropped_ += taken ? 0 : 1;
   wake_.NotifyOne();
 }
 
@@ -80,22 +84,42 @@ std::string LogWriter::Next() {
   return line;
 }
 
+void LogWriter::EndWriting(bool written) {
+  MutexLock lock(&mutex_);
+  works_ = written;
+  if (!works_ && telling_ > 0) {
+    told_ -= telling_;
+  } else if (!works_) {
+    ++dropped_;
+  }
+  busy_ = false;
+  written_.NotifyAll();
+}
+
+bool LogWriter::WriteNext() {
+  const std::string text = Next();
+  if (text.empty()) {
+    return false;
+  }
+  size_t written = 0;
+  Outcome outcome = WriteSome(text, &written);
+  while (outcome == Outcome::kBlocked && !stopping()) {
+    outcome = WriteSome(text, &written);
+  }
+  EndWriting(outcome == Outcome::kWritten);
+  return true;
+}
+
 void LogWriter::Work() {
-  for (std::string text = Next(); !text.empty(); text = Next()) {
-    size_t written = 0;
-    Outcome outcome = WriteSome(text, &written);
-    while (outcome == Outcome::kBlocked && !stopping()) {
-      outcome = WriteSome(text, &written);
+  bool more = true;
+  while (more) {
+    const absl::Status status = WithoutExceptions([&] {
+      more = WriteNext();
+      return absl::OkStatus();
+    });
+    if (!status.ok()) {  // no memory to tell of dropped lines: they are told later
+      EndWriting(false);
     }
-    MutexLock lock(&mutex_);
-    works_ = outcome == Outcome::kWritten;
-    if (!works_ && telling_ > 0) {
-      told_ -= telling_;
-    } else if (!works_) {
-      ++dropped_;
-    }
-    busy_ = false;
-    written_.NotifyAll();
   }
 }
 

@@ -34,8 +34,8 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // `line` ends with a newline.
-  void Write(std::string line);
+  // `line` ends with a newline. Throws nothing.
+  void Write(std::string line) noexcept;
   // Waits until everything is written or dropped; false after `timeout`.
   bool Flush(absl::Duration timeout);
   // Lines lost so far.
@@ -43,8 +43,12 @@ class LogWriter {
 
  private:
   void Work();
+  // Waits for a text and writes it; false at the end.
+  bool WriteNext();
   // Waits for a text to write; empty at the end.
   std::string Next();
+  // The text that Next began with is written or, if not, lost.
+  void EndWriting(bool written);
   // Whether the next line is to tell of dropped ones.
   bool MustTell() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return works_ && dropped_ > told_ && options_.on_dropped;

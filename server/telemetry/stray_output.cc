@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/exceptions.h"
+
 namespace stylex {
 
 StrayOutput::StrayOutput(int file, std::function<void(const std::string&)> on_line)
@@ -53,15 +55,25 @@ void StrayOutput::Read() {
       continue;
     }
     if (count <= 0) {
-      tell();
+      WithoutExceptions([&] {
+        tell();
+        return absl::OkStatus();
+      }).IgnoreError();
       return;
     }
-    for (const char c : std::string_view(buffer.data(), static_cast<size_t>(count))) {
-      if (c == '\n') {
-        tell();
-      } else if (line.size() < kLongestLine) {
-        line.push_back(c);
+    // What has no memory to be told is lost, but the pipe must be read: else those who print wait.
+    const absl::Status kept = WithoutExceptions([&] {
+      for (const char c : std::string_view(buffer.data(), static_cast<size_t>(count))) {
+        if (c == '\n') {
+          tell();
+        } else if (line.size() < kLongestLine) {
+          line.push_back(c);
+        }
       }
+      return absl::OkStatus();
+    });
+    if (!kept.ok()) {
+      line.clear();
     }
   }
 }

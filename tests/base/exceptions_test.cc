@@ -5,6 +5,8 @@
 #include <new>
 #include <stdexcept>
 
+#include "absl/status/statusor.h"
+
 namespace stylex {
 namespace {
 
@@ -35,6 +37,11 @@ TEST(ExceptionsTest, BecomeAStatus) {
             absl::StatusCode::kInternal);
   EXPECT_EQ(WithoutExceptions([] { return absl::NotFoundError("none"); }),
             absl::NotFoundError("none"));
+  EXPECT_EQ(WithoutExceptions([]() -> absl::StatusOr<int> { return 3; }).value(), 3);
+  EXPECT_EQ(WithoutExceptions([]() -> absl::StatusOr<int> {
+              throw std::runtime_error("broken");
+            }).status(),
+            absl::InternalError("broken"));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -61,8 +62,12 @@ class LifecycleTest : public ::testing::Test {
   class RunningSearch {
    public:
     RunningSearch(v1::ExplanationService::Stub* stub, std::chrono::milliseconds deadline,
-                  const v1::FindAttributesRequest& request = LongSearch()) {
+                  const v1::FindAttributesRequest& request = LongSearch(),
+                  const std::string& token = "") {
       context_.set_deadline(std::chrono::system_clock::now() + deadline);
+      if (!token.empty()) {
+        context_.AddMetadata("authorization", "Bearer " + token);
+      }
       reader_ = stub->FindAttributes(&context_, request);
       EXPECT_TRUE(reader_->Read(&response_));
       EXPECT_TRUE(response_.has_progress());
@@ -106,6 +111,33 @@ TEST_F(LifecycleTest, AnEmptyFolderServesNothingAndSaysSo) {
   // The log is written by a thread of its own.
   EXPECT_THAT(server.AwaitLogLine("there is no model"), HasSubstr("there is no model"));
   EXPECT_EQ(Classify(&server.stub()).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+// Searches have a queue of their own, and give way between chunks.
+TEST_F(LifecycleTest, SearchesOfOneClientDoNotHoldUpAnothersExplanations) {
+  const TemporaryFolder files;
+  std::ofstream(files / "tokens") << "many\nfew\n";
+  Start({"--token-file", files / "tokens"});
+  std::vector<std::unique_ptr<RunningSearch>> searches;
+  for (int i = 0; i < 4; ++i) {
+    searches.push_back(
+        std::make_unique<RunningSearch>(&server_->stub(), kLong, LongSearch(), "many"));
+  }
+  v1::CounterfactualRequest request;
+  request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  for (int i = 0; i < 5; ++i) {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", "Bearer few");
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(8));
+    v1::CounterfactualResponse response;
+    const grpc::Status status = server_->stub().Counterfactual(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
+  for (const auto& search : searches) {
+    search->Cancel();
+    EXPECT_EQ(search->Finish().error_code(), grpc::StatusCode::CANCELLED)
+        << "it ended too soon to be in the way";
+  }
 }
 
 TEST_F(LifecycleTest, CancellingStopsTheWork) {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "tests/e2e/odd_images.h"
+#include "tests/e2e/raw_http2.h"
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/tiny_checkpoint.h"
 #include "tests/server/rpc/error_details.h"
@@ -40,6 +41,13 @@ std::string ReadFile(const std::string& path) {
 bool OpenSsl(const std::string& arguments) {
   return system(absl::StrCat("openssl ", arguments, " >/dev/null 2>&1").c_str()) == 0;
 }
+
+// Sanitizers keep what was freed, up to 256 MiB of it, and have more of everything.
+#ifdef STYLEX_SANITIZED
+constexpr int64_t kMayGrowMib = 464;
+#else
+constexpr int64_t kMayGrowMib = 64;
+#endif
 
 class SecurityTest : public ::testing::Test {
  protected:
@@ -240,6 +248,35 @@ int RunClient(const std::string& arguments, const std::string& address, std::str
                                 .c_str());
   *out = ReadFile(file);
   return WEXITSTATUS(status);
+}
+
+// The health port has neither TLS nor tokens: who reaches it must not be able to fill the memory.
+TEST_F(SecurityTest, TheHealthPortTakesNoMoreThanItNeeds) {
+  if (!MakeCertificate("server")) {
+    GTEST_SKIP() << "openssl is not installed";
+  }
+  Start({"--tls-certificate", Path("server.crt"), "--tls-key", Path("server.key"), "--health-port",
+         "0"});
+  constexpr char kCheck[] = "/grpc.health.v1.Health/Check";
+  const std::string bomb = GzippedZeros(int64_t{1} << 28);
+  const int64_t before = server_->PeakResidentKib();
+  for (int i = 0; i < 5; ++i) {
+    RawHttp2 packed(server_->address("health"));
+    EXPECT_EQ(packed.Post(kCheck, {{"grpc-encoding", "gzip"}}, MessageFrame(bomb, true)),
+              RawHttp2::End::kAnswered);
+    EXPECT_EQ(packed.status(), grpc::StatusCode::UNIMPLEMENTED);
+  }
+  RawHttp2 honest(server_->address("health"));
+  EXPECT_EQ(honest.Post(kCheck, {}, MessageFrame("", false)), RawHttp2::End::kAnswered);
+  EXPECT_EQ(honest.status(), 0);
+  RawHttp2 large(server_->address("health"));
+  EXPECT_EQ(large.Post(kCheck, {}, MessageFrame(std::string(1 << 20, 'x'), false)),
+            RawHttp2::End::kAnswered);
+  EXPECT_EQ(large.status(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  RawHttp2 halves(server_->address("health"));
+  EXPECT_GT(halves.PostHalves(kCheck, 100, 4 << 20), 0);
+  EXPECT_LT((server_->PeakResidentKib() - before) >> 10, kMayGrowMib);
+  EXPECT_EQ(honest.Post(kCheck, {}, MessageFrame("", false)), RawHttp2::End::kAnswered);
 }
 
 TEST_F(SecurityTest, TheClientSpeaksTlsAndHasAToken) {

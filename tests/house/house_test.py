@@ -197,6 +197,15 @@ class TestLinesTest(unittest.TestCase):
         self.assertTrue(tested)
 
 
+class CoresTest(unittest.TestCase):
+    def test_cores_are_counted_in_one_place(self):
+        """The others see the machine's cores, not those that the process may use."""
+        counts = r'\bhardware_concurrency\b|\b_SC_NPROCESSORS_|\bomp_get_num_procs\b|\bget_nprocs\b'
+        found = {path for path in SOURCES
+                 if re.search(counts, cpp_source.without_comments(TEXT[path]))}
+        self.assertEqual(found, {'base/cores.cc'}, 'call AvailableCores() of base/cores.h')
+
+
 class VersionTest(unittest.TestCase):
     def test_version_stands_in_one_place(self):
         version, = re.findall(r'^project\(stylex VERSION ([\d.]+) ', (ROOT / 'CMakeLists.txt').read_text(),

@@ -86,6 +86,29 @@ TEST(CheckpointTest, EveryWeightComesBack) {
   EXPECT_EQ(GetFile(version + "/README.md"), "# Tiny\n");
 }
 
+// Versions written before listed some coordinates that raise no class.
+TEST(CheckpointTest, AttributesThatRaiseNoClassAreNone) {
+  const TemporaryFolder root;
+  CheckpointToWrite checkpoint = TinyCheckpoint();
+  checkpoint.attributes = TinyIndex(checkpoint);
+  auto& attributes = *checkpoint.attributes->mutable_classes(0)->mutable_attributes();
+  const double effects[] = {-0.25, 0.5, 0, std::numeric_limits<double>::quiet_NaN(), 1e-9, -3};
+  const v1::Attribute attribute = attributes[0];
+  attributes.Clear();
+  for (const double effect : effects) {
+    *attributes.Add() = attribute;
+    attributes.rbegin()->set_index(attributes.size());
+    attributes.rbegin()->set_mean_effect(effect);
+  }
+  const absl::StatusOr<Checkpoint> loaded = LoadCheckpoint(Written(root, checkpoint));
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  std::vector<int> kept;
+  for (const v1::Attribute& of_class : loaded->attributes->classes(0).attributes()) {
+    kept.push_back(of_class.index());
+  }
+  EXPECT_THAT(kept, testing::ElementsAre(2, 5));
+}
+
 TEST(CheckpointTest, WithoutAnIndexThereIsNone) {
   const TemporaryFolder root;
   const absl::StatusOr<Checkpoint> loaded = LoadCheckpoint(Written(root, TinyCheckpoint()));

@@ -55,6 +55,7 @@ TEST_F(OptionsTest, BadValuesEndTheProgram) {
                                              {"--models", "/tmp", "--workers", "0"},
                                              {"--models", "/tmp", "--max-queue", "0"},
                                              {"--models", "/tmp", "--max-batch", "-1"},
+                                             {"--models", "/tmp", "--max-message-mib", "1025"},
                                              {"--models", "/tmp", "--default-deadline", "-1"},
                                              {"--models", "/tmp", "--drain-timeout", "nan"},
                                              {"--models", "/tmp", "--stall-limit", "NaN"},

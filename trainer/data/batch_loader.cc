@@ -131,14 +131,7 @@ void BatchLoader::Work() {
       }
       step = next_to_make_++;
     }
-    absl::StatusOr<Batch> batch = absl::UnknownError("");
-    const absl::Status status = WithoutExceptions([&] {
-      batch = MakeBatch(step);
-      return absl::OkStatus();
-    });
-    if (!status.ok()) {
-      batch = status;
-    }
+    absl::StatusOr<Batch> batch = WithoutExceptions([&] { return MakeBatch(step); });
     {
       MutexLock lock(&mutex_);
       ready_.emplace(step, std::move(batch));

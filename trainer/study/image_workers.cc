@@ -19,20 +19,24 @@ absl::Status OnEach(int64_t count, int workers, const std::string& title, Progre
   absl::Status failure;
   int64_t done = 0;
   progress->Start(title, 0, count);
-  const auto loop = [&] {
+  const auto work_on_each = [&]() -> absl::Status {
     if (workers > 1) {
       torch::set_num_threads(1);
     }
     torch::NoGradGuard no_grad;
     for (int64_t i = next++; i < count; i = next++) {
-      const absl::Status status = WithoutExceptions([&] { return work(i); });
+      STYLEX_RETURN_IF_ERROR(work(i));
       MutexLock lock(&mutex);
-      if (!status.ok()) {
-        failure.Update(status);
-        next = count;
-        return;
-      }
       progress->Advance(++done, "");
+    }
+    return absl::OkStatus();
+  };
+  const auto loop = [&] {
+    const absl::Status status = WithoutExceptions(work_on_each);
+    if (!status.ok()) {
+      MutexLock lock(&mutex);
+      failure.Update(status);
+      next = count;
     }
   };
   std::vector<std::thread> threads;

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <numbers>
 
@@ -151,15 +150,9 @@ absl::Status Training::Load(const std::string& path) {
 }
 
 absl::Status Training::Restore(bool before_last) {
-  const std::string previous = PreviousStatePath(path_);
-  const bool has_previous = std::filesystem::exists(previous);
-  absl::Status status = Load(before_last && has_previous ? previous : path_);
-  if (IsBadState(status) && !before_last && has_previous) {
-    work_->Warn(absl::StrCat(status.message(), "; the state before it is used"));
-    PutPreviousInPlace(path_);
-    status = Load(path_);
-  }
-  STYLEX_RETURN_IF_ERROR(status);
+  STYLEX_RETURN_IF_ERROR(LoadGoodState(
+      path_, before_last, [this](const std::string& file) { return Load(file); },
+      [this](const std::string& text) { work_->Warn(text); }));
   STYLEX_RETURN_IF_ERROR(work_->RewindLog("classifier", counters_["epoch"]));
   return work_->RewindLog("classifier_validation", counters_["epoch"]);
 }

@@ -173,10 +173,8 @@ std::string Truth(const v1::ModelConfig& config, const v1::KnownTruth& truth) {
   std::string text = absl::StrFormat(
       "\n%s\n\nThe data was drawn, so it is known. Measured on %d held-out images, of which the "
       "classifier decides %.1f %% as they are labelled: each drawn anew with one thing changed, "
-      "from "
-      "its 10 %% to its 90 %% quantile, and what each attribute changes in the pictures, in "
-      "standard "
-      "deviations.\n",
+      "from its 10 %% to its 90 %% quantile, and what each attribute changes in the pictures, in "
+      "standard deviations.\n",
       kTruthHeading, truth.images(), 100 * truth.accuracy());
   for (const v1::ClassTruth& of_class : truth.classes()) {
     absl::StrAppend(&text, TruthOfClass(truth, of_class, config.labels(of_class.class_id())));

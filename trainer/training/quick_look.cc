@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
+#include "explain/decisions.h"
 #include "explain/metrics.h"
 #include "models/checkpoint/model_config.h"
 #include "trainer/data/batch_loader.h"
@@ -129,12 +131,8 @@ absl::StatusOr<StepMetrics> LookAtSamples(const StylexTraining& training, int64_
     }
     rows.push_back(torch::cat(parts));
   }
-  torch::Tensor counts = torch::zeros({model.num_classes()}, torch::kFloat64);
-  for (int64_t start = 0; start < kQuickImages; start += batch) {
-    const torch::Tensor decided =
-        model.LogitsOfStyles(styles.Narrow(start, std::min(batch, kQuickImages - start))).argmax(1);
-    counts += torch::bincount(decided.to(torch::kCPU), /*weights=*/{}, model.num_classes());
-  }
+  const torch::Tensor counts = torch::bincount(LogitsOf(model, styles, batch).argmax(1),
+                                               /*weights=*/{}, model.num_classes());
   StepMetrics figures;
   for (int k = 0; k < model.config().labels_size(); ++k) {
     figures["share_" + model.config().labels(k)] =
@@ -149,7 +147,7 @@ torch::Tensor WithCondition(const torch::Tensor& w, const torch::Tensor& conditi
   return torch::cat({w.narrow(1, 0, w.size(1) - condition.size(1)), condition}, 1);
 }
 
-struct RunnersUp {
+struct LookOfRunnersUp {
   torch::Tensor images;
   torch::Tensor logits;
   double flips = 0;  // decided as the photograph's runner-up
@@ -158,15 +156,20 @@ struct RunnersUp {
 };
 
 // Images with latents w conditioned on the runner-up: the two greatest logits are swapped.
-RunnersUp DrawRunnersUp(const Stylex& model, const torch::Tensor& w, const torch::Tensor& logits) {
-  const auto [greatest, classes] = logits.topk(2);
-  const torch::Tensor runner_up = classes.select(1, 1);
-  const torch::Tensor exchanged = logits.scatter(1, classes, greatest.flip(1));
+LookOfRunnersUp DrawRunnersUp(const Stylex& model, const torch::Tensor& w,
+                              const torch::Tensor& logits) {
+  const torch::Tensor runner_up = RunnersUp(logits);
+  const torch::Tensor second = runner_up.unsqueeze(1);
+  // The other of the two also where both are equally great.
+  const torch::Tensor first =
+      logits.scatter(1, second, -std::numeric_limits<double>::infinity()).argmax(1, true);
+  const torch::Tensor exchanged = logits.scatter(1, first, logits.gather(1, second))
+                                      .scatter(1, second, logits.gather(1, first));
   const StyleVectors others = model.Styles(WithCondition(w, Condition(model.config(), exchanged)));
   const auto count = [&](const torch::Tensor& of_images) {
     return runner_up.eq(of_images.argmax(1)).sum().item<double>();
   };
-  RunnersUp result;
+  LookOfRunnersUp result;
   result.images = model.Synthesize(others);
   result.logits = model.Logits(result.images);
   result.flips = count(result.logits);
@@ -200,7 +203,7 @@ absl::StatusOr<StepMetrics> LookAtReconstructions(const StylexTraining& training
         const torch::Tensor drawn = model.Synthesize(model.Styles(w));
         const torch::Tensor drawn_logits = model.Logits(drawn);
         const torch::Tensor decided = logits.argmax(1);
-        const RunnersUp others = DrawRunnersUp(model, w, logits);
+        const LookOfRunnersUp others = DrawRunnersUp(model, w, logits);
         flips += others.flips;
         flips_by_few += others.flips_by_few;
         // The same latents with the condition set to zero show how much class information they

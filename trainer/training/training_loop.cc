@@ -75,17 +75,12 @@ absl::Status LoadFinite(const v1::RunRecord& record, const std::string& path,
 absl::Status LoadLastState(const v1::RunRecord& record, const std::string& path, bool before_last,
                            StylexTraining* training,
                            const std::function<void(const std::string&)>& warn) {
-  const std::string previous = PreviousStatePath(path);
-  const bool has_previous = std::filesystem::exists(previous);
-  absl::Status status = LoadFinite(record, before_last && has_previous ? previous : path, training);
-  if (IsBadState(status) && !before_last && has_previous) {
-    warn(absl::StrCat(status.message(), "; the state before it is used"));
-    PutPreviousInPlace(path);
-    status = LoadFinite(record, path, training);
-  }
+  const absl::Status status = LoadGoodState(
+      path, before_last,
+      [&](const std::string& file) { return LoadFinite(record, file, training); }, warn);
   if (absl::IsFailedPrecondition(status)) {
     return absl::FailedPreconditionError(
-        absl::StrCat(status.message(), ", and there is no earlier state; start another run"));
+        absl::StrCat(status.message(), ", and there is no other state; start another run"));
   }
   return status;
 }
@@ -191,8 +186,7 @@ absl::Status Run::CheckBatch(Split split, const Batch& batch) const {
       absl::StrCat("the classifier's output is not finite for ", bad.size(0), " images, e.g. ",
                    absl::StrJoin(names, ", "),
                    "; no explanation can be trained on them. Leave them out, or mend the "
-                   "classifier (a logarithm "
-                   "of 0, a division by 0); the last good state is kept"));
+                   "classifier (a logarithm of 0, a division by 0); the last good state is kept"));
 }
 
 absl::Status Run::CheckClassifier() {

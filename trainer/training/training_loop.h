@@ -37,8 +37,8 @@ absl::Status RunStylexTraining(const v1::RunRecord& record, const Dataset& datas
                                StylexTraining* training, WorkDirectory* run);
 
 // Fills `training` from the state at `path` or, if `before_last` and there is one, from the one
-// before it; also, with a warning, if the state there is not finite. FAILED_PRECONDITION if neither
-// is.
+// before it; from the other one, with a warning, if that is damaged or not finite
+// (LoadGoodState). FAILED_PRECONDITION if neither is.
 absl::Status LoadLastState(const v1::RunRecord& record, const std::string& path, bool before_last,
                            StylexTraining* training,
                            const std::function<void(const std::string&)>& warn);

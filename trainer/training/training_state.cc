@@ -182,14 +182,26 @@ absl::StatusOr<StateTexts> ReadTextsOf(const std::string& path) {
 
 }  // namespace
 
-bool IsBadState(const absl::Status& status) {
-  return absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
-}
-
-void PutPreviousInPlace(const std::string& path) {
-  std::error_code ignored;  // then both stay where they are, and loading says what is wrong
-  std::filesystem::rename(path, path + ".bad", ignored);
-  std::filesystem::copy_file(PreviousStatePath(path), path, ignored);
+absl::Status LoadGoodState(const std::string& path, bool before_last,
+                           const std::function<absl::Status(const std::string& path)>& load,
+                           const std::function<void(const std::string&)>& warn) {
+  const std::string previous = PreviousStatePath(path);
+  if (!std::filesystem::exists(previous)) {
+    return load(path);
+  }
+  const absl::Status status = load(before_last ? previous : path);
+  if (!absl::IsFailedPrecondition(status) && !absl::IsDataLoss(status)) {
+    return status;
+  }
+  if (before_last) {
+    warn(absl::StrCat(status.message(), "; the state after it is used"));
+  } else {
+    warn(absl::StrCat(status.message(), "; the state before it is used"));
+    std::error_code ignored;  // then both stay where they are, and loading says what is wrong
+    std::filesystem::rename(path, path + ".bad", ignored);
+    std::filesystem::copy_file(previous, path, ignored);
+  }
+  return load(path);
 }
 
 absl::StatusOr<StateTexts> ReadStateTexts(const std::string& path) {

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -39,12 +40,13 @@ absl::Status SaveKeepingPrevious(const TrainingState& state, const std::string& 
 // Where SaveKeepingPrevious keeps the last state but one.
 std::string PreviousStatePath(const std::string& path);
 
-// Whether LoadTrainingState or CheckFinite failed because of what the file holds: damaged, or not
-// finite. The previous state may do.
-bool IsBadState(const absl::Status& status);
-// Puts the previous state in the place of a bad one, which is kept as PATH.bad, so that it does not
-// become the previous one when the next is saved.
-void PutPreviousInPlace(const std::string& path);
+// Loads, with `load`, the state at `path` or, if `before_last` and there is one, the one before it.
+// Where that is bad (`load` fails as LoadTrainingState does for damage, or as CheckFinite), the
+// other one instead, with a warning. A bad state at `path` is then kept as PATH.bad and the one
+// before it put in its place, so that it does not become the previous one when the next is saved.
+absl::Status LoadGoodState(const std::string& path, bool before_last,
+                           const std::function<absl::Status(const std::string& path)>& load,
+                           const std::function<void(const std::string&)>& warn);
 
 // NOT_FOUND when there is no file; FAILED_PRECONDITION when there is no record and the fingerprint
 // differs; DATA_LOSS when the file cannot be read; INVALID_ARGUMENT when a tensor is missing or has

@@ -68,6 +68,14 @@ TEST_F(ModelLoadingTest, AClassifierThatComparesImagesIsRefused) {
   EXPECT_TRUE(Load(path, /*max_batch=*/1).ok()) << "calls never share a batch";
 }
 
+// Each size is two passes or more: all those up to 64 took two minutes.
+TEST_F(ModelLoadingTest, LargeBatchesAreWarmedUpInFewSizes) {
+  EXPECT_THAT(BatchSizes(1), ElementsAre(1));
+  EXPECT_THAT(BatchSizes(5), ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(BatchSizes(20), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 16, 20));
+  EXPECT_THAT(BatchSizes(64), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64));
+}
+
 TEST_F(ModelLoadingTest, APlainStyleGanIsRefused) {
   const absl::Status status = Load(Write({.with_index = false, .with_encoder = false})).status();
   EXPECT_FALSE(status.ok());

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <future>
+#include <new>
+#include <stdexcept>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -24,6 +26,7 @@ class ServedModel {
 
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -171,7 +174,13 @@ class ModelReloadTest : public ::testing::Test {
             {.list = [this] { return List(); },
              .load = [this](const VersionPath& version) { return LoadOne(version); },
              .on_name = [this](const std::string& name, bool ready) { SetReady(name, ready); },
-             .on_loaded = [this] { ++loaded_; },
+             .on_loaded =
+                 [this] {
+                   if (throwing_) {
+                     throw std::bad_alloc();
+                   }
+                   ++loaded_;
+                 },
              .on_unloaded = [this] { ++unloaded_; }},
             absl::Milliseconds(1)) {}
 
@@ -182,6 +191,9 @@ class ModelReloadTest : public ::testing::Test {
   absl::StatusOr<std::vector<VersionPath>> List() {
     MutexLock lock(&mutex_);
     ++looks_;
+    if (throwing_) {
+      throw std::bad_alloc();
+    }
     return unreadable_ ? absl::StatusOr<std::vector<VersionPath>>(absl::UnavailableError("no"))
                        : versions_;
   }
@@ -196,6 +208,12 @@ class ModelReloadTest : public ::testing::Test {
     ++loads_;
     if (version.signature.starts_with("bad")) {
       return absl::DataLossError("bad hash");
+    }
+    if (version.signature.starts_with("large") && !has_memory_) {
+      throw std::bad_alloc();
+    }
+    if (version.signature.starts_with("odd")) {
+      throw std::runtime_error("odd shapes");
     }
     return LoadedVersion{
         .model = std::make_shared<ServedModel>(absl::StrCat(version.id(), version.signature)),
@@ -219,7 +237,7 @@ class ModelReloadTest : public ::testing::Test {
   Mutex mutex_;
   std::vector<VersionPath> versions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, bool> ready_ ABSL_GUARDED_BY(mutex_);
-  std::atomic<bool> unreadable_ = false;
+  std::atomic<bool> unreadable_ = false, throwing_ = false, has_memory_ = false;
   std::atomic<int> looks_ = 0, loads_ = 0, loaded_ = 0, unloaded_ = 0;
   ModelRepository repository_;  // last: its thread uses all the others
 };
@@ -296,6 +314,44 @@ TEST_F(ModelReloadTest, AVersionThatIsBeingCopiedIsTriedAfterLongerAndLongerPaus
   while (FindId("cats") != "cats/1whole") {
     std::this_thread::yield();
   }
+}
+
+TEST_F(ModelReloadTest, WantOfMemoryDuringALookIsMendedByTheNext) {
+  throwing_ = true;
+  Put({{"cats", 1, ""}});
+  repository_.Start();
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "UNAVAILABLE");
+  EXPECT_EQ(loaded_, 0);
+  throwing_ = false;
+  AwaitLook();
+  EXPECT_EQ(FindId("cats"), "cats/1");
+  EXPECT_EQ(loaded_, 1);
+}
+
+// Its files stay as they are: it is the machine that changes.
+TEST_F(ModelReloadTest, AVersionThatFailedForWantOfMemoryIsTriedAgainAfterLongerAndLongerPauses) {
+  Put({{"cats", 1, "", "large"}});
+  repository_.Start();
+  while (looks_ < 100) {
+    std::this_thread::yield();
+  }
+  EXPECT_THAT(FindId("cats"), AnyOf("FAILED_PRECONDITION", "UNAVAILABLE"));
+  EXPECT_GT(loads_, 3);
+  EXPECT_LT(loads_, looks_ / 4);
+  has_memory_ = true;
+  while (FindId("cats") != "cats/1large") {
+    std::this_thread::yield();
+  }
+}
+
+TEST_F(ModelReloadTest, WhatLoadingThrowsIsTheReason) {
+  Put({{"cats", 1, "", "odd"}, {"dogs", 1, ""}});
+  repository_.Start();
+  AwaitLook();
+  EXPECT_EQ(FindId("dogs"), "dogs/1");
+  EXPECT_THAT(repository_.Find("cats").status().message(), HasSubstr("odd shapes"));
+  EXPECT_EQ(loads_, 2) << "tried again, although it was not for want of memory";
 }
 
 TEST_F(ModelReloadTest, AFirstListingThatFailedIsNoMissingModel) {

@@ -98,7 +98,13 @@ class CallRunnerTest : public ::testing::Test {
                  .observers = {&failing_observer_, &observer_},
                  .auditor = &auditor_,
                  .requests = &memory_,
-                 .on_exception = [this](const std::string& what) { exception_ = what; }},
+                 .on_exception =
+                     [this](const std::string& what) {
+                       exception_ = what;
+                       if (clock_.failing) {
+                         throw std::bad_alloc();
+                       }
+                     }},
                 {.interactive = &pool_, .explanation = &pool_, .bulk = &bulk_pool_}, &clock_),
         service_(&runner_) {
     grpc::ServerBuilder builder;
@@ -449,6 +455,55 @@ TEST_F(CallRunnerTest, ACallThatCannotEvenBeginIsToldSo) {
   EXPECT_EQ(observer_.finished, 0);
   clock_.failing = false;
   EXPECT_TRUE(Classify().ok());
+}
+
+// On a worker, after the work, and while its exception is told.
+TEST_F(CallRunnerTest, WantOfMemoryAtItsEndCostsACallAlone) {
+  for (const bool thrown : {false, true}) {
+    service_.classify = [this, thrown] {
+      return Doing([this, thrown](const Cancellation&, v1::ClassifyResponse*) -> absl::Status {
+        clock_.failing = true;
+        if (thrown) {
+          throw std::runtime_error("out of order");
+        }
+        return absl::CancelledError("as told");
+      });
+    };
+    EXPECT_EQ(Classify().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    clock_.failing = false;
+    service_.classify = [] {
+      return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
+    };
+    EXPECT_TRUE(Classify().ok());
+  }
+}
+
+// Told to try again, its client would do so for ever.
+TEST_F(CallRunnerTest, AMessageThatNeverFitsIntoTheMemoryIsRefusedForGood) {
+  MemoryBudget small(400);
+  CallRunner runner({.max_message_bytes = 1000, .requests = &small},
+                    {.interactive = &pool_, .explanation = &pool_, .bulk = &bulk_pool_}, &clock_);
+  ScriptedService service(&runner);
+  service.classify = [] {
+    return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
+  };
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const auto stub = v1::ExplanationService::NewStub(server->InProcessChannel({}));
+  for (const size_t bytes : {300, 500}) {
+    v1::ClassifyRequest request;
+    request.mutable_image()->set_data(std::string(bytes, 'x'));
+    grpc::ClientContext context;
+    v1::ClassifyResponse response;
+    const grpc::Status status = stub->Classify(&context, request, &response);
+    EXPECT_EQ(status.error_code(),
+              bytes < 400 ? grpc::StatusCode::OK : grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(ReasonOf(status), bytes < 400 ? "" : "MESSAGE_TOO_LARGE");
+    EXPECT_FALSE(FindDetail<google::rpc::RetryInfo>(status).has_value());
+    EXPECT_TRUE(context.GetServerTrailingMetadata().count("grpc-retry-pushback-ms") == 0);
+  }
+  server->Shutdown();
 }
 
 TEST_F(CallRunnerTest, ARequestOverTheLimitIsRefusedWithDetails) {

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,9 @@ using ::testing::IsEmpty;
 class KeepingObserver : public CallObserver {
  public:
   void OnStarted(const char* method) override {
+    if (failing) {
+      throw std::bad_alloc();
+    }
     const std::lock_guard lock(mutex_);
     started_.emplace_back(method);
   }
@@ -48,6 +52,7 @@ class KeepingObserver : public CallObserver {
     const std::lock_guard lock(mutex_);
     return records_;
   }
+  bool failing = false;
 
  private:
   mutable std::mutex mutex_;
@@ -59,10 +64,14 @@ class KeepingAuditor : public CallAuditor {
  public:
   absl::Status Ready() override { return absl::OkStatus(); }
   absl::Status Record(const CallRecord& record) override {
+    if (failing) {
+      throw std::bad_alloc();
+    }
     audited.push_back(record.reason);
     return absl::InternalError("the disk is full");
   }
   std::vector<std::string> audited;
+  bool failing = false;
 };
 
 // Ends every call with the code that its request names as a model, with or without the runner's
@@ -91,8 +100,8 @@ class RefusedCallsTest : public testing::Test {
     builder.RegisterCallbackGenericService(&unknown_methods_);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
         interceptors;
-    interceptors.push_back(
-        std::make_unique<RefusedCalls>(std::vector<CallObserver*>{&observer_}, &auditor_, &clock_));
+    interceptors.push_back(std::make_unique<RefusedCalls>(
+        std::vector<CallObserver*>{&failing_observer_, &observer_}, &auditor_, &clock_));
     builder.experimental().SetInterceptorCreators(std::move(interceptors));
     server_ = builder.BuildAndStart();
     channel_ = server_->InProcessChannel({});
@@ -111,7 +120,7 @@ class RefusedCallsTest : public testing::Test {
   }
 
   FakeClock clock_;
-  KeepingObserver observer_;
+  KeepingObserver failing_observer_, observer_;
   KeepingAuditor auditor_;
   EndingService service_;
   UnknownMethods unknown_methods_;
@@ -163,6 +172,14 @@ TEST_F(RefusedCallsTest, EveryRefusalIsAuditedAndAFullDiskDoesNotHideIt) {
   const grpc::Status status = Send(kClassifyPath, "\xff");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(auditor_.audited, ElementsAre(ReasonOf(status)));
+}
+
+TEST_F(RefusedCallsTest, WantOfMemoryCostsNeitherTheAnswerNorTheOtherObservers) {
+  failing_observer_.failing = auditor_.failing = true;
+  const grpc::Status status = Send(kClassifyPath, "\xff");
+  EXPECT_EQ(ReasonOf(status), ReasonOfError(MalformedRequestError()));
+  EXPECT_EQ(Send("/other.Service/Classify", "").error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_THAT(observer_.methods(), ElementsAre("Classify", "unknown"));
 }
 
 TEST_F(RefusedCallsTest, AnsweredCallsAreNone) {

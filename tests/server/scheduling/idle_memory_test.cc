@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -40,6 +41,16 @@ TEST(IdleMemoryTest, LooksAgainAndAgainAndStopsAtOnce) {
   const int at_the_end = looks;
   std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(looks, at_the_end) << "its thread outlived it";
+}
+
+TEST(IdleMemoryTest, WantOfMemoryDoesNotEndTheLooks) {
+  std::atomic<int> looks = 0;
+  const IdleMemory memory({.idle = [&looks]() -> bool {
+                             ++looks;
+                             throw std::bad_alloc();
+                           },
+                           .interval = absl::Milliseconds(1)});
+  EXPECT_TRUE(Eventually([&looks] { return looks >= 5; }));
 }
 
 TEST(IdleMemoryTest, DestructionDoesNotWaitForTheInterval) {

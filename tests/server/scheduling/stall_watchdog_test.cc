@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <future>
+#include <new>
 
 namespace stylex {
 namespace {
@@ -36,6 +37,28 @@ TEST(StallWatchdogTest, TellsOnceWhenTheSilenceIsTooLong) {
   silence_ms = 21;
   EXPECT_EQ(stalled.get_future().get(), absl::Milliseconds(21));
   EXPECT_EQ(told, 1);
+}
+
+TEST(StallWatchdogTest, WantOfMemoryDelaysWhatItTells) {
+  std::atomic<int> looks = 0, tries = 0;
+  std::promise<void> stalled;
+  StallWatchdog watchdog({.limit = absl::Milliseconds(20),
+                          .silence =
+                              [&] {
+                                if (++looks < 3) {
+                                  throw std::bad_alloc();
+                                }
+                                return absl::Hours(1);
+                              },
+                          .on_stall =
+                              [&](absl::Duration) {
+                                if (++tries < 3) {
+                                  throw std::bad_alloc();
+                                }
+                                stalled.set_value();
+                              }});
+  stalled.get_future().get();
+  EXPECT_EQ(tries, 3);
 }
 
 TEST(StallWatchdogTest, EndsAtOnceWithItsOwner) {

@@ -10,6 +10,8 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -128,6 +130,37 @@ TEST(WorkerPoolTest, TellsHowLongThoseThatWaitWillTake) {
   EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
 }
 
+// What jobs throw costs neither the thread, nor the count of what is at work, nor other jobs.
+TEST(WorkerPoolTest, WantOfMemoryDoesNotCostAWorker) {
+  JobRecord record;
+  std::vector<absl::StatusCode> told;
+  WorkerPool pool({.workers = 1,
+                   .max_queue = 8,
+                   .on_start = [] { throw std::bad_alloc(); },
+                   .on_error =
+                       [&](const absl::Status& status) {
+                         told.push_back(status.code());
+                         throw std::bad_alloc();
+                       }});
+  const auto no_memory = [] { throw std::bad_alloc(); };
+  for (int i = 0; i < 3; ++i) {
+    Job fails_to_run = record.MakeJob("a"), cannot_tell = record.MakeJob("b"),
+        fails_to_drop = record.MakeJob("c");
+    fails_to_run.run = no_memory;
+    cannot_tell.wanted = []() -> bool { throw std::runtime_error("no answer"); };
+    fails_to_drop.wanted = [] { return false; };
+    fails_to_drop.drop = no_memory;
+    for (Job* job : {&fails_to_run, &cannot_tell, &fails_to_drop}) {
+      job->client = "a client whose name is no short text";
+      ASSERT_TRUE(pool.Submit(std::move(*job)));
+    }
+  }
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_EQ(pool.running(), 0u);
+  EXPECT_THAT(record.events, ElementsAre("ran b", "ran b", "ran b"));
+  EXPECT_EQ(told, std::vector(7, absl::StatusCode::kResourceExhausted));
+}
+
 // A pool of one worker, busy until the gate opens, in whose queue of two a job waits that can
 // become unwanted.
 class UnwantedJobTest : public testing::Test {
@@ -160,6 +193,21 @@ TEST_F(UnwantedJobTest, MakesRoomInAFullQueue) {
   gate.Open();
   EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
   EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran first", "ran second"));
+}
+
+// Else whoever submitted the new job would end it, although it has been accepted.
+TEST_F(UnwantedJobTest, ThatThrowsWhenItIsDroppedDoesNotReachWhoeverNeededItsPlace) {
+  Job other = record.MakeJob("other");
+  other.wanted = [] { return false; };
+  other.drop = [] { throw std::bad_alloc(); };
+  ASSERT_TRUE(pool.Submit(std::move(other)));
+  wanted = false;
+  bool accepted = false;
+  EXPECT_NO_THROW(accepted = pool.Submit(record.MakeJob("new")));
+  EXPECT_TRUE(accepted);
+  gate.Open();
+  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran new"));
 }
 
 TEST(WorkerPoolTest, ADrainTakesNoNewJobsAndGivesUpInTime) {

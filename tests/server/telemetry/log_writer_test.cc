@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <new>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -92,6 +93,34 @@ TEST_F(LogWriterTest, AnUnreadPipeCostsLinesButNoTime) {
     }
   }
   EXPECT_LT(absl::Now() - start, absl::Seconds(30)) << "the end waited for the reader";
+}
+
+// The loss is told once there is memory to tell it.
+TEST_F(LogWriterTest, WantOfMemoryDoesNotEndTheLog) {
+  LogWriter::Options options = Options(1);
+  int failures = 0;
+  options.on_dropped = [&failures](int64_t dropped) -> std::string {
+    if (++failures <= 3) {
+      throw std::bad_alloc();
+    }
+    return absl::StrCat(dropped, " dropped\n");
+  };
+  ASSERT_EQ(fcntl(pipe_[1], F_SETPIPE_SZ, 4096), 4096);
+  LogWriter writer(options);
+  for (int i = 0; i < 100; ++i) {
+    writer.Write(std::string(1000, 'x') + "\n");
+  }
+  EXPECT_GT(writer.dropped(), 0);
+  std::string text;
+  std::thread reader([&] { text = ReadUntil(" dropped\n"); });
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(writer.Flush(absl::Seconds(60)));
+    writer.Write("a\n");
+  }
+  reader.join();
+  EXPECT_EQ(failures, 4);
+  EXPECT_THAT(text, HasSubstr("a\n"));
+  EXPECT_THAT(text, HasSubstr(absl::StrCat(writer.dropped(), " dropped\n")));
 }
 
 TEST_F(LogWriterTest, AClosedPipeIsSurvived) {

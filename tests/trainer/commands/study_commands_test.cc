@@ -2,6 +2,7 @@
 // line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/script.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -424,6 +425,34 @@ TEST_F(StudyCommandsTest, CounterfactualsAreMeasuredAndShownToOthers) {
                         {"--protocol", "counterfactuals", "--oracle", Path("nowhere")})),
             1);
   EXPECT_THAT(said_, HasSubstr(Path("nowhere")));
+}
+
+// Searches need gradients; threads compute them, in which an exception must not end the program.
+TEST_F(StudyCommandsTest, AClassifierWithoutGradientsIsEvaluatedAsFarAsThatGoes) {
+  const Checkpoint checkpoint = LoadCheckpoint(Path("models/tiny/1")).value();
+  torch::jit::Module classifier("Blind");
+  classifier.define(R"(
+    def forward(self, images):
+      mean = images.detach().mean([1, 2, 3])
+      return torch.stack([-8.0 * mean, 8.0 * mean], 1)
+  )");
+  classifier.save(Path("blind.pt"));
+  CheckpointToWrite blind = {.config = checkpoint.model.config(),
+                             .networks = checkpoint.model.networks(),
+                             .torchscript_classifier = Path("blind.pt"),
+                             .attributes = checkpoint.attributes};
+  blind.config.clear_files();
+  blind.config.mutable_classifier()->Clear();
+  blind.config.mutable_classifier()->set_architecture("torchscript");
+  const std::string version =
+      WriteCheckpoint(blind, Path("models"), "blind", 1, /*replace=*/false).value();
+  const auto evaluate = [&](const std::vector<std::string>& more) {
+    return Run(With(With(Common("evaluate", "blind"), {"--checkpoint", version}), more));
+  };
+  EXPECT_EQ(evaluate({"--flip-images", "4"}), 0) << said_;
+  EXPECT_THAT(said_, HasSubstr("agreement"));
+  EXPECT_EQ(evaluate({"--protocol", "counterfactuals", "--flip-images", "4"}), 1) << said_;
+  EXPECT_THAT(said_, HasSubstr("the classifier gives no gradients"));
 }
 
 TEST_F(StudyCommandsTest, ComponentsOfTheLatentAreSearchedInsteadOfChannels) {

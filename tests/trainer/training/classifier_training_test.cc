@@ -3,12 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/optim/adamw.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "models/pixels.h"
 #include "models/trained_classifier.h"
 #include "tests/temporary_folder.h"
+#include "trainer/training/training_state.h"
 
 namespace stylex {
 namespace {
@@ -196,6 +199,61 @@ TEST_F(ClassifierTrainingTest, AFinishedTrainingHasNothingToResume) {
   ASSERT_TRUE(resumed->resuming());
   ASSERT_TRUE(Train(Config(2), 5, resumed.get()).ok());
   EXPECT_EQ(written(), before);
+}
+
+// Sets every value of the last layer's bias in a run's newest state.
+void SpoilState(const std::string& path, const v1::TrainConfig& config, float value) {
+  MobileNetV2 network = MakeClassifierNetwork(config.model());
+  torch::optim::AdamW optimizer(network->parameters(), torch::optim::AdamWOptions(1e-3));
+  TrainingState state;
+  state.tensors = NamedTensors(network);
+  state.optimizers = {{"adam", &optimizer}};
+  for (const char* counter : {"epoch", "step", "best_accuracy_ppm", "halvings", "loss_sum_bits"}) {
+    state.counters[counter] = 0;
+  }
+  ASSERT_EQ(LoadTrainingState(path, &state), absl::OkStatus());
+  state.record = ReadStateTexts(path).value().record;
+  for (auto& [name, tensor] : state.tensors) {
+    if (name.starts_with("classifier") && tensor.dim() == 1) {
+      const torch::NoGradGuard no_grad;
+      tensor.copy_(torch::tensor({value, -value}));
+    }
+  }
+  ASSERT_EQ(SaveTrainingState(state, path), absl::OkStatus());
+}
+
+TEST_F(ClassifierTrainingTest, ItGoesBackOnceWhenItDiverges) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float value : {1e30F, nan}) {
+    const std::string name = std::isnan(value) ? "nan" : "great";
+    ASSERT_TRUE(Train(Config(2), 5, Open(name).get()).ok());
+    SpoilState(folder_ / name + "/" + kClassifierStateFile, Config(2), value);
+    const auto resumed = Open(name, /*resume=*/true);
+    ASSERT_EQ(Train(Config(4), 5, resumed.get()), absl::OkStatus());
+    const std::string log = ReadFile(resumed->Path("log.jsonl")).value();
+    EXPECT_EQ(LoggedAccuracies(*resumed).size(), 4);
+    if (std::isnan(value)) {  // noticed when it is loaded, and the state before it used
+      EXPECT_THAT(log, testing::HasSubstr("the state before it is used"));
+    } else {
+      EXPECT_THAT(log, testing::HasSubstr("going back to step 5, and on with half the learning"));
+    }
+    MobileNetV2 network = LoadTrainedClassifier(resumed->path())->network;
+    EXPECT_TRUE(Logits(network).isfinite().all().item<bool>());
+  }
+}
+
+TEST_F(ClassifierTrainingTest, TheSecondTimeItStopsAndSaysWhatToDo) {
+  v1::TrainConfig config = Config(3);
+  config.mutable_classifier()->set_learning_rate(1e30);
+  const auto run = Open("wild");
+  const absl::Status status = Train(config, 5, run.get());
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(std::string(status.message()),
+              testing::AllOf(testing::HasSubstr("diverged"),
+                             testing::HasSubstr("classifier.learningRate")));
+  EXPECT_THAT(ReadFile(run->Path("log.jsonl")).value(), testing::HasSubstr("going back to step 0"));
+  EXPECT_FALSE(std::filesystem::exists(run->Path("classifier.safetensors")))
+      << "nothing good was trained";
 }
 
 TEST_F(ClassifierTrainingTest, TheSeedDecides) {

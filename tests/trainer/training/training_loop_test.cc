@@ -6,6 +6,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -50,6 +51,7 @@ class Brightness : public Classifier {
  public:
   explicit Brightness(bool breaks) : breaks_(breaks) {}
   torch::Tensor Logits(const torch::Tensor& images) const override {
+    largest_batch_ = std::max(largest_batch_, images.size(0));
     const torch::Tensor mean = images.mean({1, 2, 3});
     const torch::Tensor logits = torch::stack({-8 * mean, 8 * mean}, 1);
     return breaks_ ? logits.masked_fill(mean.ge(0.999).unsqueeze(1),
@@ -58,9 +60,11 @@ class Brightness : public Classifier {
   }
   void To(const torch::Device&) override {}
   int64_t NumParameters() const override { return 0; }
+  int64_t largest_batch() const { return largest_batch_; }
 
  private:
   bool breaks_;
+  mutable int64_t largest_batch_ = 0;
 };
 
 v1::RunRecord Record(int64_t images) {
@@ -98,7 +102,9 @@ v1::RunRecord Record(int64_t images) {
 
 struct Trainer {
   explicit Trainer(const v1::RunRecord& record, bool breaks = false)
-      : training(record.config(), std::make_shared<Brightness>(breaks), nullptr, 1, torch::kCPU) {}
+      : classifier(std::make_shared<Brightness>(breaks)),
+        training(record.config(), classifier, nullptr, 1, torch::kCPU) {}
+  std::shared_ptr<Brightness> classifier;
   StylexTraining training;
 };
 
@@ -193,6 +199,47 @@ TEST_F(TrainingLoopTest, AStateThatIsNotFiniteIsNeitherSavedNorUsed) {
   const absl::Status status = LoadLastState(record, path, false, &second.training, warn);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(status.message(), HasSubstr("start another run"));
+}
+
+// After a divergence the training goes back further than to the newest state, if it can.
+TEST_F(TrainingLoopTest, WhereTheStateBeforeTheLastIsBrokenTheLastIsUsed) {
+  TrainFirst();
+  const std::string path = folder_ / "stylex_state.pt";
+  ASSERT_EQ(WriteFileAtomic(PreviousStatePath(path), "no state"), absl::OkStatus());
+  const v1::RunRecord record = Record(32);
+  Trainer second(record);
+  std::string warnings;
+  const auto warn = [&warnings](const std::string& text) { warnings += text; };
+  EXPECT_EQ(LoadLastState(record, path, /*before_last=*/true, &second.training, warn),
+            absl::OkStatus());
+  EXPECT_EQ(second.training.step(), 8);
+  EXPECT_THAT(warnings, AllOf(HasSubstr("previous_stylex_state.pt"),
+                              HasSubstr("the state after it is used")));
+  ASSERT_EQ(WriteFileAtomic(path, "no state"), absl::OkStatus());
+  EXPECT_EQ(LoadLastState(record, path, true, &second.training, warn).code(),
+            absl::StatusCode::kDataLoss);
+}
+
+// At 256x256 a batch of 64 takes three times the memory of a step.
+TEST_F(TrainingLoopTest, AQuickLookTakesNoMoreImagesAtATimeThanAStep) {
+  for (const bool plain : {false, true}) {
+    const TemporaryFolder folder;
+    v1::RunRecord record = Record(32);
+    record.mutable_config()->mutable_stylex()->set_sample_interval_images(16);
+    v1::ModelConfig& model = *record.mutable_config()->mutable_model();
+    if (plain) {
+      model.clear_encoder();
+      model.mutable_generator()->set_mapping_layers(1);
+      model.mutable_generator()->set_mapping_lr_multiplier(0.01);
+    }
+    Trainer trainer(record);
+    const auto work =
+        WorkDirectory::Open(folder.path(), StylexStateFile(model), /*resume=*/true).value();
+    ASSERT_EQ(RunStylexTraining(record, dataset_, &trainer.training, work.get()), absl::OkStatus());
+    EXPECT_THAT(ReadFile(folder / "log.jsonl").value_or(""),
+                HasSubstr(plain ? "stylegan2_validation" : "stylex_validation"));
+    EXPECT_EQ(trainer.classifier->largest_batch(), record.config().stylex().batch_size());
+  }
 }
 
 TEST_F(TrainingLoopTest, TheDiscriminatorOfARunIsReadFromItsState) {
