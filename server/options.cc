@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "server/web/request_rules.h"
 
 namespace stylex {
 namespace {
@@ -91,6 +92,41 @@ void AddSecurity(CLI::App* app, ServerOptions* options) {
       ->check(CLI::Range(-1, 65535));
 }
 
+void AddWeb(CLI::App* app, ServerOptions* options) {
+  Add(app, "web-port", &options->web_port,
+      "Port of the live page and its JSON API; -1: none; 0: any free one, which is printed")
+      ->check(CLI::Range(-1, 65535));
+  Add(app, "web-host", &options->web_host,
+      "Address of the live page; one that other machines reach needs --web-allowed-host");
+  Add(app, "web-allowed-host", &options->web_allowed_host,
+      "Names by which browsers may reach the live page, besides localhost: NAME or NAME:PORT, "
+      "separated by commas");
+}
+
+// What would let others in who are kept out of the gRPC port. Throws.
+void CheckWeb(const ServerOptions& options) {
+  if (options.web_port < 0 || IsLoopback(options.web_host)) {
+    const bool bypasses = options.web_port >= 0 && !options.tls_client_ca.empty();
+    if (bypasses && options.token_file.empty()) {
+      throw CLI::ValidationError("--web-port",
+                                 "the page asks for no client certificate, which --tls-client-ca "
+                                 "wants of clients: give --token-file, too");
+    }
+    return;
+  }
+  if (options.web_allowed_host.empty()) {
+    throw CLI::ValidationError("--web-host",
+                               "which other machines reach, needs --web-allowed-host: the names "
+                               "by which browsers reach it");
+  }
+  if (!options.token_file.empty() || !options.tls_certificate.empty()) {
+    throw CLI::ValidationError(
+        "--web-host",
+        "which other machines reach, would have tokens and pictures travel in plain text: leave "
+        "it at 127.0.0.1, and have a proxy there that speaks TLS");
+  }
+}
+
 void AddLogging(CLI::App* app, ServerOptions* options) {
   Add(app, "log-level", &options->log_level, "trace, debug, info, warning, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
@@ -149,6 +185,7 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
       "Port of http://HOST:PORT/metrics for Prometheus; -1: none; 0: any free one, which is "
       "printed")
       ->check(CLI::Range(-1, 65535));
+  AddWeb(app, options);
   app->add_flag("--reflection,!--no-reflection", options->reflection,
                 "Server reflection, for grpcurl and the like (default: on)")
       ->envname(EnvironmentName("reflection"));
@@ -201,6 +238,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
     if (options.host == "unix:") {
       throw CLI::ValidationError("--host", "unix: needs the socket's path, unix:PATH");
     }
+    CheckWeb(options);
   } catch (const CLI::ParseError& error) {
     parsed.exit = true;
     parsed.exit_code = app.exit(error);

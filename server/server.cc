@@ -188,6 +188,7 @@ Server::~Server() {
   runner_.Refuse();
   runner_.AbandonAll();
   health_.EndWatches();
+  page_.reset();  // its calls come through grpc_server_
   if (grpc_server_ != nullptr) {
     grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
     grpc_server_->Wait();
@@ -253,6 +254,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   STYLEX_RETURN_IF_ERROR(server->Listen());
   STYLEX_RETURN_IF_ERROR(server->ListenForHealth());
   STYLEX_RETURN_IF_ERROR(server->ServeMetrics());
+  STYLEX_RETURN_IF_ERROR(server->ServePage());
   server->models_.Start();
   return server;
 }
@@ -343,6 +345,37 @@ absl::Status Server::ServeMetrics() {
   return absl::OkStatus();
 }
 
+absl::Status Server::ServePage() {
+  if (options_.web_port < 0) {
+    return absl::OkStatus();
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);  // the server limits what it sends
+  STYLEX_ASSIGN_OR_RETURN(
+      page_,
+      LivePage::Open({.host = options_.web_host,
+                      .port = options_.web_port,
+                      .allowed_hosts = options_.web_allowed_host,
+                      .max_message_bytes = static_cast<size_t>(options_.max_message_mib) << 20,
+                      .deadline = absl::Seconds(options_.default_deadline_s),
+                      .grpc_address = address(),
+                      .grpc_tls = !options_.tls_certificate.empty(),
+                      .tokens = parts_.tokens.get(),
+                      .requests = &request_memory_},
+                     grpc_server_->InProcessChannel(arguments)));
+  return absl::OkStatus();
+}
+
+std::string Server::web_address() const {
+  if (page_ == nullptr) {
+    return "";
+  }
+  const bool is_ipv6 = absl::StrContains(options_.web_host, ':') && options_.web_host[0] != '[';
+  return absl::StrCat("http://",
+                      is_ipv6 ? absl::StrCat("[", options_.web_host, "]") : options_.web_host, ":",
+                      page_->port());
+}
+
 Server::Ending Server::Drain(absl::Duration delay) {
   health_.SetLifecycle(Lifecycle::kDraining);
   absl::SleepFor(delay);
@@ -366,6 +399,7 @@ Server::Ending Server::Drain(absl::Duration delay) {
     ending = Ending::kStopped;
   }
   health_.EndWatches();
+  page_.reset();
   grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
   return ending;
 }

@@ -27,6 +27,7 @@
 #include "server/telemetry/health.h"
 #include "server/telemetry/metrics.h"
 #include "server/telemetry/request_log.h"
+#include "server/web/live_page.h"
 
 namespace stylex {
 
@@ -42,10 +43,13 @@ class Server {
   int port() const { return port_; }
   // "HOST:PORT", IPv6 hosts in brackets.
   std::string address() const { return AddressOf(port_); }
-  // Address of the health-only port; empty if there is none.
+  // Address of the metrics' port; empty if there is none.
   std::string metrics_address() const { return metrics_port_ == 0 ? "" : AddressOf(metrics_port_); }
   // Address of the health-only port; empty if there is none.
   std::string health_address() const { return health_port_ == 0 ? "" : AddressOf(health_port_); }
+
+  // http://HOST:PORT of the live page; empty if there is none.
+  std::string web_address() const;
 
   // Reports NOT_SERVING for `delay` while still accepting calls, so that load balancers stop
   // sending them; then refuses new calls with UNAVAILABLE and finishes running ones, for at most
@@ -72,6 +76,7 @@ class Server {
   absl::Status Listen();
   absl::Status ListenForHealth();
   absl::Status ServeMetrics();
+  absl::Status ServePage();
   ServerState State() const;
   CallRunner::Options RunnerOptions();
   void AddServices(grpc::ServerBuilder* builder);
@@ -97,6 +102,7 @@ class Server {
   UnknownMethods unknown_methods_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<grpc::Server> health_server_;
+  std::unique_ptr<LivePage> page_;  // null: none
   int port_ = 0;
   int health_port_ = 0;
   int metrics_port_ = 0;

@@ -26,7 +26,7 @@ LONG_TABLES = {
     ('tests/models/checkpoint/safetensors_test.cc', 'CorruptFiles'),
 }
 NAMES_WITHOUT_SUBJECT = {'util', 'utils', 'common', 'helper', 'helpers', 'misc'}
-WITHOUT_LIBTORCH = {'base', 'image', 'client', 'server/scheduling', 'server/rpc', 'server/telemetry'}
+WITHOUT_LIBTORCH = {'base', 'image', 'client', 'server/scheduling', 'server/rpc', 'server/http', 'server/telemetry', 'server/web'}
 WITHOUT_GRPC = {'base', 'image', 'models', 'explain', 'trainer'}
 
 
