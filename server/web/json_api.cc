@@ -4,6 +4,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <future>
@@ -93,6 +94,14 @@ class Exchange : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuff
   std::shared_ptr<Exchange> self_;
 };
 
+// The parser's message quotes the text, which need not be text at all.
+std::string Printable(const auto& message) {
+  std::string text(message.data(), message.size());
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return !absl::ascii_isprint(c); }, '?');
+  return text;
+}
+
 grpc::Status AppendJson(grpc::ByteBuffer* bytes, Message* message, std::string* json) {
   grpc::ProtoBufferReader reader(bytes);
   if (!message->ParseFromZeroCopyStream(&reader) ||
@@ -167,10 +176,9 @@ absl::StatusOr<std::unique_ptr<Message>> ReadRequest(const JsonRoute& route,
   std::unique_ptr<Message> message = NewMessage(route.method->input_type());
   const auto read = google::protobuf::util::JsonStringToMessage(json, message.get());
   if (!read.ok()) {
-    const auto why = read.message();
-    const Fault fault = {"body",
-                         absl::StrCat("is no ", route.method->input_type()->name(),
-                                      " in JSON: ", absl::string_view(why.data(), why.size()))};
+    const Fault fault = {
+        "body", absl::StrCat("is no ", route.method->input_type()->name(),
+                             " in JSON: ", Printable(read.message()))};
     return InvalidRequestError({&fault, 1});
   }
   const auto* const field = message->GetDescriptor()->FindFieldByName("model");
