@@ -103,15 +103,9 @@ void AddWeb(CLI::App* app, ServerOptions* options) {
       "separated by commas");
 }
 
-// What would let others in who are kept out of the gRPC port. Throws.
+// Throws for what would send tokens over a network that others see, or let nobody in.
 void CheckWeb(const ServerOptions& options) {
   if (options.web_port < 0 || IsLoopback(options.web_host)) {
-    const bool bypasses = options.web_port >= 0 && !options.tls_client_ca.empty();
-    if (bypasses && options.token_file.empty()) {
-      throw CLI::ValidationError("--web-port",
-                                 "the page asks for no client certificate, which --tls-client-ca "
-                                 "wants of clients: give --token-file, too");
-    }
     return;
   }
   if (options.web_allowed_host.empty()) {
@@ -119,11 +113,11 @@ void CheckWeb(const ServerOptions& options) {
                                "which other machines reach, needs --web-allowed-host: the names "
                                "by which browsers reach it");
   }
-  if (!options.token_file.empty() || !options.tls_certificate.empty()) {
+  if (!options.token_file.empty() && options.tls_certificate.empty()) {
     throw CLI::ValidationError(
         "--web-host",
-        "which other machines reach, would have tokens and pictures travel in plain text: leave "
-        "it at 127.0.0.1, and have a proxy there that speaks TLS");
+        "which other machines reach, would have tokens travel in plain text: give "
+        "--tls-certificate and --tls-key, or leave it at 127.0.0.1 behind a proxy that has them");
   }
 }
 

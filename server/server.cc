@@ -232,9 +232,11 @@ absl::StatusOr<Server::Parts> Server::MakeParts(const ServerOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ParseDevice(options.device));
   const bool fell_back = options.device == "auto" && device.is_cpu();
   spdlog::info("computing on {}{}", device.str(), fell_back ? ": " + WhyNoGpu() : "");
-  Parts parts = {.device = device, .credentials = nullptr, .tokens = nullptr, .audit_log = nullptr};
+  Parts parts = {.device = device, .tls = nullptr, .tokens = nullptr, .audit_log = nullptr};
   const TlsFiles tls = {options.tls_certificate, options.tls_key, options.tls_client_ca};
-  STYLEX_ASSIGN_OR_RETURN(parts.credentials, MakeServerCredentials(tls, &Clock::Real()));
+  if (tls.enabled()) {
+    STYLEX_ASSIGN_OR_RETURN(parts.tls, TlsSource::Open(tls, &Clock::Real()));
+  }
   if (!options.token_file.empty()) {
     STYLEX_ASSIGN_OR_RETURN(parts.tokens, AccessTokens::Open(options.token_file, &Clock::Real()));
     if (!tls.enabled()) {
@@ -288,7 +290,7 @@ absl::Status Server::Listen() {
   } else {
     builder.SetOption(std::make_unique<WithoutReflection>());
   }
-  builder.AddListeningPort(address(), parts_.credentials, &port_);
+  builder.AddListeningPort(address(), MakeServerCredentials(parts_.tls), &port_);
   AddServices(&builder);
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port_ == 0) {
@@ -359,7 +361,7 @@ absl::Status Server::ServePage() {
                       .max_message_bytes = static_cast<size_t>(options_.max_message_mib) << 20,
                       .deadline = absl::Seconds(options_.default_deadline_s),
                       .grpc_address = address(),
-                      .grpc_tls = !options_.tls_certificate.empty(),
+                      .tls = parts_.tls,
                       .tokens = parts_.tokens.get(),
                       .requests = &request_memory_},
                      grpc_server_->InProcessChannel(arguments)));

@@ -18,6 +18,7 @@
 #include "server/rpc/call_runner.h"
 #include "server/rpc/decoding_memory.h"
 #include "server/rpc/refused_calls.h"
+#include "server/rpc/transport_security.h"
 #include "server/scheduling/device_scheduler.h"
 #include "server/scheduling/idle_memory.h"
 #include "server/scheduling/memory_budget.h"
@@ -48,7 +49,7 @@ class Server {
   // Address of the health-only port; empty if there is none.
   std::string health_address() const { return health_port_ == 0 ? "" : AddressOf(health_port_); }
 
-  // http://HOST:PORT of the live page; empty if there is none.
+  // http(s)://HOST:PORT of the live page; empty if there is none.
   std::string web_address() const;
 
   // Reports NOT_SERVING for `delay` while still accepting calls, so that load balancers stop
@@ -66,7 +67,7 @@ class Server {
   // Parts made from the options' files, whose creation can fail.
   struct Parts {
     torch::Device device;
-    std::shared_ptr<grpc::ServerCredentials> credentials;
+    std::shared_ptr<TlsSource> tls;        // may be null
     std::unique_ptr<AccessTokens> tokens;  // may be null
     std::unique_ptr<AuditLog> audit_log;   // may be null
   };

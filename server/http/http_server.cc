@@ -1,6 +1,8 @@
 #include "server/http/http_server.h"
 
+#include <fcntl.h>
 #include <netdb.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -69,7 +71,17 @@ class LimitedStream : public httplib::Stream {
                 const HttpCrowd& crowd)
       : socket_(socket), limits_(limits), stopping_(stopping), crowd_(crowd) {}
 
-  bool is_readable() const override { return begin_ < end_ || Await(POLLIN); }
+  // Call first, if at all. False where the other end does not speak TLS, or not in time.
+  bool Encrypt(SSL_CTX* context) {
+    ssl_.reset(SSL_new(context));
+    fcntl(socket_, F_SETFL, fcntl(socket_, F_GETFL) | O_NONBLOCK);
+    return ssl_ != nullptr && SSL_set_fd(ssl_.get(), socket_) == 1 &&
+           Retry([this] { return SSL_accept(ssl_.get()); }) > 0;
+  }
+
+  bool is_readable() const override {
+    return begin_ < end_ || (ssl_ != nullptr && SSL_pending(ssl_.get()) > 0) || Await(POLLIN);
+  }
   bool is_writable() const override { return Await(POLLOUT); }
   bool wait_readable() const { return is_readable(); }
   bool wait_writable() const { return is_writable(); }
@@ -85,6 +97,10 @@ class LimitedStream : public httplib::Stream {
     return static_cast<ssize_t>(count);
   }
   ssize_t write(const char* data, size_t size) override {
+    if (ssl_ != nullptr) {
+      const int most = static_cast<int>(std::min(size, size_t{1} << 20));
+      return Retry([&] { return SSL_write(ssl_.get(), data, most); });
+    }
     return Await(POLLOUT) ? send(socket_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
   }
   void get_remote_ip_and_port(std::string& address, int& port) const override {
@@ -106,6 +122,10 @@ class LimitedStream : public httplib::Stream {
   // Reads on for a moment what nobody asked for: a socket that is closed with unread bytes resets
   // the connection, and the client may never see its answer.
   void Linger() {
+    if (ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) == 1) {
+      SSL_shutdown(ssl_.get());
+    }
+    ssl_ = nullptr;  // what still comes is not even deciphered
     shutdown(socket_, SHUT_WR);
     most_ = std::min(limits_.network, waited_ + kLinger);
     while (!at_end_ && Fill()) {
@@ -114,15 +134,41 @@ class LimitedStream : public httplib::Stream {
 
  private:
   bool Fill() {
-    if (total_ >= limits_.most_bytes || !Await(POLLIN)) {
+    if (total_ >= limits_.most_bytes) {
       return false;
     }
-    const ssize_t count = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    const ssize_t count = Receive();
     at_end_ = count == 0;
     begin_ = 0;
     end_ = count > 0 ? static_cast<size_t>(count) : 0;
     total_ += end_;
     return count > 0;
+  }
+  ssize_t Receive() {
+    if (ssl_ != nullptr) {
+      const int most = static_cast<int>(buffer_.size());
+      return Retry([&] { return SSL_read(ssl_.get(), buffer_.data(), most); });
+    }
+    return Await(POLLIN) ? recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT) : -1;
+  }
+  // Calls a function of OpenSSL until it is done: more than 0; 0 at the end, less on failure.
+  template <class Operation>
+  int Retry(const Operation& operation) const {
+    while (true) {
+      ERR_clear_error();
+      const int done = operation();
+      if (done > 0) {
+        return done;
+      }
+      const int why = SSL_get_error(ssl_.get(), done);
+      if (why == SSL_ERROR_ZERO_RETURN) {
+        return 0;
+      }
+      const bool waits = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+      if (!waits || !Await(why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT)) {
+        return -1;
+      }
+    }
   }
   bool is_full() const {
     return crowd_.waiting > 0 && crowd_.served >= static_cast<int>(limits_.threads);
@@ -148,7 +194,12 @@ class LimitedStream : public httplib::Stream {
     }
   }
 
+  struct FreeSsl {
+    void operator()(SSL* ssl) const { SSL_free(ssl); }
+  };
+
   const int socket_;
+  std::unique_ptr<SSL, FreeSsl> ssl_;  // null: plain
   const HttpLimits& limits_;
   const std::atomic<bool>& stopping_;
   const HttpCrowd& crowd_;
@@ -207,8 +258,8 @@ void HttpServer::Stop() {
 }
 
 bool HttpServer::ClientLeft() {
-  char byte = 0;
-  return served_socket >= 0 && recv(served_socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  pollfd ended = {served_socket, POLLRDHUP, 0};
+  return served_socket >= 0 && poll(&ended, 1, 0) > 0;
 }
 
 // The library's versions of Debian 12 and 13 differ in the parameters.
@@ -235,7 +286,9 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
   if (!one_too_many) {
     LimitedStream stream(socket, limits_, stopping_, crowd_);
     served_socket = socket;
-    processed = Process(this, &stream);
+    if (tls_ == nullptr || stream.Encrypt(tls_().get())) {
+      processed = Process(this, &stream);
+    }
     served_socket = -1;
     stream.Linger();
   }

@@ -11,10 +11,14 @@
 #define STYLEX_SERVER_HTTP_HTTP_SERVER_H_
 
 #include <httplib.h>
+#include <openssl/ssl.h>
 
 #include <atomic>
+#include <functional>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -43,6 +47,9 @@ class HttpServer final : public httplib::Server {
   // As Stop.
   ~HttpServer() override;
 
+  // Connections speak TLS; call before Start. `current` is called for each on its thread, and
+  // returns what it is to use (server/http/tls_context.h).
+  void UseTls(std::function<std::shared_ptr<SSL_CTX>()> current) { tls_ = std::move(current); }
   // Takes `port` (0: any free one) of `host` (a name or an address, IPv6 also in brackets) and
   // returns it; call once. UNAVAILABLE, with `purpose` in the message, when it cannot be had.
   absl::StatusOr<int> Bind(const std::string& host, int port, absl::string_view purpose);
@@ -62,6 +69,7 @@ class HttpServer final : public httplib::Server {
   static bool Process(Self* self, httplib::Stream* stream);
 
   const HttpLimits limits_;
+  std::function<std::shared_ptr<SSL_CTX>()> tls_;  // empty: none
   std::atomic<bool> stopping_ = false;
   HttpCrowd crowd_;
   std::thread thread_;

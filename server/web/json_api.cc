@@ -176,9 +176,8 @@ absl::StatusOr<std::unique_ptr<Message>> ReadRequest(const JsonRoute& route,
   std::unique_ptr<Message> message = NewMessage(route.method->input_type());
   const auto read = google::protobuf::util::JsonStringToMessage(json, message.get());
   if (!read.ok()) {
-    const Fault fault = {
-        "body", absl::StrCat("is no ", route.method->input_type()->name(),
-                             " in JSON: ", Printable(read.message()))};
+    const Fault fault = {"body", absl::StrCat("is no ", route.method->input_type()->name(),
+                                              " in JSON: ", Printable(read.message()))};
     return InvalidRequestError({&fault, 1});
   }
   const auto* const field = message->GetDescriptor()->FindFieldByName("model");

@@ -15,6 +15,7 @@
 #include "absl/strings/str_replace.h"
 #include "base/sha256.h"
 #include "base/status_macros.h"
+#include "server/http/tls_context.h"
 #include "server/rpc/errors.h"
 #include "server/rpc/forwarded_peer.h"
 #include "server/web/http_errors.h"
@@ -70,7 +71,7 @@ std::string RenderPage(const LivePage::Options& options) {
       {"{{script}}", std::string(kLiveScript)},
       {"{{version}}", STYLEX_VERSION},
       {"{{grpc}}", EscapeAttribute(options.grpc_address)},
-      {"{{grpc_tls}}", options.grpc_tls ? "true" : "false"},
+      {"{{grpc_tls}}", options.tls != nullptr ? "true" : "false"},
       {"{{style_hash}}", SourceHash(kLiveStyle)},
       {"{{most}}", absl::StrCat(options.max_message_bytes)}};
   return absl::StrReplaceAll(absl::string_view(kLiveTemplate.data(), kLiveTemplate.size()), texts);
@@ -157,11 +158,33 @@ absl::StatusOr<std::unique_ptr<LivePage>> LivePage::Open(const Options& options,
                                                          std::shared_ptr<grpc::Channel> channel) {
   std::unique_ptr<LivePage> page(new LivePage(options, std::move(channel)));
   page->AddRoutes();
+  if (options.tls != nullptr) {
+    if (page->TlsContext() == nullptr) {
+      return absl::InvalidArgumentError("the live page cannot use the TLS certificate");
+    }
+    page->server_.UseTls([live = page.get()] { return live->TlsContext(); });
+  }
   STYLEX_ASSIGN_OR_RETURN(page->port_,
                           page->server_.Bind(options.host, options.port, "the live page"));
   page->rules_.hosts = HostsOf(options.host, page->port_, options.allowed_hosts);
   page->server_.Start();
   return page;
+}
+
+std::shared_ptr<SSL_CTX> LivePage::TlsContext() {
+  std::shared_ptr<const TlsPair> pair = options_.tls->Current();
+  const MutexLock lock(&tls_mutex_);
+  if (pair != tls_pair_) {
+    absl::StatusOr<std::shared_ptr<SSL_CTX>> context =
+        MakeTlsContext({pair->certificate, pair->key, pair->client_ca});
+    if (context.ok()) {
+      tls_context_ = *std::move(context);
+    } else {
+      spdlog::error("web: {}", std::string(context.status().message()));
+    }
+    tls_pair_ = std::move(pair);
+  }
+  return tls_context_;
 }
 
 void LivePage::AddRoutes() {

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "server/http/http_server.h"
 #include "server/rpc/access_tokens.h"
+#include "server/rpc/transport_security.h"
 #include "server/scheduling/memory_budget.h"
 #include "server/web/json_api.h"
 #include "server/web/request_rules.h"
@@ -33,7 +34,7 @@ class LivePage {
     size_t max_message_bytes = size_t{16} << 20;
     absl::Duration deadline = absl::Seconds(60);  // of a call
     std::string grpc_address;                     // what the page shows for other clients
-    bool grpc_tls = false;                        // whether it speaks TLS
+    std::shared_ptr<TlsSource> tls;               // null: plain HTTP
     AccessTokens* tokens = nullptr;               // may be null
     MemoryBudget* requests = nullptr;             // holds what is read; null: unbounded
   };
@@ -50,6 +51,8 @@ class LivePage {
  private:
   LivePage(const Options& options, std::shared_ptr<grpc::Channel> channel);
   void AddRoutes();
+  // What a connection that is made now uses.
+  std::shared_ptr<SSL_CTX> TlsContext();
   // Reads the body of a POST and answers it.
   void Post(const httplib::Request& request, const httplib::ContentReader& read,
             httplib::Response* answer) const;
@@ -61,6 +64,9 @@ class LivePage {
   const JsonApi api_;
   const std::string page_;
   int port_ = 0;
+  Mutex tls_mutex_;
+  std::shared_ptr<const TlsPair> tls_pair_ ABSL_GUARDED_BY(tls_mutex_);
+  std::shared_ptr<SSL_CTX> tls_context_ ABSL_GUARDED_BY(tls_mutex_);  // of tls_pair_
   HttpServer server_;  // last: its threads use the other members
 };
 

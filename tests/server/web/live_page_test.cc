@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -20,7 +21,9 @@
 #include "server/rpc/call_runner.h"
 #include "server/rpc/forwarded_peer.h"
 #include "stylex/v1/explanation.grpc.pb.h"
+#include "tests/server/http/certificates.h"
 #include "tests/server/http/http_client.h"
+#include "tests/server/scheduling/fake_clock.h"
 #include "tests/temporary_folder.h"
 
 namespace stylex {
@@ -188,6 +191,7 @@ class LivePageTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
+  FakeClock clock_;  // of TLS alone
   WorkerPool pool_;
   MemoryBudget memory_;
   PeerRecorder peers_;
@@ -462,6 +466,30 @@ TEST_F(LivePageTest, AnAddressInAClientsMetadataIsNotBelieved) {
     ASSERT_TRUE(stub->Classify(&context, request, &response).ok());
     EXPECT_THAT(peers_.peer(), StartsWith("ipv4:127.0.0.1:")) << value;
   }
+}
+
+TEST_F(LivePageTest, SpeaksTlsWithTheServersCertificate) {
+  if (!MakeCertificate(folder_.path(), "server") || !MakeCertificate(folder_.path(), "next")) {
+    GTEST_SKIP() << "the program openssl is not installed";
+  }
+  const TlsFiles files = {folder_ / "server.crt", folder_ / "server.key", ""};
+  Start({.tls = TlsSource::Open(files, &clock_).value()});
+  const auto status = [this] {
+    httplib::SSLClient client("localhost", page_->port());
+    client.set_ca_cert_path((folder_ / "server.crt").c_str());
+    client.enable_server_certificate_verification(true);
+    const auto answer = client.Get("/");
+    return answer ? answer->status : 0;
+  };
+  EXPECT_EQ(status(), 200);
+  EXPECT_THAT(Get("/"), Not(HasSubstr("HTTP/1.1 200"))) << "in plain text";
+  for (const char* kind : {".crt", ".key"}) {
+    std::filesystem::rename(folder_ / (std::string("next") + kind),
+                            folder_ / (std::string("server") + kind));
+  }
+  EXPECT_EQ(status(), 0) << "the old certificate is still in force, and not trusted any more";
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(status(), 200);
 }
 
 TEST_F(LivePageTest, SaysWhereItCannotListen) {
