@@ -470,6 +470,7 @@ async function redraw() {
       const number = mine.asked;
       const drawn = await ask('reconstruct', {styles: mine.styles, edits: editsOf(mine.sliders),
         local: Boolean(mine.response.localApplied)}, mine.photo.controller.signal);
+      if (number < mine.drawn) continue;  // the answer's own picture has come back meanwhile
       mine.drawn = number;
       if (answer === mine) await show(pngSource(drawn.image), drawn.reconstruction);
     }
@@ -602,14 +603,14 @@ function grpcurlText() {
   const quoted = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
   const request = JSON.stringify({model: nameOfModel(), ...answer.request}).replaceAll('\\', '\\\\').replaceAll('%', '%%');
   const withImage = request.slice(0, -1) + ',"image":{"data":"%s"}}';
-  return 'printf ' + quoted(withImage) + ' "$(base64 -w0 ' + quoted(answer.photo.name) + ')" |\n  grpcurl ' +
+  return 'printf ' + quoted(withImage) + ' "$(base64 -w0 -- ' + quoted(answer.photo.name) + ')" |\n  grpcurl ' +
     (settings.grpcTls === 'true' ? '' : '-plaintext ') + (token ? '-H "authorization: Bearer $STYLEX_TOKEN" ' : '') +
     '-d @ ' + quoted(grpcAddress()) + ' stylex.v1.ExplanationService/Counterfactual';
 }
 
 function pythonText() {
-  const literal = (value) => JSON.stringify(value).replaceAll('true', 'True');
-  const request = '{"targetClass": {"label": ' + JSON.stringify(answer.request.targetClass.label) + '}, "local": True, ' +
+  const literal = JSON.stringify;  // Python reads such strings, too
+  const request = '{"targetClass": {"label": ' + literal(answer.request.targetClass.label) + '}, "local": True, ' +
     '"includeOnPhotograph": True}';
   return ['import base64, json, ' + (token ? 'os, ' : '') + 'urllib.request', '', 'page = ' + literal(location.origin),
     'request = ' + request,

@@ -25,16 +25,16 @@ class LivePage {
  public:
   struct Options {
     std::string host = "127.0.0.1";
-    int port = 0;               // 0: any free one
-    std::string allowed_hosts;  // besides this machine's own names, separated by commas
+    int port = 0;                    // 0: any free one
+    std::string allowed_hosts = {};  // besides this machine's own names, separated by commas
     HttpLimits limits = {.threads = 32,
                          .most_waiting = 64,
                          .network = absl::Seconds(10),
                          .when_others_wait = absl::Seconds(2)};
     size_t max_message_bytes = size_t{16} << 20;
     absl::Duration deadline = absl::Seconds(60);  // of a call
-    std::string grpc_address;                     // what the page shows for other clients
-    std::shared_ptr<TlsSource> tls;               // null: plain HTTP
+    std::string grpc_address = {};                // what the page shows for other clients
+    std::shared_ptr<TlsSource> tls = nullptr;     // null: plain HTTP
     AccessTokens* tokens = nullptr;               // may be null
     MemoryBudget* requests = nullptr;             // holds what is read; null: unbounded
   };

@@ -19,7 +19,7 @@
 namespace stylex {
 
 struct RequestRules {
-  std::vector<std::string> hosts;  // in lower case: what the header Host may be
+  std::vector<std::string> hosts = {};  // in lower case: what the header Host may be
   size_t most_body_bytes = 0;
   AccessTokens* tokens = nullptr;  // may be null: none is needed
 };

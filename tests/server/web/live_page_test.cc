@@ -17,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/mutex.h"
 #include "base/sha256.h"
 #include "server/rpc/call_runner.h"
 #include "server/rpc/forwarded_peer.h"
