@@ -384,8 +384,8 @@ async function show(source, prediction) {
   find('seen').textContent = 'Change of colour: mean ΔE ' + change.mean.toFixed(1) + ', greatest ' + change.greatest.toFixed(0) +
     ', visible in ' + percent(change.visible) + ' of the picture.';
   const target = mine.response.targetClassId || 0;
-  find('now').textContent = 'Now decided ' + decisionText(decisionOf(prediction)) + '; ' + mine.response.targetLabel + ' ' +
-    percent(probabilityOf(prediction, target)) + '.';
+  find('now').textContent = 'Now decided ' + decisionText(decisionOf(prediction)) + ((prediction.classId || 0) === target ? '.'
+    : '; ' + mine.response.targetLabel + ' ' + percent(probabilityOf(prediction, target)) + '.');
   return change;
 }
 
@@ -769,6 +769,7 @@ function chooseTab(chosen, focus) {
     find(tab.getAttribute('aria-controls')).hidden = !selected;
   }
   if (focus) chosen.focus();
+  say('');
   fillPairs();
 }
 
@@ -801,6 +802,7 @@ function hearPhotographs() {
     over(false);
     chooseTab(find('tab-explain'));
     const [file] = event.dataTransfer.files;
+    find('file').files = event.dataTransfer.files;
     if (file) take(file);
     else complain('What was dropped is no file: save the picture first, then drop it.');
   });
