@@ -138,6 +138,23 @@ function(stylex_library folder)
   endif()
 endfunction()
 
+# stylex_embed(HEADER OUT kName=file kOther=file+file ...) sets OUT to a source that defines the texts
+# that HEADER declares, from files of this repository.
+function(stylex_embed header out)
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/resources.cc)
+  string(REGEX REPLACE "(^|;)([^=;]+)=" "\\1\\2=${CMAKE_SOURCE_DIR}/" texts "${ARGN}")
+  string(REPLACE "+" "+${CMAKE_SOURCE_DIR}/" texts "${texts}")
+  string(REGEX REPLACE "(^|;)[^=;]+=" ";" files "${texts}")
+  string(REPLACE "+" ";" files "${files}")
+  list(REMOVE_ITEM files "")
+  list(JOIN texts " " joined)
+  add_custom_command(OUTPUT ${source}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${source} -DHEADER=${header} "-DTEXTS=${joined}"
+      -P ${CMAKE_SOURCE_DIR}/cmake/EmbedTexts.cmake
+    DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/EmbedTexts.cmake VERBATIM)
+  set(${out} ${source} PARENT_SCOPE)
+endfunction()
+
 # stylex_binary(NAME [TORCH] SRCS ... DEPS ...)
 function(stylex_binary name)
   cmake_parse_arguments(ARG "TORCH" "" "SRCS;DEPS" ${ARGN})

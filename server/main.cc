@@ -58,6 +58,9 @@ int Run(const ServerOptions& options) {
   if (const std::string metrics = (*server)->metrics_address(); !metrics.empty()) {
     std::printf("metrics on %s\n", metrics.c_str());
   }
+  if (const std::string web = (*server)->web_address(); !web.empty()) {
+    std::printf("web on %s\n", web.c_str());
+  }
   std::fflush(stdout);
   const int signal_number = WaitForStopSignal();
   spdlog::info("signal {}: draining; a second one ends at once", signal_number);

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "server/web/request_rules.h"
 
 namespace stylex {
 namespace {
@@ -91,6 +92,35 @@ void AddSecurity(CLI::App* app, ServerOptions* options) {
       ->check(CLI::Range(-1, 65535));
 }
 
+void AddWeb(CLI::App* app, ServerOptions* options) {
+  Add(app, "web-port", &options->web_port,
+      "Port of the live page and its JSON API; -1: none; 0: any free one, which is printed")
+      ->check(CLI::Range(-1, 65535));
+  Add(app, "web-host", &options->web_host,
+      "Address of the live page; one that other machines reach needs --web-allowed-host");
+  Add(app, "web-allowed-host", &options->web_allowed_host,
+      "Names by which browsers may reach the live page, besides localhost: NAME or NAME:PORT, "
+      "separated by commas");
+}
+
+// Throws for what would send tokens over a network that others see, or let nobody in.
+void CheckWeb(const ServerOptions& options) {
+  if (options.web_port < 0 || IsLoopback(options.web_host)) {
+    return;
+  }
+  if (options.web_allowed_host.empty()) {
+    throw CLI::ValidationError("--web-host",
+                               "which other machines reach, needs --web-allowed-host: the names "
+                               "by which browsers reach it");
+  }
+  if (!options.token_file.empty() && options.tls_certificate.empty()) {
+    throw CLI::ValidationError(
+        "--web-host",
+        "which other machines reach, would have tokens travel in plain text: give "
+        "--tls-certificate and --tls-key, or leave it at 127.0.0.1 behind a proxy that has them");
+  }
+}
+
 void AddLogging(CLI::App* app, ServerOptions* options) {
   Add(app, "log-level", &options->log_level, "trace, debug, info, warning, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
@@ -148,6 +178,7 @@ void AddOptions(CLI::App* app, ServerOptions* options) {
       "Port of http://HOST:PORT/metrics for Prometheus; -1: none; 0: any free one, which is "
       "printed")
       ->check(CLI::Range(-1, 65535));
+  AddWeb(app, options);
   app->add_flag("--reflection,!--no-reflection", options->reflection,
                 "Server reflection, for grpcurl and the like (default: on)")
       ->envname(EnvironmentName("reflection"));
@@ -200,6 +231,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
     if (options.host == "unix:") {
       throw CLI::ValidationError("--host", "unix: needs the socket's path, unix:PATH");
     }
+    CheckWeb(options);
   } catch (const CLI::ParseError& error) {
     parsed.exit = true;
     parsed.exit_code = app.exit(error);

@@ -42,6 +42,9 @@ struct ServerOptions {
   std::string token_file;     // not empty: clients need a bearer token
   std::string audit_log;
   int metrics_port = -1;  // Prometheus over HTTP; -1: none; 0: any free
+  int web_port = -1;      // the live page; -1: none; 0: any free
+  std::string web_host = "127.0.0.1";
+  std::string web_allowed_host;  // besides this machine's own names, separated by commas
   std::string log_level = "info";
   std::string log_format = "json";
   bool reflection = true;

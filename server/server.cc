@@ -207,6 +207,7 @@ Server::~Server() {
   runner_.Refuse();
   runner_.AbandonAll();
   health_.EndWatches();
+  page_.reset();  // its calls come through grpc_server_
   if (grpc_server_ != nullptr) {
     grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
     grpc_server_->Wait();
@@ -250,9 +251,11 @@ absl::StatusOr<Server::Parts> Server::MakeParts(const ServerOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(const torch::Device device, ParseDevice(options.device));
   const bool fell_back = options.device == "auto" && device.is_cpu();
   spdlog::info("computing on {}{}", device.str(), fell_back ? ": " + WhyNoGpu() : "");
-  Parts parts = {.device = device, .credentials = nullptr, .tokens = nullptr, .audit_log = nullptr};
+  Parts parts = {.device = device, .tls = nullptr, .tokens = nullptr, .audit_log = nullptr};
   const TlsFiles tls = {options.tls_certificate, options.tls_key, options.tls_client_ca};
-  STYLEX_ASSIGN_OR_RETURN(parts.credentials, MakeServerCredentials(tls, &Clock::Real()));
+  if (tls.enabled()) {
+    STYLEX_ASSIGN_OR_RETURN(parts.tls, TlsSource::Open(tls, &Clock::Real()));
+  }
   if (!options.token_file.empty()) {
     STYLEX_ASSIGN_OR_RETURN(parts.tokens, AccessTokens::Open(options.token_file, &Clock::Real()));
     if (!tls.enabled()) {
@@ -272,6 +275,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   STYLEX_RETURN_IF_ERROR(server->Listen());
   STYLEX_RETURN_IF_ERROR(server->ListenForHealth());
   STYLEX_RETURN_IF_ERROR(server->ServeMetrics());
+  STYLEX_RETURN_IF_ERROR(server->ServePage());
   server->models_.Start();
   return server;
 }
@@ -305,7 +309,7 @@ absl::Status Server::Listen() {
   } else {
     builder.SetOption(std::make_unique<WithoutReflection>());
   }
-  builder.AddListeningPort(address(), parts_.credentials, &port_);
+  builder.AddListeningPort(address(), MakeServerCredentials(parts_.tls), &port_);
   AddServices(&builder);
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port_ == 0) {
@@ -361,6 +365,37 @@ absl::Status Server::ServeMetrics() {
   return absl::OkStatus();
 }
 
+absl::Status Server::ServePage() {
+  if (options_.web_port < 0) {
+    return absl::OkStatus();
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);  // the server limits what it sends
+  STYLEX_ASSIGN_OR_RETURN(
+      page_,
+      LivePage::Open({.host = options_.web_host,
+                      .port = options_.web_port,
+                      .allowed_hosts = options_.web_allowed_host,
+                      .max_message_bytes = static_cast<size_t>(options_.max_message_mib) << 20,
+                      .deadline = absl::Seconds(options_.default_deadline_s),
+                      .grpc_address = address(),
+                      .tls = parts_.tls,
+                      .tokens = parts_.tokens.get(),
+                      .requests = &request_memory_},
+                     grpc_server_->InProcessChannel(arguments)));
+  return absl::OkStatus();
+}
+
+std::string Server::web_address() const {
+  if (page_ == nullptr) {
+    return "";
+  }
+  const bool is_ipv6 = absl::StrContains(options_.web_host, ':') && options_.web_host[0] != '[';
+  return absl::StrCat("http://",
+                      is_ipv6 ? absl::StrCat("[", options_.web_host, "]") : options_.web_host, ":",
+                      page_->port());
+}
+
 Server::Ending Server::Drain(absl::Duration delay) {
   health_.SetLifecycle(Lifecycle::kDraining);
   absl::SleepFor(delay);
@@ -384,6 +419,7 @@ Server::Ending Server::Drain(absl::Duration delay) {
     ending = Ending::kStopped;
   }
   health_.EndWatches();
+  page_.reset();
   grpc_server_->Shutdown(std::chrono::system_clock::now() + kLastWords);
   return ending;
 }

@@ -18,6 +18,7 @@
 #include "server/rpc/call_runner.h"
 #include "server/rpc/decoding_memory.h"
 #include "server/rpc/refused_calls.h"
+#include "server/rpc/transport_security.h"
 #include "server/scheduling/device_scheduler.h"
 #include "server/scheduling/idle_memory.h"
 #include "server/scheduling/memory_budget.h"
@@ -27,6 +28,7 @@
 #include "server/telemetry/health.h"
 #include "server/telemetry/metrics.h"
 #include "server/telemetry/request_log.h"
+#include "server/web/live_page.h"
 
 namespace stylex {
 
@@ -42,10 +44,13 @@ class Server {
   int port() const { return port_; }
   // "HOST:PORT", IPv6 hosts in brackets.
   std::string address() const { return AddressOf(port_); }
-  // Address of the health-only port; empty if there is none.
+  // Address of the metrics' port; empty if there is none.
   std::string metrics_address() const { return metrics_port_ == 0 ? "" : AddressOf(metrics_port_); }
   // Address of the health-only port; empty if there is none.
   std::string health_address() const { return health_port_ == 0 ? "" : AddressOf(health_port_); }
+
+  // http(s)://HOST:PORT of the live page; empty if there is none.
+  std::string web_address() const;
 
   // Reports NOT_SERVING for `delay` while still accepting calls, so that load balancers stop
   // sending them; then refuses new calls with UNAVAILABLE and finishes running ones, for at most
@@ -62,7 +67,7 @@ class Server {
   // Parts made from the options' files, whose creation can fail.
   struct Parts {
     torch::Device device;
-    std::shared_ptr<grpc::ServerCredentials> credentials;
+    std::shared_ptr<TlsSource> tls;        // may be null
     std::unique_ptr<AccessTokens> tokens;  // may be null
     std::unique_ptr<AuditLog> audit_log;   // may be null
   };
@@ -72,6 +77,7 @@ class Server {
   absl::Status Listen();
   absl::Status ListenForHealth();
   absl::Status ServeMetrics();
+  absl::Status ServePage();
   ServerState State() const;
   CallRunner::Options RunnerOptions();
   void AddServices(grpc::ServerBuilder* builder);
@@ -97,6 +103,7 @@ class Server {
   UnknownMethods unknown_methods_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<grpc::Server> health_server_;
+  std::unique_ptr<LivePage> page_;  // null: none
   int port_ = 0;
   int health_port_ = 0;
   int metrics_port_ = 0;

@@ -1,35 +1,10 @@
-'use strict';
 (() => {
-const find = (id) => document.getElementById(id);
+const {compare, decisionText, element, fillBars, find, fromTemplate, percent, picture, setSizes} = Page;
 const data = JSON.parse(find('overview').textContent);
 const photographs = data.photographs;
 const model = data.model;
 const FRAMES_PRINTED = 5;
 const CLASSES_OPEN = 3;  // of more than these a person opens what is wanted
-
-// As the sentences above the cards: never 0 % or 100 % of what is not.
-function percent(share) {
-  const value = 100 * share;
-  if (value > 0 && value < 0.1) return 'under 0.1\u00a0%';
-  if (value < 100 && value > 99.9) return 'over 99.9\u00a0%';
-  const fine = value > 0 && value < 100 && (value < 1 || value > 99);
-  return value.toFixed(fine ? 1 : 0) + '\u00a0%';
-}
-
-function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-function fromTemplate(id) {
-  return find(id).content.firstElementChild.cloneNode(true);
-}
-
-function decisionText(decision) {
-  return decision.label + ' ' + percent(decision.probability);
-}
 
 // ---- The part above the photographs.
 
@@ -139,49 +114,9 @@ function showFailures() {
 
 // ---- A card.
 
-function picture(of, source, caption, decision) {
-  const figure = fromTemplate('picture-template');
-  const image = figure.querySelector('img');
-  image.alt = of;
-  image.src = source;
-  const text = figure.querySelector('figcaption');
-  text.append(caption);
-  if (decision) text.append(element('b', decision));
-  return figure;
-}
-
 function fillCompare(card, facts, pictures) {
-  const before = card.querySelector('.before'), after = card.querySelector('.after');
-  before.src = pictures.reconstruction;
-  before.alt = facts.name + ' before: as the generator draws it, decided ' + decisionText(facts.reconstruction);
-  after.src = pictures.counterfactual;
-  after.alt = facts.name + ' after the change: decided ' + decisionText(facts.counterfactual);
-  const [left, right] = card.querySelectorAll('.ends span');
-  left.textContent = 'before: ' + decisionText(facts.reconstruction);
-  right.textContent = 'after: ' + decisionText(facts.counterfactual);
-  const wipe = card.querySelector('.wipe'), edge = card.querySelector('.edge'), hold = card.querySelector('.hold');
-  wipe.setAttribute('aria-label', 'How much of ' + facts.name + ' is shown before the change');
-  const show = () => {
-    after.style.clipPath = 'inset(0 0 0 ' + wipe.value + '%)';
-    edge.style.left = wipe.value + '%';
-    wipe.setAttribute('aria-valuetext', wipe.value + ' % before, the rest after');
-  };
-  const holding = (held) => {
-    after.style.visibility = held ? 'hidden' : '';
-    edge.style.visibility = held ? 'hidden' : '';
-    hold.setAttribute('aria-pressed', String(held));
-  };
-  wipe.addEventListener('input', show);
-  for (const event of ['pointerup', 'pointercancel', 'pointerleave', 'keyup', 'blur']) {
-    hold.addEventListener(event, () => holding(false));
-  }
-  hold.addEventListener('pointerdown', () => holding(true));
-  hold.addEventListener('keydown', (event) => {
-    if (event.key === ' ' || event.key === 'Enter') holding(true);
-  });
-  hold.addEventListener('contextmenu', (event) => event.preventDefault());
-  show();
-  holding(false);
+  compare(card, facts.name, {source: pictures.reconstruction, decision: facts.reconstruction},
+    {source: pictures.counterfactual, decision: facts.counterfactual});
 }
 
 function fillOthers(card, facts, pictures) {
@@ -195,17 +130,6 @@ function fillOthers(card, facts, pictures) {
   others.append(picture('Where ' + facts.name + ' changes: mean difference ' + facts.change.mean_delta_e.toFixed(1) +
     ', visible in ' + percent(facts.change.visible_share) + ' of the picture', pictures.difference,
     'difference (ΔE, see the scale above)'));
-}
-
-function fillBars(card, facts) {
-  for (const bar of facts.bars) {
-    const row = fromTemplate('bar-template');
-    row.querySelector('.class').textContent = bar.label;
-    row.querySelector('.was').setAttribute('width', String(100 * bar.before));
-    row.querySelector('.is').setAttribute('width', String(100 * bar.after));
-    row.querySelector('.figures').textContent = percent(bar.before) + ' → ' + percent(bar.after);
-    card.querySelector('.bars').append(row);
-  }
 }
 
 function fillWalk(item, facts, move, frames, first) {
@@ -285,7 +209,7 @@ function makeCard(index) {
   const pictures = stored ? JSON.parse(stored.textContent) : null;
   card.setAttribute('aria-label', facts.name);
   fillWords(card, facts);
-  fillBars(card, facts);
+  fillBars(card, facts.bars);
   fillMoves(card, facts, pictures);
   if (pictures) {
     fillCompare(card, facts, pictures);
@@ -363,19 +287,6 @@ function turn(by) {
   find('photographs').focus({preventScroll: true});
 }
 
-// Pictures are enlarged by whole factors, so that no pixel is wider than another.
-function setSizes() {
-  const width = document.documentElement.clientWidth;
-  const inner = Math.min(width, 1240) - (width <= 560 ? 46 : 78);
-  const side = (target) => model.resolution <= target ? Math.floor(target / model.resolution) * model.resolution
-    : model.resolution / Math.ceil(model.resolution / target);
-  const narrow = width <= 560;
-  const set = (name, target) => document.documentElement.style.setProperty(name, side(target) + 'px');
-  set('--stage-size', Math.min(320, inner));
-  set('--thumb-size', narrow ? Math.min(132, (inner - 10) / 2) : 132);
-  set('--walk-size', narrow ? Math.min(132, (inner - 8) / 2) : 132);
-}
-
 function start() {
   showCounts();
   showMatrix();
@@ -390,8 +301,8 @@ function start() {
     region.setAttribute('role', 'region');
     region.setAttribute('aria-label', region.previousElementSibling ? region.previousElementSibling.textContent : 'Table');
   }
-  setSizes();
-  window.addEventListener('resize', setSizes);
+  setSizes(model.resolution);
+  window.addEventListener('resize', () => setSizes(model.resolution));
   const again = (event) => {
     if (event.target.id === 'smooth') return;
     page = 0;

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "base/exceptions.h"
 #include "base/status_macros.h"
+#include "server/rpc/forwarded_peer.h"
 #include "server/rpc/request_id.h"
 #include "server/scheduling/device_scheduler.h"
 
@@ -87,7 +88,7 @@ std::shared_ptr<CallRunner::Call> CallRunner::MakeCall(const char* method,
   record.request_id = RequestId(*context);
   record.model = ModelOf(request);
   record.traceparent = TraceParent(*context);
-  record.peer = context->peer();
+  record.peer = PeerOf(*context);
   record.request_bytes = static_cast<int64_t>(request.ByteSizeLong());
   record.request = &request;
   // Trailing, not initial metadata: once initial metadata has been received, a client considers the

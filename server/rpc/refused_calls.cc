@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/exceptions.h"
 #include "server/rpc/errors.h"
+#include "server/rpc/forwarded_peer.h"
 #include "server/rpc/request_id.h"
 
 namespace stylex {
@@ -72,7 +73,7 @@ class RefusedCalls::Interceptor : public grpc::experimental::Interceptor {
     // Labels of metrics are of a fixed set.
     record.method = unknown ? "unknown" : MethodOf(info_.method());
     record.request_id = RandomRequestId();
-    record.peer = info_.server_context()->peer();
+    record.peer = PeerOf(*info_.server_context());
     record.status = told;
     record.reason = ReasonOfError(told);
     record.total = calls_.clock_.Now() - start_;

@@ -71,16 +71,8 @@ absl::Time ExpiryOf(const X509& certificate) {
              : absl::InfiniteFuture();
 }
 
-// The contents of the files, which belong together.
-struct Pair {
-  std::string certificate;
-  std::string key;
-  std::string client_ca;
-  absl::Time expiry;
-};
-
-absl::StatusOr<Pair> Read(const TlsFiles& files) {
-  Pair pair;
+absl::StatusOr<TlsPair> Read(const TlsFiles& files) {
+  TlsPair pair;
   STYLEX_ASSIGN_OR_RETURN(pair.certificate, ReadFile(files.certificate, kMaxPemBytes));
   STYLEX_ASSIGN_OR_RETURN(pair.key, ReadFile(files.key, kMaxPemBytes));
   STYLEX_ASSIGN_OR_RETURN(const auto certificate,
@@ -103,103 +95,21 @@ absl::StatusOr<Pair> Read(const TlsFiles& files) {
   return pair;
 }
 
-// The files' content as new connections get it. Thread-safe.
-class WatchedPair {
- public:
-  WatchedPair(TlsFiles files, Pair pair, const Clock* clock)
-      : files_(std::move(files)),
-        clock_(*clock),
-        pair_(std::move(pair)),
-        signature_(SignatureOf(files_)),
-        looked_at_(clock->Now()) {
-    WarnOfExpiry();
-  }
-
-  // gRPC asks before each handshake. Makes `*config`.
-  grpc_ssl_certificate_config_reload_status Fetch(
-      grpc_ssl_server_certificate_config** config) noexcept {
-    auto fetched = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;  // gRPC goes on with what it has
-    WithoutExceptions([&] {
-      fetched = FetchNow(config);
-      return absl::OkStatus();
-    }).IgnoreError();
-    return fetched;
-  }
-
- private:
-  grpc_ssl_certificate_config_reload_status FetchNow(grpc_ssl_server_certificate_config** config) {
-    MutexLock lock(&mutex_);
-    const absl::Time now = clock_.Now();
-    if (now - looked_at_ >= kReloadInterval) {
-      looked_at_ = now;
-      Refresh();
-    }
-    if (now - warned_at_ >= kWarnInterval) {
-      WarnOfExpiry();
-    }
-    if (fetched_) {
-      return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
-    }
-    fetched_ = true;
-    const grpc_ssl_pem_key_cert_pair pem = {pair_.key.c_str(), pair_.certificate.c_str()};
-    // gRPC insists on a CA, also where it asks no client for a certificate.
-    const std::string& ca = pair_.client_ca.empty() ? pair_.certificate : pair_.client_ca;
-    *config = grpc_ssl_server_certificate_config_create(ca.c_str(), &pem, 1);
-    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
-  }
-  void Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const std::string signature = SignatureOf(files_);
-    if (signature == signature_) {
-      return;
-    }
-    absl::StatusOr<Pair> pair = Read(files_);
-    signature_ = signature;  // read, good or bad
-    if (!pair.ok()) {
-      spdlog::error("the old TLS certificate stays: {}", std::string(pair.status().message()));
-      return;
-    }
-    spdlog::info("the TLS certificate in {} is in force", files_.certificate);
-    pair_ = *std::move(pair);
-    fetched_ = false;
-    WarnOfExpiry();
-  }
-  void WarnOfExpiry() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    warned_at_ = clock_.Now();
-    const absl::Duration left = pair_.expiry - absl::Now();
-    const std::string date =
-        absl::FormatTime("%Y-%m-%d %H:%M UTC", pair_.expiry, absl::UTCTimeZone());
-    if (left <= absl::ZeroDuration()) {
-      spdlog::error("the TLS certificate in {} expired on {}: clients refuse it",
-                    files_.certificate, date);
-    } else if (left < kSoon) {
-      spdlog::warn("the TLS certificate in {} expires on {}", files_.certificate, date);
-    }
-  }
-
-  const TlsFiles files_;
-  const Clock& clock_;
-  Mutex mutex_;
-  Pair pair_ ABSL_GUARDED_BY(mutex_);
-  std::string signature_ ABSL_GUARDED_BY(mutex_);  // of the files when last read
-  absl::Time looked_at_ ABSL_GUARDED_BY(mutex_);
-  absl::Time warned_at_ ABSL_GUARDED_BY(mutex_);
-  bool fetched_ ABSL_GUARDED_BY(mutex_) = false;  // gRPC has the pair
-};
-
 // gRPC's C++ interface has credentials whose files are watched, too, but not ones that check that
 // key and certificate belong together before they take effect.
 class WatchedCredentials : public grpc::ServerCredentials {
  public:
-  explicit WatchedCredentials(std::unique_ptr<WatchedPair> pair, bool mutual)
-      : pair_(std::move(pair)),
+  explicit WatchedCredentials(std::shared_ptr<TlsSource> source)
+      : source_(std::move(source)),
         credentials_(grpc_ssl_server_credentials_create_with_options(
             grpc_ssl_server_credentials_create_options_using_config_fetcher(
-                mutual ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                       : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
-                [](void* watched, grpc_ssl_server_certificate_config** config) {
-                  return static_cast<WatchedPair*>(watched)->Fetch(config);
+                source_->files().client_ca.empty()
+                    ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                    : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY,
+                [](void* self, grpc_ssl_server_certificate_config** config) {
+                  return static_cast<WatchedCredentials*>(self)->Fetch(config);
                 },
-                pair_.get()))) {}
+                this))) {}
   ~WatchedCredentials() override { grpc_server_credentials_release(credentials_); }
 
   // Tokens are checked by CallRunner.
@@ -209,21 +119,101 @@ class WatchedCredentials : public grpc::ServerCredentials {
   int AddPortToServer(const std::string& address, grpc_server* server) override {
     return grpc_server_add_http2_port(server, address.c_str(), credentials_);
   }
+  // gRPC asks before each handshake, and takes over `*config`.
+  grpc_ssl_certificate_config_reload_status Fetch(
+      grpc_ssl_server_certificate_config** config) noexcept {
+    auto fetched = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;  // gRPC goes on with what it has
+    WithoutExceptions([&] {
+      fetched = FetchNow(config);
+      return absl::OkStatus();
+    }).IgnoreError();
+    return fetched;
+  }
+  grpc_ssl_certificate_config_reload_status FetchNow(grpc_ssl_server_certificate_config** config) {
+    const std::shared_ptr<const TlsPair> pair = source_->Current();
+    const MutexLock lock(&mutex_);
+    if (pair == fetched_) {
+      return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    }
+    const grpc_ssl_pem_key_cert_pair pem = {pair->key.c_str(), pair->certificate.c_str()};
+    // gRPC insists on a CA, also where it asks no client for a certificate.
+    const std::string& ca = pair->client_ca.empty() ? pair->certificate : pair->client_ca;
+    *config = grpc_ssl_server_certificate_config_create(ca.c_str(), &pem, 1);
+    fetched_ = pair;
+    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+  }
 
-  const std::unique_ptr<WatchedPair> pair_;  // must outlive gRPC's part
+  const std::shared_ptr<TlsSource> source_;
+  Mutex mutex_;
+  std::shared_ptr<const TlsPair> fetched_ ABSL_GUARDED_BY(mutex_);  // gRPC has it
   grpc_server_credentials* const credentials_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
-    const TlsFiles& files, const Clock* clock) {
-  if (!files.enabled()) {
+absl::StatusOr<std::shared_ptr<TlsSource>> TlsSource::Open(const TlsFiles& files,
+                                                           const Clock* clock) {
+  STYLEX_ASSIGN_OR_RETURN(TlsPair pair, Read(files));
+  return std::shared_ptr<TlsSource>(new TlsSource(files, std::move(pair), clock));
+}
+
+TlsSource::TlsSource(TlsFiles files, TlsPair pair, const Clock* clock)
+    : files_(std::move(files)),
+      clock_(*clock),
+      pair_(std::make_shared<const TlsPair>(std::move(pair))),
+      signature_(SignatureOf(files_)),
+      looked_at_(clock->Now()) {
+  const MutexLock lock(&mutex_);
+  WarnOfExpiry();
+}
+
+std::shared_ptr<const TlsPair> TlsSource::Current() {
+  const MutexLock lock(&mutex_);
+  const absl::Time now = clock_.Now();
+  if (now - looked_at_ >= kReloadInterval) {
+    looked_at_ = now;
+    Refresh();
+  }
+  if (now - warned_at_ >= kWarnInterval) {
+    WarnOfExpiry();
+  }
+  return pair_;
+}
+
+void TlsSource::Refresh() {
+  const std::string signature = SignatureOf(files_);
+  if (signature == signature_) {
+    return;
+  }
+  absl::StatusOr<TlsPair> pair = Read(files_);
+  signature_ = signature;  // read, good or bad
+  if (!pair.ok()) {
+    spdlog::error("the old TLS certificate stays: {}", std::string(pair.status().message()));
+    return;
+  }
+  spdlog::info("the TLS certificate in {} is in force", files_.certificate);
+  pair_ = std::make_shared<const TlsPair>(*std::move(pair));
+  WarnOfExpiry();
+}
+
+void TlsSource::WarnOfExpiry() {
+  warned_at_ = clock_.Now();
+  const absl::Duration left = pair_->expiry - absl::Now();
+  const std::string date =
+      absl::FormatTime("%Y-%m-%d %H:%M UTC", pair_->expiry, absl::UTCTimeZone());
+  if (left <= absl::ZeroDuration()) {
+    spdlog::error("the TLS certificate in {} expired on {}: clients refuse it", files_.certificate,
+                  date);
+  } else if (left < kSoon) {
+    spdlog::warn("the TLS certificate in {} expires on {}", files_.certificate, date);
+  }
+}
+
+std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(std::shared_ptr<TlsSource> source) {
+  if (source == nullptr) {
     return grpc::InsecureServerCredentials();
   }
-  STYLEX_ASSIGN_OR_RETURN(Pair pair, Read(files));
-  return std::make_shared<WatchedCredentials>(
-      std::make_unique<WatchedPair>(files, std::move(pair), clock), !files.client_ca.empty());
+  return std::make_shared<WatchedCredentials>(std::move(source));
 }
 
 }  // namespace stylex

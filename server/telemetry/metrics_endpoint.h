@@ -4,18 +4,19 @@
 // than the thread-local storage of LibTorch's libraries.
 //
 // A request has five seconds from its first to its last byte, answer included, however slowly the
-// client sends or reads. Thread-safe.
+// client sends or reads (server/http/http_server.h). Thread-safe.
 #ifndef STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 #define STYLEX_SERVER_TELEMETRY_METRICS_ENDPOINT_H_
 
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "absl/status/statusor.h"
 
 namespace stylex {
+
+class HttpServer;
 
 class MetricsEndpoint {
  public:
@@ -31,13 +32,10 @@ class MetricsEndpoint {
   int port() const { return port_; }
 
  private:
-  class HttpServer;
-
-  explicit MetricsEndpoint(std::unique_ptr<HttpServer> server);
+  MetricsEndpoint(std::unique_ptr<HttpServer> server, int port);
 
   const std::unique_ptr<HttpServer> server_;
-  int port_ = 0;
-  std::thread thread_;
+  const int port_;
 };
 
 }  // namespace stylex

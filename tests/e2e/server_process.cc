@@ -64,7 +64,7 @@ ServerProcess::ServerProcess(const std::string& models, const std::vector<std::s
     address_ = std::string(line).substr(sizeof(kListening) - 1);
     address_.pop_back();
   }
-  for (const char* port : {"health", "metrics"}) {
+  for (const char* port : {"health", "metrics", "web"}) {
     const bool wanted = std::count(flags.begin(), flags.end(), absl::StrCat("--", port, "-port"));
     const std::string start = absl::StrCat(port, " on ");
     if (wanted && fgets(line, sizeof(line), lines) != nullptr &&

@@ -30,7 +30,7 @@ class ServerProcess {
 
   pid_t pid() const { return pid_; }
   const std::string& address() const { return address_; }
-  // Address of another port that it has printed: "health", "metrics".
+  // Address of another port that it has printed: "health", "metrics", "web" (a URL).
   const std::string& address(const std::string& port) const { return other_addresses_.at(port); }
   std::shared_ptr<grpc::Channel> NewChannel() const;
   v1::ExplanationService::Stub& stub() { return *stub_; }

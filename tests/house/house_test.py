@@ -27,8 +27,8 @@ LONG_TABLES = {
 }
 NAMES_WITHOUT_SUBJECT = {'util', 'utils', 'common', 'helper', 'helpers', 'misc'}
 THIRD_PARTY = {'absl'}  # whose includes are written with quotes
-WITHOUT_LIBTORCH = {'base', 'image', 'client', 'server/scheduling', 'server/rpc', 'server/telemetry',
-                    'trainer/report'}
+WITHOUT_LIBTORCH = {'base', 'image', 'client', 'server/http', 'server/scheduling', 'server/rpc', 'server/telemetry',
+                    'server/web', 'trainer/report'}
 WITHOUT_GRPC = {'base', 'image', 'models', 'explain', 'trainer'}
 
 

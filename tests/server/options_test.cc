@@ -72,6 +72,24 @@ TEST_F(OptionsTest, BadValuesEndTheProgram) {
       << "client certificates without TLS";
 }
 
+TEST_F(OptionsTest, TheLivePageSendsNoTokensInPlainTextToOtherMachines) {
+  const auto ends = [](std::vector<const char*> flags) {
+    flags.insert(flags.begin(), {"--models", "/tmp", "--web-port", "0"});
+    return Parse(flags).exit;
+  };
+  EXPECT_FALSE(ends({}));
+  EXPECT_FALSE(ends({"--token-file", "/etc/hostname"}));
+  EXPECT_FALSE(ends({"--web-host", "::1", "--token-file", "/etc/hostname"}));
+  EXPECT_TRUE(ends({"--web-host", "0.0.0.0"})) << "by which names?";
+  EXPECT_FALSE(ends({"--web-host", "0.0.0.0", "--web-allowed-host", "stylex.example.org"}));
+  EXPECT_TRUE(ends({"--web-host", "0.0.0.0", "--web-allowed-host", "stylex.example.org",
+                    "--token-file", "/etc/hostname"}))
+      << "tokens in plain text";
+  EXPECT_FALSE(
+      ends({"--web-host", "0.0.0.0", "--web-allowed-host", "stylex.example.org", "--token-file",
+            "/etc/hostname", "--tls-certificate", "/etc/hostname", "--tls-key", "/etc/hostname"}));
+}
+
 TEST_F(OptionsTest, ABadValueInTheEnvironmentEndsTheProgramUnlessTheCommandLineGivesOne) {
   setenv("STYLEX_PORT", "tcp://10.0.0.1:50051", 1);
   EXPECT_TRUE(Parse({"--models", "/tmp"}).exit);

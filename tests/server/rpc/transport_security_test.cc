@@ -36,7 +36,7 @@ class TransportSecurityTest : public testing::Test {
   std::string Key(const std::string& name) const { return folder_ / (name + ".key"); }
   std::string Certificate(const std::string& name) const { return folder_ / (name + ".pem"); }
   std::string Refusal(const TlsFiles& files) const {
-    const absl::Status status = MakeServerCredentials(files, &Clock::Real()).status();
+    const absl::Status status = TlsSource::Open(files, &Clock::Real()).status();
     EXPECT_THAT(status.code(),
                 testing::AnyOf(absl::StatusCode::kInvalidArgument, absl::StatusCode::kNotFound));
     return std::string(status.message());
@@ -47,15 +47,17 @@ class TransportSecurityTest : public testing::Test {
 
 TEST_F(TransportSecurityTest, WithoutFilesThereIsNone) {
   EXPECT_FALSE(TlsFiles{}.enabled());
-  EXPECT_NE(MakeServerCredentials({}, &Clock::Real()).value(), nullptr);
+  EXPECT_NE(MakeServerCredentials(nullptr), nullptr);
 }
 
 TEST_F(TransportSecurityTest, TakesACertificateWithItsKeyAndAClientsAuthority) {
   TlsFiles files = {Certificate("server"), Key("server"), ""};
   EXPECT_TRUE(files.enabled());
-  EXPECT_TRUE(MakeServerCredentials(files, &Clock::Real()).ok());
+  const auto source = TlsSource::Open(files, &Clock::Real()).value();
+  EXPECT_NE(MakeServerCredentials(source), nullptr);
+  EXPECT_THAT(source->Current()->key, HasSubstr("PRIVATE KEY"));
   files.client_ca = Certificate("other");
-  EXPECT_TRUE(MakeServerCredentials(files, &Clock::Real()).ok());
+  EXPECT_NE(MakeServerCredentials(TlsSource::Open(files, &Clock::Real()).value()), nullptr);
 }
 
 TEST_F(TransportSecurityTest, NamesTheFileThatIsMissing) {

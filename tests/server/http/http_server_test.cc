@@ -1,0 +1,123 @@
+#include "server/http/http_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/server/http/http_client.h"
+
+namespace stylex {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// Answers GET /wait when it is told to, and refuses every POST unread.
+class HttpServerTest : public ::testing::Test {
+ protected:
+  explicit HttpServerTest(const HttpLimits& limits = {.threads = 2,
+                                                      .network = absl::Milliseconds(700),
+                                                      .most_bytes = 3'000'000})
+      : server_(limits) {
+    server_.Get("/address", [](const httplib::Request& request, httplib::Response& answer) {
+      answer.set_content(absl::StrCat(request.remote_addr, " ", request.remote_port), "text/plain");
+    });
+    server_.Get("/wait", [this](const httplib::Request&, httplib::Response& answer) {
+      entered_.set_value();
+      while (!HttpServer::ClientLeft() && !go_on_) {
+        absl::SleepFor(absl::Milliseconds(5));
+      }
+      left_ = HttpServer::ClientLeft();
+      answer.set_content("waited", "text/plain");
+      ended_.set_value();
+    });
+    server_.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& answer) {
+      if (request.method != "POST") {
+        return httplib::Server::HandlerResponse::Unhandled;
+      }
+      answer.status = 403;
+      answer.set_content("no", "text/plain");
+      return httplib::Server::HandlerResponse::Handled;
+    });
+    port_ = server_.Bind("127.0.0.1", 0, "a test").value();
+    server_.Start();
+  }
+
+  std::promise<void> entered_, ended_;
+  std::atomic<bool> go_on_ = false, left_ = false;
+  HttpServer server_;
+  int port_ = 0;
+};
+
+TEST_F(HttpServerTest, TellsTheClientsAddress) {
+  EXPECT_THAT(AnswerTo(port_, "GET /address HTTP/1.1\r\n\r\n"), HasSubstr("\r\n\r\n127.0.0.1 "));
+}
+
+TEST_F(HttpServerTest, ARefusalIsHeardThoughTheBodyIsStillBeingSent) {
+  const std::string answer =
+      AnswerTo(port_, absl::StrCat("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n",
+                                   std::string(1'000'000, 'x')));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(answer, EndsWith("no"));
+}
+
+TEST_F(HttpServerTest, AHandlerSeesThatItsClientHasLeft) {
+  const int client = ConnectTo(port_);
+  SendText(client, "GET /wait HTTP/1.1\r\n\r\n");
+  entered_.get_future().wait();
+  close(client);
+  ended_.get_future().wait();
+  EXPECT_TRUE(left_);
+}
+
+TEST_F(HttpServerTest, TimeInAHandlerIsNotTheClients) {
+  const int client = ConnectTo(port_);
+  SendText(client, "GET /wait HTTP/1.1\r\n\r\n");
+  absl::SleepFor(absl::Milliseconds(1500));  // twice what it may take to send
+  go_on_ = true;
+  EXPECT_THAT(ReadToEnd(client), EndsWith("waited"));
+  EXPECT_FALSE(left_);
+  close(client);
+}
+
+TEST_F(HttpServerTest, StoppingLetsARunningHandlerAnswer) {
+  const int silent = ConnectTo(port_);  // costs no time
+  const int client = ConnectTo(port_);
+  SendText(client, "GET /wait HTTP/1.1\r\n\r\n");
+  entered_.get_future().wait();
+  std::thread stop([&] { server_.Stop(); });
+  absl::SleepFor(absl::Milliseconds(300));
+  go_on_ = true;
+  EXPECT_THAT(ReadToEnd(client), EndsWith("waited"));
+  stop.join();
+  close(client);
+  close(silent);
+}
+
+TEST_F(HttpServerTest, AHeadWithoutEndIsCut) {
+  const int client = ConnectTo(port_);
+  const std::string header = absl::StrCat("X: ", std::string(1000, 'x'), "\r\n");
+  std::string head = "GET /address HTTP/1.1\r\n";
+  while (head.size() < 3'500'000) {
+    head += header;
+  }
+  const absl::Time start = absl::Now();
+  (void)send(client, head.data(), head.size(), MSG_NOSIGNAL);  // it may be cut while it is sent
+  (void)ReadToEnd(client);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  close(client);
+  EXPECT_THAT(AnswerTo(port_, "GET /address HTTP/1.1\r\n\r\n"), HasSubstr("127.0.0.1"));
+}
+
+TEST_F(HttpServerTest, NothingIsCompressed) {
+  EXPECT_THAT(AnswerTo(port_, "GET /address HTTP/1.1\r\nAccept-Encoding: gzip, br\r\n\r\n"),
+              testing::AllOf(HasSubstr("127.0.0.1"), testing::Not(HasSubstr("Content-Encoding"))));
+}
+
+}  // namespace
+}  // namespace stylex
