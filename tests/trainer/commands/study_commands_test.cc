@@ -440,7 +440,8 @@ TEST_F(StudyCommandsTest, AClassifierWithoutGradientsIsEvaluatedAsFarAsThatGoes)
   CheckpointToWrite blind = {.config = checkpoint.model.config(),
                              .networks = checkpoint.model.networks(),
                              .torchscript_classifier = Path("blind.pt"),
-                             .attributes = checkpoint.attributes};
+                             .attributes = checkpoint.attributes,
+                             .model_card = ""};
   blind.config.clear_files();
   blind.config.mutable_classifier()->Clear();
   blind.config.mutable_classifier()->set_architecture("torchscript");
