@@ -86,11 +86,12 @@ void AddLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
 // Of the port that has only health, for anyone who reaches it: what it is asked is a few bytes.
 void AddHealthLimits(grpc::ServerBuilder* builder) {
   constexpr int kMessageBytes = 4 << 10;
+  constexpr int kStreams = 16;
   constexpr size_t kBuffers = 16 << 20;
   RefuseCompression(builder);
   builder->SetMaxReceiveMessageSize(kMessageBytes);
   builder->SetResourceQuota(grpc::ResourceQuota("health").Resize(kBuffers));
-  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreams);
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
@@ -309,7 +310,8 @@ absl::Status Server::Listen() {
   } else {
     builder.SetOption(std::make_unique<WithoutReflection>());
   }
-  builder.AddListeningPort(address(), MakeServerCredentials(parts_.tls), &port_);
+  credentials_ = MakeServerCredentials(parts_.tls);
+  builder.AddListeningPort(address(), credentials_, &port_);
   AddServices(&builder);
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port_ == 0) {

@@ -101,6 +101,8 @@ class Server {
   CallRunner runner_;
   ExplanationServiceImpl service_;
   UnknownMethods unknown_methods_;
+  // gRPC asks it before each handshake, but does not keep it.
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<grpc::Server> health_server_;
   std::unique_ptr<LivePage> page_;  // null: none

@@ -187,6 +187,8 @@ absl::Status ReadMoments(InputArchive* archive, torch::optim::Optimizer* optimiz
   for (size_t i = 0; i < stored.size(); ++i) {
     if (stored[i].has_value()) {
       SetMoments(optimizer, parameters[i], *stored[i]);
+    } else {  // as before its first step
+      optimizer->state().erase(KeyOf<StateKey>(parameters[i]));
     }
   }
   return absl::OkStatus();

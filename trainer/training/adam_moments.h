@@ -24,7 +24,8 @@ absl::Status CheckFiniteMoments(const torch::optim::Optimizer& optimizer);
 void WriteMoments(const torch::optim::Optimizer& optimizer,
                   torch::serialize::OutputArchive* archive);
 
-// Reads what WriteMoments wrote, or what Optimizer::save of any LibTorch from 1.5 on wrote.
+// Reads what WriteMoments wrote, or what Optimizer::save of any LibTorch from 1.5 on wrote; moments
+// of parameters that had none are forgotten.
 // INVALID_ARGUMENT when the optimiser has other parameters, and then nothing is changed; throws
 // what LibTorch throws for a broken archive.
 absl::Status ReadMoments(torch::serialize::InputArchive* archive,

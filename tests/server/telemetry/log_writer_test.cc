@@ -112,15 +112,17 @@ TEST_F(LogWriterTest, WantOfMemoryDoesNotEndTheLog) {
   }
   EXPECT_GT(writer.dropped(), 0);
   std::string text;
-  std::thread reader([&] { text = ReadUntil(" dropped\n"); });
+  std::thread reader([&] { text = ReadUntil("end\n"); });
   for (int i = 0; i < 10; ++i) {
     EXPECT_TRUE(writer.Flush(absl::Seconds(60)));
     writer.Write("a\n");
   }
+  EXPECT_TRUE(writer.Flush(absl::Seconds(60)));
+  writer.Write("end\n");
   reader.join();
-  EXPECT_EQ(failures, 4);
+  EXPECT_GT(failures, 3);
   EXPECT_THAT(text, HasSubstr("a\n"));
-  EXPECT_THAT(text, HasSubstr(absl::StrCat(writer.dropped(), " dropped\n")));
+  EXPECT_THAT(text, HasSubstr(" dropped\n"));
 }
 
 TEST_F(LogWriterTest, AClosedPipeIsSurvived) {

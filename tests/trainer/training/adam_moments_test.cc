@@ -75,6 +75,18 @@ TEST(AdamMomentsTest, ComeBackFromTheirOwnFormat) {
   }
 }
 
+// A training that diverges before its second state goes back to one of before the first step.
+TEST(AdamMomentsTest, OfBeforeTheFirstStepThereAreNone) {
+  for (const bool weight_decay : {false, true}) {
+    Trained fresh(weight_decay), stepped(weight_decay);
+    InputArchive archive = Reopen([&](OutputArchive* out) { WriteMoments(*fresh.optimizer, out); });
+    stepped.Step();
+    ASSERT_EQ(ReadMoments(&archive, stepped.optimizer.get()), absl::OkStatus());
+    EXPECT_TRUE(stepped.optimizer->state().empty());
+    ExpectTheSameNextStep(&fresh, &stepped);
+  }
+}
+
 TEST(AdamMomentsTest, ComeBackFromWhatThisLibTorchSaves) {
   for (const bool weight_decay : {false, true}) {
     Trained one(weight_decay), other(weight_decay);

@@ -17,6 +17,7 @@
 #include "tests/temporary_folder.h"
 #include "trainer/report/look.h"
 #include "trainer/training/stylex_training.h"
+#include "trainer/training/train_config.h"
 #include "trainer/training/training_state.h"
 
 namespace stylex {
@@ -226,12 +227,10 @@ TEST_F(TrainingLoopTest, AQuickLookTakesNoMoreImagesAtATimeThanAStep) {
     const TemporaryFolder folder;
     v1::RunRecord record = Record(32);
     record.mutable_config()->mutable_stylex()->set_sample_interval_images(16);
-    v1::ModelConfig& model = *record.mutable_config()->mutable_model();
     if (plain) {
-      model.clear_encoder();
-      model.mutable_generator()->set_mapping_layers(1);
-      model.mutable_generator()->set_mapping_lr_multiplier(0.01);
+      *record.mutable_config() = PlainStyleGan2(record.config());
     }
+    const v1::ModelConfig& model = record.config().model();
     Trainer trainer(record);
     const auto work =
         WorkDirectory::Open(folder.path(), StylexStateFile(model), /*resume=*/true).value();
