@@ -383,7 +383,7 @@ TEST_F(LivePageTest, WhatIsReadComesOutOfTheMemoryOfRequests) {
 }
 
 TEST_F(LivePageTest, SlowBytesAreCut) {
-  Start({.limits = {.threads = 2, .network = absl::Milliseconds(500)}});
+  Start({.limits = {.threads = 2, .network = absl::Seconds(2)}});
   const int slow = ConnectTo(page_->port());
   SendText(slow, Head("/v1/models/a:classify", 1000));
   std::thread trickle([slow] {
@@ -395,7 +395,7 @@ TEST_F(LivePageTest, SlowBytesAreCut) {
   EXPECT_THAT(Get("/"), StartsWith("HTTP/1.1 200 ")) << "others are served meanwhile";
   const std::string end = ReadToEnd(slow);
   EXPECT_THAT(end, testing::AnyOf("", StartsWith("HTTP/1.1 400 ")));
-  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(15));
   trickle.join();
   close(slow);
   EXPECT_EQ(peers_.peer(), "");
