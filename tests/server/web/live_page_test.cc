@@ -222,7 +222,7 @@ TEST_F(LivePageTest, ThePagesPolicyLetsInItsOwnScriptAndStyleAlone) {
   for (const char* part : {"script", "style"}) {
     const std::string text =
         Between(answer, absl::StrCat("<", part, ">"), absl::StrCat("</", part, ">"));
-    EXPECT_GT(text.size(), 1000);
+    EXPECT_GT(text.size(), 1000u);
     EXPECT_THAT(policy, HasSubstr(absl::StrCat(part, "-src 'sha256-",
                                                absl::Base64Escape(Sha256Bytes(text)), "'")));
   }
@@ -286,7 +286,7 @@ TEST_F(LivePageTest, CallsAreThoseOfTheService) {
 TEST_F(LivePageTest, AStreamIsAList) {
   Start();
   const json frames = JsonOf(Post("/v1/models/a:traverse", R"({"steps": 3})"));
-  ASSERT_EQ(frames.size(), 3);
+  ASSERT_EQ(frames.size(), 3u);
   EXPECT_EQ(frames[2]["step"], 2);
   EXPECT_EQ(JsonOf(Post("/v1/models/a:traverse", "{}")), json::array());
 }
