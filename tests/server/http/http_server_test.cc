@@ -21,7 +21,7 @@ using ::testing::StartsWith;
 class HttpServerTest : public ::testing::Test {
  protected:
   explicit HttpServerTest(const HttpLimits& limits = {.threads = 2,
-                                                      .network = absl::Milliseconds(700),
+                                                      .network = absl::Seconds(2),
                                                       .most_bytes = 3'000'000})
       : server_(limits) {
     server_.Get("/address", [](const httplib::Request& request, httplib::Response& answer) {
@@ -78,7 +78,7 @@ TEST_F(HttpServerTest, AHandlerSeesThatItsClientHasLeft) {
 TEST_F(HttpServerTest, TimeInAHandlerIsNotTheClients) {
   const int client = ConnectTo(port_);
   SendText(client, "GET /wait HTTP/1.1\r\n\r\n");
-  absl::SleepFor(absl::Milliseconds(1500));  // twice what it may take to send
+  absl::SleepFor(absl::Milliseconds(2500));  // more than it may take to send
   go_on_ = true;
   EXPECT_THAT(ReadToEnd(client), EndsWith("waited"));
   EXPECT_FALSE(left_);
@@ -109,7 +109,7 @@ TEST_F(HttpServerTest, AHeadWithoutEndIsCut) {
   const absl::Time start = absl::Now();
   (void)send(client, head.data(), head.size(), MSG_NOSIGNAL);  // it may be cut while it is sent
   (void)ReadToEnd(client);
-  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(15));
   close(client);
   EXPECT_THAT(AnswerTo(port_, "GET /address HTTP/1.1\r\n\r\n"), HasSubstr("127.0.0.1"));
 }

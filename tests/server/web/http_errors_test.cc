@@ -26,7 +26,7 @@ TEST(HttpErrorsTest, AStatusKeepsItsDetails) {
   const json told = json::parse(StatusJson(ToGrpcStatus(InvalidRequestError(faults), "id")));
   EXPECT_EQ(told["code"], 3);
   EXPECT_EQ(told["message"], "image.data: is a text; edits[0].index: is \"9\"");
-  ASSERT_EQ(told["details"].size(), 2);
+  ASSERT_EQ(told["details"].size(), 2u);
   EXPECT_EQ(told["details"][0]["@type"], "type.googleapis.com/google.rpc.ErrorInfo");
   EXPECT_EQ(told["details"][0]["reason"], "INVALID_REQUEST");
   EXPECT_EQ(told["details"][1]["fieldViolations"][1]["field"], "edits[0].index");

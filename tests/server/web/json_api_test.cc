@@ -49,13 +49,13 @@ TEST(JsonApiTest, ARequestIsReadAndGetsThePathsModel) {
 
 TEST(JsonApiTest, WhatIsNoRequestIsSaid) {
   const JsonRoute route = *RouteOf("POST", "/v1/models/leaves:classify");
-  for (const std::string& body :
+  for (const std::string& text :
        {std::string(), std::string("[]"), std::string("{"), std::string("{} {}"),
         std::string(R"({"imgae": {}})"), std::string(R"({"image": {"data": 5}})"),
         std::string(R"({"image": {"data": "%%%"}})"), std::string("\xff\xfe"),
         std::string(100'000, '['), absl::StrCat(R"({"image":)", std::string(50'000, '{'))}) {
-    const absl::Status status = ReadRequest(route, body).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << body.substr(0, 30);
+    const absl::Status status = ReadRequest(route, text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text.substr(0, 30);
     EXPECT_THAT(std::string(status.message()), HasSubstr("body: is no ClassifyRequest in JSON"));
   }
   const absl::Status other = ReadRequest(route, R"({"model": "fashion"})").status();

@@ -222,7 +222,7 @@ TEST_F(LivePageTest, ThePagesPolicyLetsInItsOwnScriptAndStyleAlone) {
   for (const char* part : {"script", "style"}) {
     const std::string text =
         Between(answer, absl::StrCat("<", part, ">"), absl::StrCat("</", part, ">"));
-    EXPECT_GT(text.size(), 1000);
+    EXPECT_GT(text.size(), 1000u);
     EXPECT_THAT(policy, HasSubstr(absl::StrCat(part, "-src 'sha256-",
                                                absl::Base64Escape(Sha256Bytes(text)), "'")));
   }
@@ -286,7 +286,7 @@ TEST_F(LivePageTest, CallsAreThoseOfTheService) {
 TEST_F(LivePageTest, AStreamIsAList) {
   Start();
   const json frames = JsonOf(Post("/v1/models/a:traverse", R"({"steps": 3})"));
-  ASSERT_EQ(frames.size(), 3);
+  ASSERT_EQ(frames.size(), 3u);
   EXPECT_EQ(frames[2]["step"], 2);
   EXPECT_EQ(JsonOf(Post("/v1/models/a:traverse", "{}")), json::array());
 }
@@ -383,7 +383,7 @@ TEST_F(LivePageTest, WhatIsReadComesOutOfTheMemoryOfRequests) {
 }
 
 TEST_F(LivePageTest, SlowBytesAreCut) {
-  Start({.limits = {.threads = 2, .network = absl::Milliseconds(500)}});
+  Start({.limits = {.threads = 2, .network = absl::Seconds(2)}});
   const int slow = ConnectTo(page_->port());
   SendText(slow, Head("/v1/models/a:classify", 1000));
   std::thread trickle([slow] {
@@ -395,7 +395,7 @@ TEST_F(LivePageTest, SlowBytesAreCut) {
   EXPECT_THAT(Get("/"), StartsWith("HTTP/1.1 200 ")) << "others are served meanwhile";
   const std::string end = ReadToEnd(slow);
   EXPECT_THAT(end, testing::AnyOf("", StartsWith("HTTP/1.1 400 ")));
-  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(15));
   trickle.join();
   close(slow);
   EXPECT_EQ(peers_.peer(), "");
