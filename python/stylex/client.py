@@ -275,13 +275,14 @@ def _optional(image: Any) -> Any:
 
 
 def _explanation(answer: Any, data: bytes) -> answers.Explanation:
+    reconstruction = pictures.picture_of(answer.reconstruction.data)
     return answers.Explanation(
         model=answer.model, photograph=data, target=answer.target_label, flipped=answer.flipped,
         convincing=answer.convincing, reason=answer.reason, original=_prediction(answer.original_prediction),
         reconstructed=_prediction(answer.reconstruction_prediction),
         changed=_prediction(answer.counterfactual_prediction),
-        reconstruction=pictures.picture_of(answer.reconstruction.data),
-        counterfactual=pictures.picture_of(answer.counterfactual.data), difference=_optional(answer.difference),
+        reconstruction=reconstruction, counterfactual=_optional(answer.counterfactual) or reconstruction,
+        difference=_optional(answer.difference),
         on_photograph=_optional(answer.on_photograph), holds_on_photograph=answer.holds_on_photograph,
         moves=tuple(answers.Move(_attribute(one.attribute), one.shift, one.target_probability) for one in answer.applied),
         steps=tuple(pictures.picture_of(one.data) for one in answer.steps), quality=_quality(answer.quality))

@@ -61,8 +61,8 @@ Json PointsOf(const std::vector<std::pair<double, double>>& values) {
   return points;
 }
 
-Json WantedOf(const WantedBand& wanted, bool heeded) {
-  if (!wanted.known() || !heeded) {
+Json WantedOf(const WantedBand& wanted) {
+  if (!wanted.known()) {
     return nullptr;
   }
   Json json = {{"source", wanted.source}};
@@ -71,12 +71,21 @@ Json WantedOf(const WantedBand& wanted, bool heeded) {
   return json;
 }
 
+// Whether a figure tells something of the run: of flips by a condition that the generator does not
+// heed, and of what remains without it, nothing does.
+bool Tells(const RunLog& log, const std::string& name) {
+  return HeedsCondition(log) ||
+         !(name.starts_with("flips_") || name == "agreement_without_condition");
+}
+
 void AddCurves(const RunLog& log, bool checks, Json* curves) {
   const std::vector<LogLine>& lines = checks ? log.checks : log.steps;
   std::set<std::string> names;
   for (const LogLine& line : lines) {
     for (const auto& [name, value] : line.figures) {
-      names.insert(name);
+      if (Tells(log, name)) {
+        names.insert(name);
+      }
     }
   }
   for (const std::string& name : names) {
@@ -87,13 +96,12 @@ void AddCurves(const RunLog& log, bool checks, Json* curves) {
       }
     }
     const FigureMeaning meaning = MeaningOf(name, checks);
-    const bool heeded = !name.starts_with("flips_") || HeedsCondition(log);
     curves->push_back({{"name", name},
                        {"check", checks},
                        {"label", meaning.label},
                        {"meaning", meaning.meaning},
                        {"share", meaning.share},
-                       {"wanted", WantedOf(meaning.wanted, heeded)},
+                       {"wanted", WantedOf(meaning.wanted)},
                        {"last", Rounded(values.back().second)},
                        {"points", PointsOf(values)}});
   }
@@ -141,6 +149,7 @@ void AddLooks(const ObservedRun& run, Json* data) {
   (*data)["unreadable"] = Json::array();
   (*data)["looks_in_all"] = looks.size();
   const bool reconstructs = run.log.name != "stylegan2";
+  (*data)["heeds"] = !reconstructs || HeedsCondition(run.log);
   for (const int64_t images : Thinned(looks, kShownLooks)) {
     const absl::StatusOr<Look> look =
         ReadLook(run.work_directory, images, /*worst=*/images == looks.back());

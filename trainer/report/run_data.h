@@ -18,7 +18,7 @@ nlohmann::json RunData(const ObservedRun& run, absl::Time now);
 
 inline constexpr size_t kShownLooks = 24;
 inline constexpr size_t kShownPhotographs = 8;
-inline constexpr size_t kCurvePoints = 240;
+inline constexpr size_t kCurvePoints = 80;
 
 // Up to `most` of them, the first and the last included, evenly spaced.
 std::vector<int64_t> Thinned(const std::vector<int64_t>& looks, size_t most);

@@ -182,6 +182,9 @@ function startSlider() {
   slider.addEventListener('input', showMoment);
   find('looks-note').textContent = main.looks.length === 1 ? 'One look so far.' : main.looks.length +
     (main.looks_in_all > main.looks.length ? ' of ' + main.looks_in_all + ' looks' : ' looks') + '; arrow keys go from one to the next.';
+  if (runs.some((run) => run.looks.length > 0 && run.heeds === false)) {
+    find('looks-note').textContent += ' Where a generator heeds no class condition, the third picture is the second again.';
+  }
   if (main.looks.length > 0 && main.looks[0].samples) {
     find('pictures-title').textContent = 'Pictures of the same random z over time';
   }
@@ -213,7 +216,7 @@ function setTile() {
   const side = main.resolution || (image && image.naturalWidth) || 64;
   const width = document.documentElement.clientWidth;
   const narrow = width <= 560;
-  const most = narrow ? Math.floor((width - 46 - 12) / 3) : 132;
+  const most = narrow ? Math.floor((width - 46 - 8) / 3) : 132;
   const factor = side <= most ? Math.floor(most / side) * side : side / Math.ceil(side / most);
   document.documentElement.style.setProperty('--tile', factor + 'px');
 }

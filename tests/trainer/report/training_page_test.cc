@@ -102,8 +102,22 @@ TEST_F(TrainingPageTest, ManyPointsBecomeMeansWithTheirExtremes) {
   const nlohmann::json points =
       RunData(Observe("long", log), LogText::Start())["curves"][0]["points"];
   ASSERT_EQ(points.size(), kCurvePoints);
-  EXPECT_EQ(points[0], nlohmann::json::parse("[40,1.5,0,3]"));
+  EXPECT_EQ(points[0], nlohmann::json::parse("[120,1.5,0,3]"));
   EXPECT_EQ(points.back()[0], 9600);
+}
+
+TEST_F(TrainingPageTest, NothingIsToldOfAConditionThatIsNotHeeded) {
+  const auto log = [](double without) {
+    return LogText().Check(100, {{"agreement", 0.9},
+                                 {"agreement_without_condition", without},
+                                 {"flips_by_condition", 0.02}});
+  };
+  const nlohmann::json not_heeded = RunData(Observe("none", log(0.9)), LogText::Start());
+  EXPECT_EQ(not_heeded["heeds"], false);
+  EXPECT_EQ(not_heeded["curves"].size(), 1u) << "agreement alone";
+  const nlohmann::json heeded = RunData(Observe("some", log(0.8)), LogText::Start());
+  EXPECT_EQ(heeded["heeds"], true);
+  EXPECT_EQ(heeded["curves"].size(), 3u);
 }
 
 TEST_F(TrainingPageTest, LooksThatTheLogHasNotAreLeftOut) {
