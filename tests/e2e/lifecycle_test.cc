@@ -125,6 +125,7 @@ TEST_F(LifecycleTest, SearchesOfOneClientDoNotHoldUpAnothersExplanations) {
   }
   v1::CounterfactualRequest request;
   request.mutable_image()->set_data(PngPicture(16, 16, 3, 20));
+  request.set_target_probability(0);
   for (int i = 0; i < 5; ++i) {
     grpc::ClientContext context;
     context.AddMetadata("authorization", "Bearer few");
