@@ -1,4 +1,5 @@
 """What the tests of the Python client share: the package with its stubs, and a server. Exit code 77: skipped."""
+import atexit
 import pathlib
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = tempfile.TemporaryDirectory()
+atexit.register(FOLDER.cleanup)
 
 
 def skip(reason):
