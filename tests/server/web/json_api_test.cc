@@ -59,7 +59,7 @@ TEST(JsonApiTest, WhatIsNoRequestIsSaid) {
     EXPECT_THAT(std::string(status.message()), HasSubstr("body: is no ClassifyRequest in JSON"));
   }
   const absl::Status other = ReadRequest(route, R"({"model": "fashion"})").status();
-  EXPECT_THAT(std::string(other.message()), HasSubstr("model: \"fashion\" is not the path's"));
+  EXPECT_THAT(std::string(other.message()), HasSubstr("model: 'fashion' is not the path's"));
 }
 
 }  // namespace
