@@ -11,12 +11,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def main():
     server = subprocess.Popen(
-        [sys.argv[1], "--models", str(ROOT / "checkpoints"), "--host", "127.0.0.1", "--port", "0",
+        [sys.argv[1], "--models", str(ROOT / "bench/checkpoints"), "--host", "127.0.0.1", "--port", "0",
          "--device", "cpu", "--log-level", "error"], stdout=subprocess.PIPE, text=True)
     try:
         address = server.stdout.readline().split()[-1]
         peer = [sys.executable, str(ROOT / "bench/python_server.py"),
-                str(ROOT / "checkpoints/fashion/1"), "--compare", address, "--image"]
+                str(ROOT / "bench/checkpoints/fashion/1"), "--compare", address, "--image"]
         for image in sorted((ROOT / "checkpoints/fashion/examples").glob("*.jpg"))[::8]:
             code = subprocess.run([*peer, str(image)]).returncode
             if code:
