@@ -206,6 +206,14 @@ class CoresTest(unittest.TestCase):
         self.assertEqual(found, {'base/cores.cc'}, 'call AvailableCores() of base/cores.h')
 
 
+class NoticeTest(unittest.TestCase):
+    def test_pictures_are_named(self):
+        """Whose data a picture shows, and under which licence, stands in NOTICE. Charts show none."""
+        notice = (ROOT / 'NOTICE').read_text()
+        pictures = [path for path in FILES if path.startswith('docs/') and path.endswith(('.png', '.jpg', '.gif'))]
+        self.assertEqual([path for path in pictures if path not in notice], [], 'not named in NOTICE')
+
+
 class VersionTest(unittest.TestCase):
     def test_version_stands_in_one_place(self):
         version, = re.findall(r'^project\(stylex VERSION ([\d.]+) ', (ROOT / 'CMakeLists.txt').read_text(),

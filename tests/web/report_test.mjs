@@ -12,7 +12,7 @@ import {explainExamples} from './served_report.mjs';
 
 requireBrowser();
 const [bin, source, existing] = process.argv.slice(2);
-const MODELS = ['leaves', 'fashion', 'drawn-faces'];
+const MODELS = ['blood', 'leaves', 'fashion', 'drawn-faces'];
 const PHONE = {width: 390, height: 844}, DESK = {width: 1440, height: 900};
 const folder = existing || temporaryFolder();
 const pathOf = (model) => join(folder, model, 'report.html');
