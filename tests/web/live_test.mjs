@@ -3,7 +3,7 @@
 //   node live_test.mjs BIN_DIR SOURCE_DIR
 import assert from 'node:assert/strict';
 import {execFileSync, spawnSync} from 'node:child_process';
-import {copyFileSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {copyFileSync, readFileSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {after, before} from 'node:test';
 import {pathToFileURL} from 'node:url';
@@ -14,6 +14,7 @@ import {startServer} from './server.mjs';
 requireBrowser();
 const [bin, source] = process.argv.slice(2);
 const DESK = {width: 1440, height: 900}, PHONE = {width: 390, height: 844};
+const SHIPPED = readdirSync(join(source, 'checkpoints'));
 const LEAF = join(source, 'checkpoints/leaves/examples/black-rot-00069.jpg');
 const folder = temporaryFolder();
 let browser, server, guarded;
@@ -34,7 +35,7 @@ after(async () => {
 async function loaded(url) {
   for (const end = Date.now() + 60000; Date.now() < end;) {
     const {models = []} = await (await fetch(url + '/v1/models')).json();
-    if (models.length === 3 && models.every((model) => model.state === 'MODEL_STATE_READY')) return;
+    if (models.length === SHIPPED.length && models.every((model) => model.state === 'MODEL_STATE_READY')) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   throw new Error('the models are not loaded');
