@@ -445,6 +445,9 @@ TEST_F(CallRunnerTest, ACallThatCannotEvenBeginIsToldSo) {
   service_.classify = [] {
     return Doing([](const Cancellation&, v1::ClassifyResponse*) { return absl::OkStatus(); });
   };
+  service_.traverse = []() -> StreamWork<v1::TraverseResponse> {
+    return Work<Sink>{.run = [](const Cancellation&, Sink*) { return absl::OkStatus(); }};
+  };
   clock_.failing = true;
   EXPECT_EQ(Classify().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   grpc::ClientContext context;
