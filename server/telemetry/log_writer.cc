@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "base/clock.h"
@@ -38,11 +39,12 @@ void LogWriter::Write(std::string line) noexcept {
   MutexLock lock(&mutex_);
   bool taken = false;
   if (lines_.size() < options_.max_lines && !stopping_) {
-    auto& lines = lines_;  // under the lock that this function holds
-    taken = WithoutExceptions([&] {
-              lines.push_back(std::move(line));
-              return absl::OkStatus();
-            }).ok();
+    try {
+      lines_.push_back(std::move(line));
+      taken = true;
+    } catch (const std::bad_alloc&) {
+      // A line without memory is one that is dropped.
+    }
   }
   dropped_ += taken ? 0 : 1;
   wake_.NotifyOne();
