@@ -29,8 +29,7 @@ constexpr std::chrono::milliseconds kLookInterval(200);
 // Writes the files of one photograph into a folder and remembers their names.
 class PictureFiles {
  public:
-  PictureFiles(const std::string& folder, const std::string& stem)
-      : prefix_(absl::StrCat(folder, "/", stem)), stem_(stem) {}
+  PictureFiles(const std::string& folder, const std::string& stem) : folder_(folder), stem_(stem) {}
 
   absl::Status WritePng(const Bitmap& picture, const SyntheticMark& mark,
                         const std::string& ending) {
@@ -39,12 +38,12 @@ class PictureFiles {
   }
   absl::Status Write(const std::string& bytes, const std::string& ending) {
     names_.push_back(stem_ + ending);
-    return WriteFileUnflushed(prefix_ + ending, bytes);
+    return WriteFileUnflushed(absl::StrCat(folder_, "/", names_.back()), bytes);
   }
   const std::vector<std::string>& names() const { return names_; }
 
  private:
-  const std::string prefix_;
+  const std::string folder_;
   const std::string stem_;
   std::vector<std::string> names_;
 };
@@ -146,12 +145,9 @@ void ExplainJob::Work() {
       task = next_++;
     }
     bool resumed = false;
-    absl::StatusOr<Record> record = absl::UnknownError("");
-    const absl::Status ended = WithoutExceptions([&] {
-      record = FindOrExplain(tasks_[task], &resumed);
-      return absl::OkStatus();
-    });
-    Finish(task, ended.ok() ? std::move(record) : ended, resumed);
+    absl::StatusOr<Record> record =
+        WithoutExceptions([&] { return FindOrExplain(tasks_[task], &resumed); });
+    Finish(task, std::move(record), resumed);
   }
 }
 

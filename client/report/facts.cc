@@ -8,7 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "base/html.h"
 #include "base/status_macros.h"
 #include "client/report/change.h"
 #include "client/report/sentence.h"
@@ -248,9 +248,7 @@ absl::StatusOr<Json> PicturesOf(const Explanation& explanation) {
 }
 
 std::string ToPageJson(const Json& json) {
-  return absl::StrReplaceAll(
-      json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace),
-      {{"<", "\\u003c"}, {">", "\\u003e"}, {"&", "\\u0026"}});
+  return JsonInScript(json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
 }
 
 }  // namespace stylex

@@ -8,10 +8,8 @@
 #include <map>
 #include <string_view>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
-#include "base/sha256.h"
+#include "base/html.h"
 #include "base/status_macros.h"
 #include "client/report/change.h"
 #include "client/report/facts.h"
@@ -26,14 +24,10 @@ namespace {
 // read.
 constexpr size_t kPicturesFirst = 16;
 
-std::string SourceHash(std::string_view text) {
-  return absl::StrCat("'sha256-", absl::Base64Escape(Sha256Bytes(text)), "'");
-}
-
 std::string Policy() {
   return absl::StrCat(
       "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src ",
-      SourceHash(kReportStyle), "; script-src ", SourceHash(kReportScript));
+      PolicySource(kReportStyle), "; script-src ", PolicySource(kReportScript));
 }
 
 absl::StatusOr<std::string> OverviewElement(const ReportInputs& inputs) {
@@ -89,11 +83,6 @@ absl::Status WritePage(const ReportInputs& inputs, const PictureSource& pictures
 }
 
 }  // namespace
-
-std::string EscapeHtml(const std::string& text) {
-  return absl::StrReplaceAll(
-      text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
-}
 
 absl::Status WriteReport(const ReportInputs& inputs, const PictureSource& pictures,
                          const std::string& path) {

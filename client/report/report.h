@@ -22,9 +22,6 @@ using PictureSource = std::function<absl::StatusOr<std::string>(size_t index)>;
 absl::Status WriteReport(const ReportInputs& inputs, const PictureSource& pictures,
                          const std::string& path);
 
-// Replaces & < > " ' by entities.
-std::string EscapeHtml(const std::string& text);
-
 }  // namespace stylex
 
 #endif  // STYLEX_CLIENT_REPORT_REPORT_H_

@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/html.h"
 #include "client/report/explanation.h"
-#include "client/report/report.h"
 
 namespace stylex {
 namespace {

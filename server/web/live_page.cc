@@ -8,12 +8,11 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "base/sha256.h"
+#include "base/html.h"
 #include "base/status_macros.h"
 #include "server/http/tls_context.h"
 #include "server/rpc/errors.h"
@@ -42,17 +41,13 @@ HttpLimits LimitsOf(const LivePage::Options& options) {
   return limits;
 }
 
-std::string SourceHash(std::string_view text) {
-  return absl::StrCat("'sha256-", absl::Base64Escape(Sha256Bytes(text)), "'");
-}
-
 // Of every answer. There is no Access-Control-Allow-Origin, and no cookie is ever set.
 httplib::Headers SafeHeaders() {
   return {
       {"Content-Security-Policy",
        absl::StrCat("default-src 'none'; base-uri 'none'; form-action 'none'; "
                     "frame-ancestors 'none'; connect-src 'self'; img-src data: blob:; style-src ",
-                    SourceHash(kLiveStyle), "; script-src ", SourceHash(kLiveScript))},
+                    PolicySource(kLiveStyle), "; script-src ", PolicySource(kLiveScript))},
       {"X-Content-Type-Options", "nosniff"},
       {"X-Frame-Options", "DENY"},
       {"Referrer-Policy", "no-referrer"},
@@ -61,18 +56,14 @@ httplib::Headers SafeHeaders() {
       {"Cache-Control", "no-store"}};
 }
 
-std::string EscapeAttribute(const std::string& text) {
-  return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {"\"", "&quot;"}});
-}
-
 std::string RenderPage(const LivePage::Options& options) {
   const std::map<std::string, std::string> texts = {
       {"{{style}}", std::string(kLiveStyle)},
       {"{{script}}", std::string(kLiveScript)},
       {"{{version}}", STYLEX_VERSION},
-      {"{{grpc}}", EscapeAttribute(options.grpc_address)},
+      {"{{grpc}}", EscapeHtml(options.grpc_address)},
       {"{{grpc_tls}}", options.tls != nullptr ? "true" : "false"},
-      {"{{style_hash}}", SourceHash(kLiveStyle)},
+      {"{{style_hash}}", PolicySource(kLiveStyle)},
       {"{{most}}", absl::StrCat(options.max_message_bytes)}};
   return absl::StrReplaceAll(absl::string_view(kLiveTemplate.data(), kLiveTemplate.size()), texts);
 }

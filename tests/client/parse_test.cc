@@ -2,7 +2,6 @@
 
 #include "client/commands.h"
 #include "client/file_failures.h"
-#include "client/report/report.h"
 
 namespace stylex {
 namespace {
@@ -33,10 +32,6 @@ TEST(ParseEditTest, ReadsIndexShiftAndDirection) {
   for (const char* bad : {"", "7", "7:x", "x:1", "7:1:up", "7:1:min:max"}) {
     EXPECT_EQ(ParseEdit(bad).status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
-}
-
-TEST(EscapeHtmlTest, EscapesEveryCharacterThatHtmlReads) {
-  EXPECT_EQ(EscapeHtml("<a href=\"x\">'&amp;"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;amp;");
 }
 
 TEST(FileFailuresTest, OneFileInAllKeepsItsOwnMessage) {
