@@ -106,7 +106,7 @@ const ExplainTask* ExampleFor(const std::string& label, const std::vector<Explai
   return best;
 }
 
-std::vector<AttributePair> DrawAllPairs(const Explainer& explainer, const v1::Model& model,
+std::vector<AttributePair> DrawAllPairs(const ExplainSetup& setup, const v1::Model& model,
                                         const std::vector<ExplainTask>& tasks,
                                         const ExplainJob::Results& results) {
   std::vector<AttributePair> all;
@@ -114,7 +114,7 @@ std::vector<AttributePair> DrawAllPairs(const Explainer& explainer, const v1::Mo
   for (const v1::ClassAttributes& of_class : model.attributes().classes()) {
     const int id = of_class.class_id();
     const ExplainTask* const example =
-        id < model.summary().labels_size() && !explainer.calls->cancelled()
+        id < model.summary().labels_size() && !setup.calls->cancelled()
             ? ExampleFor(model.summary().labels(id), tasks, results)
             : nullptr;
     if (example == nullptr) {
@@ -122,7 +122,7 @@ std::vector<AttributePair> DrawAllPairs(const Explainer& explainer, const v1::Mo
     }
     // Without them the names stand alone, which is no reason to fail.
     if (absl::StatusOr<std::vector<AttributePair>> pairs =
-            DrawPairs(explainer, *example, of_class, shift);
+            DrawPairs(setup, *example, of_class, shift);
         pairs.ok()) {
       all.insert(all.end(), std::make_move_iterator(pairs->begin()),
                  std::make_move_iterator(pairs->end()));
@@ -173,9 +173,9 @@ ReportInputs InputsOf(const v1::Model& model, const std::vector<ExplainTask>& ta
 // Writes the overviews of what a job has done, at the end and meanwhile.
 class Reporter {
  public:
-  Reporter(const Explainer& explainer, const v1::Model& model, const Records& records,
+  Reporter(const ExplainSetup& setup, const v1::Model& model, const Records& records,
            const std::vector<ExplainTask>& tasks, const ExplainJob& job, const std::string& folder)
-      : explainer_(explainer),
+      : setup_(setup),
         model_(model),
         records_(records),
         tasks_(tasks),
@@ -209,14 +209,14 @@ class Reporter {
       }
       return false;
     }
-    inputs.pairs = DrawAllPairs(explainer_, model_, tasks_, results);
+    inputs.pairs = DrawAllPairs(setup_, model_, tasks_, results);
     STYLEX_RETURN_IF_ERROR(WriteReports(inputs, records_, tasks_, results.tasks, folder_));
     STYLEX_RETURN_IF_ERROR(WriteSheets(records_, tasks_, results, folder_));
     return true;
   }
 
  private:
-  const Explainer& explainer_;
+  const ExplainSetup& setup_;
   const v1::Model& model_;
   const Records& records_;
   const std::vector<ExplainTask>& tasks_;
@@ -243,19 +243,19 @@ absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOp
   STYLEX_ASSIGN_OR_RETURN(const v1::Model model,
                           DescribeModel(connection, stub.get(), connection.model));
   STYLEX_ASSIGN_OR_RETURN(const v1::CounterfactualRequest request, MakeRequest(model, options));
-  const Explainer explainer = {.connection = connection,
-                               .stub = stub.get(),
-                               .request = request,
-                               .frames = options.frames,
-                               .calls = &calls};
+  const ExplainSetup setup = {.connection = connection,
+                              .stub = stub.get(),
+                              .request = request,
+                              .frames = options.frames,
+                              .calls = &calls};
   const std::vector<ExplainTask> tasks = MakeTasks(model, images);
   STYLEX_ASSIGN_OR_RETURN(const Records records, Records::Open(options.output));
   const ExplainJobOptions how = {.calls = options.calls,
                                  .afresh = options.afresh,
                                  .json = connection.json,
                                  .output = options.output};
-  ExplainJob job(explainer, model, records, tasks, how);
-  Reporter reporter(explainer, model, records, tasks, job, options.output);
+  ExplainJob job(setup, model, records, tasks, how);
+  Reporter reporter(setup, model, records, tasks, job, options.output);
   STYLEX_RETURN_IF_ERROR(job.Run([&reporter] { reporter.WriteMeanwhile(); }));
   STYLEX_ASSIGN_OR_RETURN(const bool written, reporter.WriteLast());
   if (written && !connection.json) {

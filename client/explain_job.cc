@@ -49,7 +49,7 @@ class PictureFiles {
 };
 
 // The pictures as files of their own; their names.
-absl::StatusOr<std::vector<std::string>> WritePictureFiles(const Explanation& explanation,
+absl::StatusOr<std::vector<std::string>> WritePictureFiles(const ExplainedPhotograph& explanation,
                                                            const std::string& folder) {
   PictureFiles files(folder, explanation.stem);
   const SyntheticMark mark = MarkOf(explanation);
@@ -96,15 +96,15 @@ std::string LineOf(const nlohmann::json& facts) {
 
 }  // namespace
 
-ExplainJob::ExplainJob(const Explainer& explainer, const v1::Model& model, const Records& records,
+ExplainJob::ExplainJob(const ExplainSetup& setup, const v1::Model& model, const Records& records,
                        const std::vector<ExplainTask>& tasks, const ExplainJobOptions& options)
-    : explainer_(explainer),
+    : setup_(setup),
       model_(model),
       records_(records),
       tasks_(tasks),
       options_(options),
       watched_(isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && !options.json),
-      asked_(absl::StrCat(explainer.request.SerializeAsString(), "\n", explainer.frames, "\n",
+      asked_(absl::StrCat(setup.request.SerializeAsString(), "\n", setup.frames, "\n",
                           DigestOf(model), "\n" STYLEX_VERSION)),
       facts_(tasks.size()),
       failed_(tasks.size()),
@@ -128,10 +128,10 @@ absl::Status ExplainJob::Run(const std::function<void()>& meanwhile) {
 
 bool ExplainJob::WaitAWhile() {
   const MutexLock lock(&mutex_);
-  if (done_ < tasks_.size() && broken_.ok() && !explainer_.calls->cancelled()) {
+  if (done_ < tasks_.size() && broken_.ok() && !setup_.calls->cancelled()) {
     changed_.WaitFor(&mutex_, kLookInterval);
   }
-  return done_ == tasks_.size() || !broken_.ok() || explainer_.calls->cancelled();
+  return done_ == tasks_.size() || !broken_.ok() || setup_.calls->cancelled();
 }
 
 void ExplainJob::Work() {
@@ -139,7 +139,7 @@ void ExplainJob::Work() {
     size_t task = 0;
     {
       const MutexLock lock(&mutex_);
-      if (next_ == tasks_.size() || !broken_.ok() || explainer_.calls->cancelled()) {
+      if (next_ == tasks_.size() || !broken_.ok() || setup_.calls->cancelled()) {
         return;
       }
       task = next_++;
@@ -170,8 +170,8 @@ absl::StatusOr<Record> ExplainJob::FindOrExplain(const ExplainTask& task, bool* 
 
 absl::StatusOr<Record> ExplainJob::Explain(const ExplainTask& task, v1::Image image,
                                            const std::string& key) {
-  STYLEX_ASSIGN_OR_RETURN(const Explanation explanation,
-                          ExplainPhotograph(explainer_, task, std::move(image)));
+  STYLEX_ASSIGN_OR_RETURN(const ExplainedPhotograph explanation,
+                          ExplainPhotograph(setup_, task, std::move(image)));
   Record record{.key = key,
                 .facts = FactsOf(model_, explanation),
                 .pictures = {},
@@ -193,7 +193,7 @@ absl::StatusOr<Record> ExplainJob::Explain(const ExplainTask& task, v1::Image im
 
 void ExplainJob::Finish(size_t task, absl::StatusOr<Record> record, bool resumed) {
   const MutexLock lock(&mutex_);
-  if (!broken_.ok() || (!record.ok() && explainer_.calls->cancelled())) {
+  if (!broken_.ok() || (!record.ok() && setup_.calls->cancelled())) {
     changed_.NotifyAll();
     return;  // not a fault of the photograph
   }

@@ -27,10 +27,10 @@ struct ExplainJobOptions {
 class ExplainJob {
  public:
   // What it is given must outlive it.
-  ExplainJob(const Explainer& explainer, const v1::Model& model, const Records& records,
+  ExplainJob(const ExplainSetup& setup, const v1::Model& model, const Records& records,
              const std::vector<ExplainTask>& tasks, const ExplainJobOptions& options);
 
-  // Explains until all is done or the explainer's calls are cancelled. Prints a line for each
+  // Explains until all is done or the setup's calls are cancelled. Prints a line for each
   // photograph as soon as it is there, but for a person who watches the bar; `meanwhile` is called
   // now and then, from this thread. An error is one of writing files, which ends the job.
   absl::Status Run(const std::function<void()>& meanwhile);
@@ -55,7 +55,7 @@ class ExplainJob {
   void Print(const ExplainTask& task, const Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitAWhile();  // whether the job has ended
 
-  const Explainer& explainer_;
+  const ExplainSetup& setup_;
   const v1::Model& model_;
   const Records& records_;
   const std::vector<ExplainTask>& tasks_;
@@ -72,7 +72,7 @@ class ExplainJob {
   std::vector<std::optional<nlohmann::json>> facts_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::optional<FailedFile>> failed_ ABSL_GUARDED_BY(mutex_);
   FileFailures failures_ ABSL_GUARDED_BY(mutex_);
-  Progress progress_ ABSL_GUARDED_BY(mutex_);
+  ProgressLine progress_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace stylex

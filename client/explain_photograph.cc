@@ -24,19 +24,18 @@ constexpr size_t kMovesWithFrames = 6;  // of more, the rest are named only
 
 // As Call (call.h), but cancelled with the others.
 template <typename Request, typename Response>
-absl::Status CallWith(const Explainer& explainer,
+absl::Status CallWith(const ExplainSetup& setup,
                       grpc::Status (Service::*method)(grpc::ClientContext*, const Request&,
                                                       Response*),
                       const Request& request, Response* response) {
   grpc::ClientContext context;
-  SetDeadline(explainer.connection, kCallSeconds, &context);
-  const RunningCalls::Call running(explainer.calls, &context);
-  return WithAdvice(explainer.connection,
-                    ToStatus((explainer.stub->*method)(&context, request, response)));
+  SetDeadline(setup.connection, kCallSeconds, &context);
+  const RunningCalls::Call running(setup.calls, &context);
+  return WithAdvice(setup.connection, ToStatus((setup.stub->*method)(&context, request, response)));
 }
 
 // Decodes the answer's images and drops them from the message.
-absl::Status TakeImages(v1::CounterfactualResponse answer, Explanation* explanation) {
+absl::Status TakeImages(v1::CounterfactualResponse answer, ExplainedPhotograph* explanation) {
   STYLEX_ASSIGN_OR_RETURN(explanation->reconstruction, DecodeAnswer(answer.reconstruction()));
   STYLEX_ASSIGN_OR_RETURN(explanation->counterfactual, DecodeAnswer(answer.counterfactual()));
   if (answer.has_on_photograph()) {
@@ -54,22 +53,22 @@ absl::Status TakeImages(v1::CounterfactualResponse answer, Explanation* explanat
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Styles> StylesOf(const Explainer& explainer, v1::Image image) {
+absl::StatusOr<v1::Styles> StylesOf(const ExplainSetup& setup, v1::Image image) {
   v1::EncodeRequest request;
-  request.set_model(explainer.request.model());
+  request.set_model(setup.request.model());
   *request.mutable_image() = std::move(image);
   v1::EncodeResponse response;
-  STYLEX_RETURN_IF_ERROR(CallWith(explainer, &Service::Encode, request, &response));
+  STYLEX_RETURN_IF_ERROR(CallWith(setup, &Service::Encode, request, &response));
   return std::move(*response.mutable_styles());
 }
 
 // `target`: of whose probability is told.
-absl::StatusOr<std::vector<Frame>> Traverse(const Explainer& explainer,
+absl::StatusOr<std::vector<Frame>> Traverse(const ExplainSetup& setup,
                                             const v1::TraverseRequest& request, int target) {
   grpc::ClientContext context;
-  SetDeadline(explainer.connection, kCallSeconds, &context);
-  const RunningCalls::Call running(explainer.calls, &context);
-  const auto reader = explainer.stub->Traverse(&context, request);
+  SetDeadline(setup.connection, kCallSeconds, &context);
+  const RunningCalls::Call running(setup.calls, &context);
+  const auto reader = setup.stub->Traverse(&context, request);
   std::vector<Frame> frames;
   v1::TraverseResponse response;
   while (reader->Read(&response)) {
@@ -77,14 +76,14 @@ absl::StatusOr<std::vector<Frame>> Traverse(const Explainer& explainer,
                       .probability = ProbabilityOf(response.prediction(), target),
                       .file = std::move(*response.mutable_image()->mutable_data())});
   }
-  STYLEX_RETURN_IF_ERROR(WithAdvice(explainer.connection, ToStatus(reader->Finish())));
+  STYLEX_RETURN_IF_ERROR(WithAdvice(setup.connection, ToStatus(reader->Finish())));
   return frames;
 }
 
-v1::TraverseRequest MakeTraverse(const Explainer& explainer, const v1::Styles& styles,
+v1::TraverseRequest MakeTraverse(const ExplainSetup& setup, const v1::Styles& styles,
                                  const v1::Attribute& attribute, int side) {
   v1::TraverseRequest request;
-  request.set_model(explainer.request.model());
+  request.set_model(setup.request.model());
   *request.mutable_styles() = styles;
   request.mutable_attribute()->set_index(attribute.index());
   request.mutable_attribute()->set_direction(attribute.direction());
@@ -96,25 +95,26 @@ v1::TraverseRequest MakeTraverse(const Explainer& explainer, const v1::Styles& s
 }
 
 // The frames of each moved attribute by itself. The first is the reconstruction, which is there.
-absl::Status AddFrames(const Explainer& explainer, v1::Image image, Explanation* explanation) {
+absl::Status AddFrames(const ExplainSetup& setup, v1::Image image,
+                       ExplainedPhotograph* explanation) {
   const v1::CounterfactualResponse& answer = explanation->answer;
-  if (explainer.frames < 3 || answer.applied_size() == 0) {
+  if (setup.frames < 3 || answer.applied_size() == 0) {
     return absl::OkStatus();
   }
-  STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(explainer, std::move(image)));
+  STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(setup, std::move(image)));
   const double before = ProbabilityOf(answer.reconstruction_prediction(), answer.target_class_id());
   for (const v1::AppliedAttribute& applied : answer.applied()) {
     if (explanation->frames.size() == kMovesWithFrames) {
       break;
     }
     v1::TraverseRequest request =
-        MakeTraverse(explainer, styles, applied.attribute(), explanation->reconstruction.width);
-    request.set_steps(explainer.frames - 1);
-    request.set_shift_from(applied.shift() / (explainer.frames - 1));
+        MakeTraverse(setup, styles, applied.attribute(), explanation->reconstruction.width);
+    request.set_steps(setup.frames - 1);
+    request.set_shift_from(applied.shift() / (setup.frames - 1));
     request.set_shift_to(applied.shift());
     request.set_local(answer.local_applied());
     STYLEX_ASSIGN_OR_RETURN(std::vector<Frame> frames,
-                            Traverse(explainer, request, answer.target_class_id()));
+                            Traverse(setup, request, answer.target_class_id()));
     frames.insert(frames.begin(), {.shift = 0, .probability = before, .file = ""});
     explanation->frames.push_back(std::move(frames));
   }
@@ -123,43 +123,43 @@ absl::Status AddFrames(const Explainer& explainer, v1::Image image, Explanation*
 
 }  // namespace
 
-absl::StatusOr<Explanation> ExplainPhotograph(const Explainer& explainer, const ExplainTask& task,
-                                              v1::Image image) {
-  Explanation explanation;
+absl::StatusOr<ExplainedPhotograph> ExplainPhotograph(const ExplainSetup& setup,
+                                                      const ExplainTask& task, v1::Image image) {
+  ExplainedPhotograph explanation;
   explanation.path = task.path;
   explanation.stem = task.name;
   explanation.folder_label = task.folder_label;
   explanation.input_sha256 = Sha256(image.data());
-  explanation.local = explainer.request.local();
+  explanation.local = setup.request.local();
   STYLEX_ASSIGN_OR_RETURN(const Bitmap photograph, DecodeImage(image.data()));
-  v1::CounterfactualRequest request = explainer.request;
+  v1::CounterfactualRequest request = setup.request;
   *request.mutable_image() = image;
   v1::CounterfactualResponse answer;
-  STYLEX_RETURN_IF_ERROR(CallWith(explainer, &Service::Counterfactual, request, &answer));
+  STYLEX_RETURN_IF_ERROR(CallWith(setup, &Service::Counterfactual, request, &answer));
   STYLEX_RETURN_IF_ERROR(TakeImages(std::move(answer), &explanation));
   explanation.photograph =
       PrepareImage(photograph, {.resolution = explanation.reconstruction.width,
                                 .channels = explanation.reconstruction.channels});
-  STYLEX_RETURN_IF_ERROR(AddFrames(explainer, std::move(image), &explanation));
+  STYLEX_RETURN_IF_ERROR(AddFrames(setup, std::move(image), &explanation));
   return explanation;
 }
 
-absl::StatusOr<std::vector<AttributePair>> DrawPairs(const Explainer& explainer,
+absl::StatusOr<std::vector<AttributePair>> DrawPairs(const ExplainSetup& setup,
                                                      const ExplainTask& task,
                                                      const v1::ClassAttributes& of_class,
                                                      double shift) {
   STYLEX_ASSIGN_OR_RETURN(v1::Image image, LoadImage(task.path));
-  const SyntheticMark mark = MakeMark(explainer.request.model(), Sha256(image.data()));
-  STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(explainer, std::move(image)));
+  const SyntheticMark mark = MakeMark(setup.request.model(), Sha256(image.data()));
+  STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(setup, std::move(image)));
   std::vector<AttributePair> pairs;
   for (int i = 0; i < std::min(of_class.attributes_size(), kAttributesShown); ++i) {
     const v1::Attribute& attribute = of_class.attributes(i);
-    v1::TraverseRequest request = MakeTraverse(explainer, styles, attribute, /*side=*/0);
+    v1::TraverseRequest request = MakeTraverse(setup, styles, attribute, /*side=*/0);
     request.set_steps(2);
     request.set_shift_from(0);
     request.set_shift_to(shift);
     STYLEX_ASSIGN_OR_RETURN(const std::vector<Frame> frames,
-                            Traverse(explainer, request, of_class.class_id()));
+                            Traverse(setup, request, of_class.class_id()));
     if (frames.size() != 2) {
       return absl::InternalError("the server did not send the two frames it was asked for");
     }

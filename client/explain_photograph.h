@@ -21,7 +21,7 @@ struct ExplainTask {
 };
 
 // The server, and what is asked of it. Thread-safe while it is not changed.
-struct Explainer {
+struct ExplainSetup {
   const ConnectionOptions& connection;
   v1::ExplanationService::Stub* stub;
   v1::CounterfactualRequest request;  // but for the image
@@ -30,12 +30,12 @@ struct Explainer {
 };
 
 // CANCELLED if the calls were cancelled.
-absl::StatusOr<Explanation> ExplainPhotograph(const Explainer& explainer, const ExplainTask& task,
-                                              v1::Image image);
+absl::StatusOr<ExplainedPhotograph> ExplainPhotograph(const ExplainSetup& setup,
+                                                      const ExplainTask& task, v1::Image image);
 
 // The photograph as the model's generator draws it, and with each of these attributes moved by
 // `shift`.
-absl::StatusOr<std::vector<AttributePair>> DrawPairs(const Explainer& explainer,
+absl::StatusOr<std::vector<AttributePair>> DrawPairs(const ExplainSetup& setup,
                                                      const ExplainTask& task,
                                                      const v1::ClassAttributes& of_class,
                                                      double shift);

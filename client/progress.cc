@@ -34,11 +34,11 @@ std::string ProgressText(size_t done, size_t resumed, size_t total, double secon
   return text;
 }
 
-Progress::Progress(size_t total) : total_(total), terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressLine::ProgressLine(size_t total) : total_(total), terminal_(isatty(STDERR_FILENO) == 1) {}
 
-Progress::~Progress() { Clear(); }
+ProgressLine::~ProgressLine() { Clear(); }
 
-void Progress::Draw(size_t done, size_t resumed) {
+void ProgressLine::Draw(size_t done, size_t resumed) {
   const Clock::time_point now = Clock::now();
   if (!terminal_ || (done < total_ && now - drawn_ < kDrawInterval)) {
     return;
@@ -48,7 +48,7 @@ void Progress::Draw(size_t done, size_t resumed) {
   std::fprintf(stderr, "\r\033[K%s", ProgressText(done, resumed, total_, seconds).c_str());
 }
 
-void Progress::Clear() const {
+void ProgressLine::Clear() const {
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K");
   }

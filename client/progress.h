@@ -13,13 +13,13 @@ namespace stylex {
 std::string ProgressText(size_t done, size_t resumed, size_t total, double seconds);
 
 // Draws the line on stderr if that is a terminal; else does nothing. Not thread-safe.
-class Progress {
+class ProgressLine {
  public:
-  explicit Progress(size_t total);
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  explicit ProgressLine(size_t total);
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
   // Clears the line.
-  ~Progress();
+  ~ProgressLine();
 
   // Draws the line anew, at most ten times a second unless all is done.
   void Draw(size_t done, size_t resumed);

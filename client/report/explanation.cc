@@ -13,7 +13,7 @@ constexpr int kGifFrameMs = 600;
 
 }  // namespace
 
-SyntheticMark MarkOf(const Explanation& explanation, bool in_part) {
+SyntheticMark MarkOf(const ExplainedPhotograph& explanation, bool in_part) {
   SyntheticMark mark = MakeMark(explanation.answer.model(), explanation.input_sha256);
   mark.in_part = in_part;
   return mark;
@@ -48,13 +48,13 @@ std::string UnlikeTrainingText(const v1::ReconstructionQuality& quality) {
       quality.percentile());
 }
 
-bool HoldsOnPhotograph(const Explanation& explanation) {
+bool HoldsOnPhotograph(const ExplainedPhotograph& explanation) {
   const v1::CounterfactualResponse& answer = explanation.answer;
   return !explanation.on_photograph.data.empty() && answer.applied_size() > 0 &&
          answer.holds_on_photograph();
 }
 
-std::vector<std::string> LimitsOfChange(const Explanation& explanation) {
+std::vector<std::string> LimitsOfChange(const ExplainedPhotograph& explanation) {
   const v1::CounterfactualResponse& answer = explanation.answer;
   std::vector<std::string> limits;
   if (explanation.on_photograph.data.empty() || answer.applied_size() == 0) {
@@ -100,7 +100,7 @@ std::string HowFarText(const v1::AppliedAttribute& applied) {
                                                                       : "greatest");
 }
 
-absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation) {
+absl::StatusOr<std::string> BeforeAndAfterGif(const ExplainedPhotograph& explanation) {
   const std::array<Bitmap, 2> frames = {explanation.reconstruction, explanation.counterfactual};
   return EncodeGif(frames, kGifFrameMs, MarkOf(explanation).Comment());
 }

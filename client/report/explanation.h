@@ -19,7 +19,7 @@ struct Frame {
   std::string file;        // PNG or JPEG, as the server delivered it
 };
 
-struct Explanation {
+struct ExplainedPhotograph {
   std::string path;          // of the photograph
   std::string stem;          // unique within a report; base name of its files
   std::string folder_label;  // the class that its folder is named after; empty: of none
@@ -37,7 +37,7 @@ struct Explanation {
 };
 
 // What its drawn pictures are marked with.
-SyntheticMark MarkOf(const Explanation& explanation, bool in_part = false);
+SyntheticMark MarkOf(const ExplainedPhotograph& explanation, bool in_part = false);
 // "97.2 %"; with one digit more only where rounding would say too much: never "0 %" or "100 %"
 // unless it is exactly that.
 std::string PercentText(double share);
@@ -54,14 +54,14 @@ bool HasWords(const v1::Attribute& attribute);
 // The source of its words, a person or a measurement; `otherwise` where there are none.
 std::string SourceOfWords(const v1::Attribute& attribute, const std::string& otherwise);
 // Whether something was moved, and the photograph with that change is decided as the target.
-bool HoldsOnPhotograph(const Explanation& explanation);
+bool HoldsOnPhotograph(const ExplainedPhotograph& explanation);
 // Why the change could not be confined to where it is greatest, and why it does not hold on the
 // photograph; a sentence each, none where it could.
-std::vector<std::string> LimitsOfChange(const Explanation& explanation);
+std::vector<std::string> LimitsOfChange(const ExplainedPhotograph& explanation);
 // How far it was moved: "44 %" where its text says what happens, else "44 % to its greatest".
 std::string HowFarText(const v1::AppliedAttribute& applied);
 // A looping animation of reconstruction and counterfactual.
-absl::StatusOr<std::string> BeforeAndAfterGif(const Explanation& explanation);
+absl::StatusOr<std::string> BeforeAndAfterGif(const ExplainedPhotograph& explanation);
 
 }  // namespace stylex
 

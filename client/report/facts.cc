@@ -54,7 +54,7 @@ Json BarsOf(const v1::Model& model, const v1::CounterfactualResponse& answer) {
   return bars;
 }
 
-Json MovesOf(const Explanation& explanation) {
+Json MovesOf(const ExplainedPhotograph& explanation) {
   Json moves = Json::array();
   for (int i = 0; i < explanation.answer.applied_size(); ++i) {
     const v1::AppliedAttribute& applied = explanation.answer.applied(i);
@@ -88,7 +88,7 @@ Json QualityOf(const v1::ReconstructionQuality& quality) {
 }
 
 // What to be careful about, a few words each; the page filters by them.
-Json FlagsOf(const Explanation& explanation, const ColorChange& change) {
+Json FlagsOf(const ExplainedPhotograph& explanation, const ColorChange& change) {
   const v1::CounterfactualResponse& answer = explanation.answer;
   Json flags = Json::array();
   if (answer.quality().unlike_training()) {
@@ -110,7 +110,7 @@ Json FlagsOf(const Explanation& explanation, const ColorChange& change) {
   return flags;
 }
 
-Json NotesOf(const Explanation& explanation, const ColorChange& change) {
+Json NotesOf(const ExplainedPhotograph& explanation, const ColorChange& change) {
   const v1::CounterfactualResponse& answer = explanation.answer;
   Json notes = Json::array();
   if (!answer.quality().same_class()) {
@@ -159,7 +159,7 @@ absl::StatusOr<std::string> MarkedFrame(const std::string& file, const Synthetic
   return DataUri(png);
 }
 
-absl::StatusOr<Json> FramesOf(const Explanation& explanation) {
+absl::StatusOr<Json> FramesOf(const ExplainedPhotograph& explanation) {
   Json moves = Json::array();
   for (const std::vector<Frame>& frames : explanation.frames) {
     Json move = Json::array();
@@ -186,7 +186,7 @@ std::string DataUri(const std::string& file) {
                       ";base64,", absl::Base64Escape(file));
 }
 
-Json FactsOf(const v1::Model& model, const Explanation& explanation) {
+Json FactsOf(const v1::Model& model, const ExplainedPhotograph& explanation) {
   const v1::CounterfactualResponse& answer = explanation.answer;
   const ColorChange change = MeasureChange(explanation.reconstruction, explanation.counterfactual);
   Json facts = {
@@ -224,7 +224,7 @@ Json FactsOf(const v1::Model& model, const Explanation& explanation) {
   return facts;
 }
 
-absl::StatusOr<Json> PicturesOf(const Explanation& explanation) {
+absl::StatusOr<Json> PicturesOf(const ExplainedPhotograph& explanation) {
   Json pictures;
   STYLEX_ASSIGN_OR_RETURN(const std::string photograph, EncodePng(explanation.photograph));
   pictures["photograph"] = DataUri(photograph);

@@ -14,13 +14,13 @@
 namespace stylex {
 
 // Everything but pictures. The model gives the labels of the classes.
-nlohmann::json FactsOf(const v1::Model& model, const Explanation& explanation);
+nlohmann::json FactsOf(const v1::Model& model, const ExplainedPhotograph& explanation);
 
 // The pictures as data URIs, drawn ones marked as synthetic: "photograph", "reconstruction",
 // "counterfactual", "difference", "on_photograph" (only where the change holds there), and
 // "frames", for each move a list of {"shift", "probability", "picture"}. INVALID_ARGUMENT for a
 // picture that cannot be encoded.
-absl::StatusOr<nlohmann::json> PicturesOf(const Explanation& explanation);
+absl::StatusOr<nlohmann::json> PicturesOf(const ExplainedPhotograph& explanation);
 
 // "data:image/png;base64,…" of a whole file.
 std::string DataUri(const std::string& file);

@@ -94,7 +94,7 @@ bool IsTold(const v1::AppliedAttribute& applied) { return HasWords(applied.attri
 
 // What the moves do, by their names; where one has none, what became of the whole picture, as
 // several unnamed ones may do and undo the same thing.
-std::string WhatIsMoved(const Explanation& explanation) {
+std::string WhatIsMoved(const ExplainedPhotograph& explanation) {
   const auto& applied = explanation.answer.applied();
   if (!std::all_of(applied.begin(), applied.end(), IsTold)) {
     const std::string words = WordsOfChange(explanation.reconstruction, explanation.counterfactual);
@@ -152,7 +152,7 @@ std::string ClauseOf(const std::string& words) {
   return Enumerate(clauses);
 }
 
-std::string WordsOfMove(const Explanation& explanation, int move) {
+std::string WordsOfMove(const ExplainedPhotograph& explanation, int move) {
   const v1::AppliedAttribute& applied = explanation.answer.applied(move);
   const v1::Attribute& attribute = applied.attribute();
   if (HasWords(attribute)) {
@@ -171,7 +171,7 @@ std::string WordsOfMove(const Explanation& explanation, int move) {
                       attribute.direction() == v1::DIRECTION_TO_MIN ? "smallest" : "greatest");
 }
 
-std::string SentenceOf(const Explanation& explanation) {
+std::string SentenceOf(const ExplainedPhotograph& explanation) {
   const v1::CounterfactualResponse& answer = explanation.answer;
   const std::string& decided = answer.original_prediction().label();
   const std::string& drawn = answer.reconstruction_prediction().label();

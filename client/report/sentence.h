@@ -22,11 +22,11 @@ std::string ClauseOf(const std::string& words);
 
 // What an applied attribute does: its name; what was measured of it; what it changes in this very
 // picture; or "attribute 288 moves to its smallest".
-std::string WordsOfMove(const Explanation& explanation, int move);
+std::string WordsOfMove(const ExplainedPhotograph& explanation, int move);
 
 // "Decided healthy. It becomes sick when dark parts become redder: 5 % → 91 %." Percentages are the
 // target's probability in the reconstruction and in the counterfactual.
-std::string SentenceOf(const Explanation& explanation);
+std::string SentenceOf(const ExplainedPhotograph& explanation);
 
 // How well the reconstruction stands for the photograph: "good", "fair" or "poor".
 std::string FidelityText(const v1::ReconstructionQuality& quality);

@@ -23,7 +23,7 @@ constexpr Rgb kInk = {30, 30, 40};
 constexpr Rgb kMuted = {110, 110, 120};
 constexpr Rgb kWarning = {180, 60, 20};
 
-void DrawWords(const Explanation& explanation, int x, int y, Canvas* canvas) {
+void DrawWords(const ExplainedPhotograph& explanation, int x, int y, Canvas* canvas) {
   const v1::CounterfactualResponse& answer = explanation.answer;
   const auto line = [&](const std::string& text, Rgb color) {
     canvas->Text(text, x, y, color);
@@ -55,7 +55,7 @@ void DrawWords(const Explanation& explanation, int x, int y, Canvas* canvas) {
 
 }  // namespace
 
-Bitmap DrawSheetRow(const Explanation& explanation) {
+Bitmap DrawSheetRow(const ExplainedPhotograph& explanation) {
   Canvas canvas(kWidth, kRowHeight);
   const Bitmap map =
       explanation.reconstruction.data.size() == explanation.counterfactual.data.size()

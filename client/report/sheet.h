@@ -12,7 +12,7 @@ namespace stylex {
 
 // A row: photograph, reconstruction, counterfactual, the map of their difference, and text with the
 // decisions and the moved attributes.
-Bitmap DrawSheetRow(const Explanation& explanation);
+Bitmap DrawSheetRow(const ExplainedPhotograph& explanation);
 
 // So many rows are on a sheet at most.
 inline constexpr size_t kRowsOnASheet = 50;

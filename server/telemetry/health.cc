@@ -1,6 +1,7 @@
 #include "server/telemetry/health.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -106,7 +107,7 @@ bool HealthService::ready() const {
                      [](const auto& model) { return model.second; });
 }
 
-HealthService::Status HealthService::StatusOf(const std::string& name) const {
+HealthService::Status HealthService::StatusOf(absl::string_view name) const {
   const auto serving = [](bool yes) {
     return yes ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
   };
@@ -119,9 +120,8 @@ HealthService::Status HealthService::StatusOf(const std::string& name) const {
   if (name == "liveness") {
     return serving(lifecycle_ != Lifecycle::kBroken);
   }
-  absl::string_view model = name;
-  if (absl::ConsumePrefix(&model, "model:")) {
-    const auto found = models_.find(std::string(model));
+  if (absl::ConsumePrefix(&name, "model:")) {
+    const auto found = models_.find(name);
     if (found != models_.end()) {
       return serving(found->second && lifecycle_ <= Lifecycle::kServing);
     }
@@ -166,15 +166,22 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* /*context*/, const HealthCheckRequest* request) {
-  auto* watcher = new Watcher(this, request->service());
-  MutexLock lock(&mutex_);
-  if (ended_) {
-    watcher->End(ToGrpcStatus(DrainingError(), ""));
-  } else {
-    watchers_.insert(watcher);
-    watcher->Tell(StatusOf(watcher->name()));
+  std::unique_ptr<Watcher> watcher;
+  const absl::Status made = WithoutExceptions([&] {
+    watcher = std::make_unique<Watcher>(this, request->service());
+    MutexLock lock(&mutex_);
+    if (ended_) {
+      watcher->End(ToGrpcStatus(DrainingError(), ""));
+    } else {
+      watchers_.insert(watcher.get());
+      watcher->Tell(StatusOf(watcher->name()));
+    }
+    return absl::OkStatus();
+  });
+  if (!made.ok()) {
+    return nullptr;  // no memory for it: gRPC answers UNIMPLEMENTED
   }
-  return watcher;
+  return watcher.release();
 }
 
 }  // namespace stylex

@@ -7,12 +7,14 @@
 #ifndef STYLEX_SERVER_TELEMETRY_HEALTH_H_
 #define STYLEX_SERVER_TELEMETRY_HEALTH_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
@@ -56,8 +58,8 @@ class HealthService : public grpc::health::v1::Health::CallbackService {
   // NOT_FOUND for unknown names.
   absl::Status Answer(const std::string& name,
                       grpc::health::v1::HealthCheckResponse* response) const;
-  // SERVICE_UNKNOWN for unknown names.
-  Status StatusOf(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // SERVICE_UNKNOWN for unknown names. Needs no memory: watches are told where nothing may throw.
+  Status StatusOf(absl::string_view name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Notify() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Forget(Watcher* watcher);
@@ -65,7 +67,7 @@ class HealthService : public grpc::health::v1::Health::CallbackService {
   const std::string service_name_;
   mutable Mutex mutex_;
   Lifecycle lifecycle_ ABSL_GUARDED_BY(mutex_) = Lifecycle::kStarting;
-  std::map<std::string, bool> models_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, bool, std::less<>> models_ ABSL_GUARDED_BY(mutex_);
   std::set<Watcher*> watchers_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -78,6 +78,14 @@ class Function:
     documented: bool = False
 
 
+def types_at_top(text):
+    """Names of the classes and structs that are defined (not only declared) in a namespace, as this project
+    indents them."""
+    for match in re.finditer(r'^(?:class|struct)\b([^;{}()]*(?:\([^)]*\)[^;{}()]*)*)\{', bare(text), re.MULTILINE):
+        head = re.sub(r'\([^)]*\)', '', match.group(1))  # of attributes
+        yield re.findall(r'[\w:]+', re.sub(r'(?<!:):(?!:).*', '', head, flags=re.DOTALL).replace(' final', ''))[-1]
+
+
 @dataclasses.dataclass
 class _Scope:
     kind: str  # 'namespace', 'type', 'function', 'other'

@@ -103,6 +103,11 @@ class CppSourceTest(unittest.TestCase):
         found = {function.name: function.lines for function in cpp_source.definitions(HEADER)}
         self.assertEqual(found, {'Open': 1, 'Method': 1, 'value': 1, 'other': 1, 'Generic': 7})
 
+    def test_types_at_top(self):
+        text = ('class Declared;\nstruct Plain {\n  struct Inner {};\n};\nclass CAPABILITY("mutex") Lock {};\n'
+                'class Last final : public ns::Base<int> {};\nstruct Made MadeOf(int x);\nclass Plain::Other : public Lock {};\nclass Own;\n')
+        self.assertEqual(list(cpp_source.types_at_top(text)), ['Plain', 'Lock', 'Last', 'Plain::Other'])
+
     def test_tests_and_what_follows_them_are_functions(self):
         code = """
 namespace stylex {

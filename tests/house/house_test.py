@@ -153,6 +153,18 @@ class IncludesTest(unittest.TestCase):
         self.assertEqual(circles, [])
 
 
+class TypesTest(unittest.TestCase):
+    def test_names_of_types_stand_once(self):
+        """All types of headers share one namespace; a program that links two of one name is undefined."""
+        headers = collections.defaultdict(list)
+        for path in SOURCES:
+            if path.endswith('.h'):
+                for name in cpp_source.types_at_top(TEXT[path]):
+                    headers[name].append(path)
+        self.assertGreater(len(headers), 200)
+        self.assertEqual({name: where for name, where in headers.items() if len(where) > 1}, {})
+
+
 class FunctionsTest(unittest.TestCase):
     def test_functions_are_short(self):
         found = [(function.lines, path, function.name, function.line)

@@ -24,8 +24,8 @@ v1::Prediction Believed(const std::vector<float>& probabilities, int decided) {
   return prediction;
 }
 
-Explanation CatToDog() {
-  Explanation explanation;
+ExplainedPhotograph CatToDog() {
+  ExplainedPhotograph explanation;
   explanation.path = "photos/tom.jpg";
   explanation.stem = "tom";
   explanation.input_sha256 = std::string(64, 'a');

@@ -13,7 +13,7 @@ namespace stylex {
 v1::Model Pets();
 v1::Prediction Believed(const std::vector<float>& probabilities, int decided);
 // A cat that becomes a dog by one attribute, called "ears".
-Explanation CatToDog();
+ExplainedPhotograph CatToDog();
 std::string PngOf(const Bitmap& picture);
 
 }  // namespace stylex

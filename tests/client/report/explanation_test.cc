@@ -14,8 +14,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // With the change on the photograph, which is decided as `decided`.
-Explanation OnPhotograph(int decided) {
-  Explanation explanation = CatToDog();
+ExplainedPhotograph OnPhotograph(int decided) {
+  ExplainedPhotograph explanation = CatToDog();
   explanation.on_photograph = Bitmap::Make(4, 4, 3, 70);
   *explanation.answer.mutable_on_photograph_prediction() = Believed({0.5f, 0.5f, 0, 0, 0}, decided);
   explanation.answer.set_holds_on_photograph(decided == 1);
@@ -41,10 +41,10 @@ TEST(MarkTest, IsOfTheModelAndTheInput) {
 TEST(HoldsOnPhotographTest, NeedsAPictureAMoveAndTheDecision) {
   EXPECT_TRUE(HoldsOnPhotograph(OnPhotograph(1)));
   EXPECT_FALSE(HoldsOnPhotograph(OnPhotograph(0)));
-  Explanation unmoved = OnPhotograph(1);
+  ExplainedPhotograph unmoved = OnPhotograph(1);
   unmoved.answer.clear_applied();
   EXPECT_FALSE(HoldsOnPhotograph(unmoved));
-  Explanation unknown = OnPhotograph(1);
+  ExplainedPhotograph unknown = OnPhotograph(1);
   unknown.on_photograph = Bitmap();
   EXPECT_FALSE(HoldsOnPhotograph(unknown));
 }
@@ -53,7 +53,7 @@ TEST(LimitsOfChangeTest, SayWhatCouldNotBeDone) {
   EXPECT_THAT(LimitsOfChange(OnPhotograph(1)), IsEmpty());
   EXPECT_THAT(LimitsOfChange(OnPhotograph(0)),
               ElementsAre(HasSubstr("decided as cat, not as dog")));
-  Explanation whole = OnPhotograph(1);
+  ExplainedPhotograph whole = OnPhotograph(1);
   whole.local = true;
   EXPECT_THAT(LimitsOfChange(whole), ElementsAre(HasSubstr("it does not convince")));
   whole.answer.set_convincing(false);

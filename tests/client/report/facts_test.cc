@@ -19,7 +19,7 @@ using Json = nlohmann::json;
 
 std::vector<std::string> Texts(const Json& list) { return list.get<std::vector<std::string>>(); }
 
-std::vector<std::string> BarLabels(const Explanation& explanation,
+std::vector<std::string> BarLabels(const ExplainedPhotograph& explanation,
                                    const v1::Model& model = Pets()) {
   const Json facts = FactsOf(model, explanation);
   std::vector<std::string> labels;
@@ -55,7 +55,7 @@ TEST(FactsTest, TellWhatWasDecidedAndMoved) {
 }
 
 TEST(FactsTest, ADirectionHasItsEnd) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   v1::Attribute* attribute = explanation.answer.mutable_applied(0)->mutable_attribute();
   attribute->clear_name();
   EXPECT_EQ(FactsOf(Pets(), explanation)["moves"][0]["how_far"], "50 % to its smallest");
@@ -68,13 +68,13 @@ TEST(FactsTest, ADirectionHasItsEnd) {
 
 // Of five classes the three that matter most, before or after.
 TEST(FactsTest, BarsAreOfTheMostProbableClasses) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   *explanation.answer.mutable_counterfactual_prediction() = Believed({0.2f, 0.5f, 0, 0.3f, 0}, 1);
   EXPECT_THAT(BarLabels(explanation), ElementsAre("cat", "dog", "owl"));
 }
 
 TEST(FactsTest, TheTargetIsShownEvenIfItStaysImprobable) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   *explanation.answer.mutable_reconstruction_prediction() = Believed({0.5f, 0.3f, 0.2f, 0, 0}, 0);
   *explanation.answer.mutable_counterfactual_prediction() =
       Believed({0.5f, 0.3f, 0.19f, 0, 0.01f}, 0);
@@ -85,7 +85,7 @@ TEST(FactsTest, TheTargetIsShownEvenIfItStaysImprobable) {
 // A server that sends fewer probabilities than labels, or a target that there is not, must not end
 // the client.
 TEST(FactsTest, IncompleteAnswersAreHarmless) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.answer.mutable_counterfactual_prediction()->clear_probabilities();
   explanation.answer.set_target_class_id(77);
   EXPECT_EQ(FactsOf(Pets(), explanation)["bars"][0]["after"], 0.0);
@@ -95,7 +95,7 @@ TEST(FactsTest, IncompleteAnswersAreHarmless) {
 }
 
 TEST(FactsTest, NotesSayWhatToBeCarefulAbout) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.answer.mutable_quality()->set_same_class(false);
   *explanation.answer.mutable_original_prediction() = Believed({0.1f, 0.1f, 0.8f, 0, 0}, 2);
   Json facts = FactsOf(Pets(), explanation);
@@ -115,7 +115,7 @@ TEST(FactsTest, NotesSayWhatToBeCarefulAbout) {
 }
 
 TEST(FactsTest, AFlipThatCannotBeSeenSaysSo) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.counterfactual = Bitmap::Make(4, 4, 3, 91);
   const Json facts = FactsOf(Pets(), explanation);
   EXPECT_THAT(Texts(facts["flags"]), ElementsAre("cannot be seen"));
@@ -124,7 +124,7 @@ TEST(FactsTest, AFlipThatCannotBeSeenSaysSo) {
 }
 
 TEST(FactsTest, WhatAChangeIsNotCapableOfIsANote) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.local = true;
   EXPECT_TRUE(FactsOf(Pets(), explanation)["notes"].empty()) << "an older server's answer";
   explanation.on_photograph = Bitmap::Make(4, 4, 3, 70);
@@ -144,7 +144,7 @@ TEST(FactsTest, WhatAChangeIsNotCapableOfIsANote) {
 }
 
 TEST(PicturesTest, AreTheirPixelsAndDrawnOnesAreMarked) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.on_photograph = Bitmap::Make(4, 4, 3, 70);
   explanation.answer.set_holds_on_photograph(true);
   const Json pictures = PicturesOf(explanation).value();
@@ -162,7 +162,7 @@ TEST(PicturesTest, AreTheirPixelsAndDrawnOnesAreMarked) {
 }
 
 TEST(PicturesTest, FramesOfBothFormatsAreMarkedAndStayAsTheyWere) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   const std::string jpeg = EncodeJpeg(Bitmap::Make(4, 4, 3, 60)).value();
   explanation.frames = {
       {{.shift = 0, .probability = 0.1, .file = ""},
@@ -179,7 +179,7 @@ TEST(PicturesTest, FramesOfBothFormatsAreMarkedAndStayAsTheyWere) {
 }
 
 TEST(PicturesTest, APictureThatCannotBeEncodedIsAnError) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.photograph = Bitmap();
   EXPECT_EQ(PicturesOf(explanation).status().code(), absl::StatusCode::kInvalidArgument);
   explanation = CatToDog();

@@ -17,7 +17,7 @@ using ::testing::Not;
 using Json = nlohmann::json;
 
 ReportInputs FourPets() {
-  Explanation stays = CatToDog(), weak = CatToDog(), other = CatToDog();
+  ExplainedPhotograph stays = CatToDog(), weak = CatToDog(), other = CatToDog();
   stays.answer.set_flipped(false);
   stays.answer.set_convincing(false);
   weak.answer.set_convincing(false);
@@ -27,7 +27,7 @@ ReportInputs FourPets() {
     *stays.answer.add_applied() = stays.answer.applied(0);
   }
   ReportInputs inputs{.model = Pets(), .facts = {}, .failed = {}, .asked = 6, .pairs = {}};
-  for (const Explanation& explanation : {CatToDog(), stays, weak, other}) {
+  for (const ExplainedPhotograph& explanation : {CatToDog(), stays, weak, other}) {
     inputs.facts.push_back(FactsOf(inputs.model, explanation));
   }
   inputs.failed = {{"photos/a,b.jpg", "no \"JPEG\" file"}};

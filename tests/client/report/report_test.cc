@@ -43,9 +43,10 @@ std::string Between(const std::string& text, const std::string& begin, const std
 
 class ReportTest : public testing::Test {
  protected:
-  std::string Page(const std::vector<Explanation>& explanations, const v1::Model& model = Pets()) {
+  std::string Page(const std::vector<ExplainedPhotograph>& explanations,
+                   const v1::Model& model = Pets()) {
     ReportInputs inputs{.model = model, .facts = {}, .failed = {}, .asked = 0, .pairs = {}};
-    for (const Explanation& explanation : explanations) {
+    for (const ExplainedPhotograph& explanation : explanations) {
       inputs.facts.push_back(FactsOf(model, explanation));
     }
     const absl::Status status = WriteReport(
@@ -62,7 +63,7 @@ class ReportTest : public testing::Test {
 };
 
 TEST_F(ReportTest, HoldsFactsAndPicturesOfEachPhotograph) {
-  Explanation other = CatToDog();
+  ExplainedPhotograph other = CatToDog();
   other.stem = "tim";
   const std::string page = Page({CatToDog(), other});
   const nlohmann::json overview =
@@ -94,7 +95,7 @@ TEST_F(ReportTest, HasOneScriptThatItsPolicyKnowsByHash) {
 
 // So that the first cards are there before a large file has been read.
 TEST_F(ReportTest, TheScriptStandsBehindTheFirstPictures) {
-  std::vector<Explanation> many(20, CatToDog());
+  std::vector<ExplainedPhotograph> many(20, CatToDog());
   const std::string page = Page(many);
   const size_t script = page.find("<script>");
   EXPECT_LT(page.find("id=\"pictures-15\""), script);
@@ -116,7 +117,7 @@ TEST_F(ReportTest, NothingFromOutsideIsReadAsHtml) {
   }
   model.mutable_provenance()->set_dataset(nasty);
   model.mutable_provenance()->set_code_version(nasty);
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.on_photograph = Bitmap::Make(4, 4, 3, 70);
   explanation.path = explanation.stem = explanation.folder_label = nasty;
   v1::CounterfactualResponse& answer = explanation.answer;

@@ -51,7 +51,7 @@ TEST(ClauseTest, OtherNamesAreWhatThePictureShows) {
 }
 
 TEST(SentenceTest, AFlipSaysWhatBecomesWhatAndWhen) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   EXPECT_EQ(SentenceOf(explanation),
             "Decided cat. It becomes dog when it shows ears: 15 % → 70 %.");
   explanation.answer.mutable_applied(0)->mutable_attribute()->set_name("ears droop");
@@ -65,7 +65,7 @@ TEST(SentenceTest, AFlipSaysWhatBecomesWhatAndWhen) {
 }
 
 TEST(SentenceTest, ManyMovesAreCounted) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   for (const char* name : {"fur darker", "nose longer", "tail shorter", "eyes rounder"}) {
     *explanation.answer.add_applied() = explanation.answer.applied(0);
     explanation.answer.mutable_applied(explanation.answer.applied_size() - 1)
@@ -76,7 +76,7 @@ TEST(SentenceTest, ManyMovesAreCounted) {
 }
 
 TEST(SentenceTest, WithoutNamesItSaysWhatBecameOfThePicture) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.answer.mutable_applied(0)->mutable_attribute()->clear_name();
   explanation.reconstruction = Bitmap::Make(16, 16, 3, 90);
   explanation.counterfactual = Bitmap::Make(16, 16, 3, 160);
@@ -87,7 +87,7 @@ TEST(SentenceTest, WithoutNamesItSaysWhatBecameOfThePicture) {
 }
 
 TEST(SentenceTest, WhatDoesNotFlipSaysWhy) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.answer.set_flipped(false);
   explanation.answer.set_convincing(false);
   explanation.answer.set_reason("no further attribute raises it.");
@@ -96,14 +96,14 @@ TEST(SentenceTest, WhatDoesNotFlipSaysWhy) {
 }
 
 TEST(SentenceTest, AnotherDecisionOnTheReconstructionIsSaid) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   explanation.answer.mutable_original_prediction()->set_label("fox");
   EXPECT_THAT(SentenceOf(explanation),
               testing::StartsWith("Decided fox (its reconstruction: cat). "));
 }
 
 TEST(WordsOfMoveTest, WithoutANameThePicturesAreMeasured) {
-  Explanation explanation = CatToDog();
+  ExplainedPhotograph explanation = CatToDog();
   v1::Attribute& attribute = *explanation.answer.mutable_applied(0)->mutable_attribute();
   attribute.clear_name();
   EXPECT_EQ(WordsOfMove(explanation, 0), "attribute 41 moves to its smallest");

@@ -27,8 +27,8 @@ TEST(DecisionTextTest, HasThePercentageOfTheDecidedClass) {
 }
 
 // Pictures of one colour each, which are found again on the sheet.
-Explanation Coloured(uint8_t level) {
-  Explanation explanation;
+ExplainedPhotograph Coloured(uint8_t level) {
+  ExplainedPhotograph explanation;
   explanation.stem = "photo";
   explanation.photograph = Bitmap::Make(4, 4, 3, level);
   explanation.reconstruction = Bitmap::Make(4, 4, 3, static_cast<uint8_t>(level + 1));
@@ -40,9 +40,9 @@ Explanation Coloured(uint8_t level) {
   return explanation;
 }
 
-Bitmap DrawContactSheet(const std::vector<Explanation>& explanations) {
+Bitmap DrawContactSheet(const std::vector<ExplainedPhotograph>& explanations) {
   std::vector<Bitmap> rows;
-  for (const Explanation& explanation : explanations) {
+  for (const ExplainedPhotograph& explanation : explanations) {
     rows.push_back(DrawSheetRow(explanation));
   }
   return JoinSheetRows(rows);
@@ -99,7 +99,7 @@ TEST(ContactSheetTest, TheFourthTileIsTheMapOfTheDifference) {
 }
 
 TEST(ContactSheetTest, AMissingPictureLeavesItsPlaceEmpty) {
-  Explanation explanation = Coloured(50);
+  ExplainedPhotograph explanation = Coloured(50);
   explanation.counterfactual = {};
   const Bitmap sheet = DrawContactSheet({explanation});
   EXPECT_EQ(Count(sheet, 50), 96 * 96);
@@ -114,12 +114,12 @@ int Ink(const Bitmap& sheet) {
 }
 
 TEST(ContactSheetTest, MoreWordsAreWrittenWhereMoreIsToBeSaid) {
-  const Explanation plain = Coloured(50);
-  Explanation warned = plain;
+  const ExplainedPhotograph plain = Coloured(50);
+  ExplainedPhotograph warned = plain;
   warned.answer.mutable_quality()->set_same_class(false);
   warned.answer.mutable_reconstruction_prediction()->set_label("c");
   EXPECT_GT(Ink(DrawContactSheet({warned})), Ink(DrawContactSheet({plain})) + 100);
-  Explanation moved = plain;
+  ExplainedPhotograph moved = plain;
   std::vector<int> ink;
   for (int i = 0; i < 6; ++i) {
     moved.answer.add_applied()->mutable_attribute()->set_name("ears");
@@ -133,7 +133,7 @@ TEST(ContactSheetTest, MoreWordsAreWrittenWhereMoreIsToBeSaid) {
 
 TEST(BeforeAndAfterTest, IsAGifOfTwoFrames) {
   const TemporaryFolder folder;
-  Explanation explanation = Coloured(50);
+  ExplainedPhotograph explanation = Coloured(50);
   explanation.counterfactual = Bitmap::Make(4, 4, 3, 90);
   WriteText(folder / "a.gif", BeforeAndAfterGif(explanation).value());
   const GifFacts facts = ReadGif(folder / "a.gif");
