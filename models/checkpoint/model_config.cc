@@ -56,7 +56,7 @@ void CheckClassifier(const v1::ClassifierConfig& classifier, absl::string_view p
 }  // namespace
 
 bool IsResolution(int resolution) {
-  return resolution >= 16 && resolution <= 256 &&
+  return resolution >= 16 && resolution <= 512 &&
          std::has_single_bit(static_cast<unsigned>(resolution));
 }
 
@@ -87,7 +87,7 @@ void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
 void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, ConfigFaults* faults) {
   const int resolution = config.resolution();
   faults->Check(IsResolution(resolution), absl::StrCat(prefix, "resolution"), resolution,
-                "16, 32, 64, 128 or 256");
+                "16, 32, 64, 128, 256 or 512");
   faults->Check(config.image_channels() == 1 || config.image_channels() == 3,
                 absl::StrCat(prefix, "imageChannels"), config.image_channels(),
                 "1 (grey) or 3 (RGB)");

@@ -19,7 +19,7 @@ void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, Conf
 // Checks that there is one entry for each of 4, 8, ..., resolution, which must be a power of two.
 void CheckChannels(const google::protobuf::RepeatedField<int32_t>& channels,
                    absl::string_view network, int resolution, ConfigFaults* faults);
-// A power of two from 16 to 256.
+// A power of two from 16 to 512.
 bool IsResolution(int resolution);
 // False for a plain StyleGAN2.
 bool HasEncoder(const v1::ModelConfig& config);

@@ -1,0 +1,55 @@
+"""experiments/settings at its smallest: halves, does nothing twice, draws the same settings again."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHANNELS = {"channels": [8, 8, 8, 8]}
+
+
+def files_of(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def main():
+    trainer = pathlib.Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        subprocess.run([trainer, "world", "--output", work / "faces", "--resolution", "32", "--train", "64",
+                        "--val", "24"], check=True, stdout=subprocess.DEVNULL)
+        config = {
+            "preset": "default",
+            "model": {"resolution": 32, "classifier": {"widthMultiplier": 0.35},
+                      "generator": CHANNELS | {"latentSize": 16}, "encoder": CHANNELS, "discriminator": CHANNELS},
+            "classifier": {"epochs": 1}, "stylex": {"batchSize": 8, "weights": {"l1": 3}}}
+        (work / "config.json").write_text(json.dumps(config))
+        command = [sys.executable, ROOT / "experiments/settings", "--work-dir", work / "runs", "--build",
+                   trainer.parents[1], "--data", work / "faces", "--config", work / "config.json", "--settings", "3",
+                   "--images", "16", "--rounds", "2", "--search-images", "2", "--flip-images", "4"]
+        tables = []
+        for attempt in range(2):
+            before = files_of(work / "runs") if attempt else {}
+            tables.append(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+            for path, time in before.items():
+                assert path.name == "settings.json" or path.stat().st_mtime_ns == time, path
+        assert tables[0] == tables[1], tables
+        rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in tables[0].splitlines()[2:]]
+        # Two of three go on to twice as many images, the better one first.
+        assert [row[1] for row in rows] == ["32", "32", "16"], tables[0]
+        assert float(rows[0][2]) >= float(rows[1][2]), rows
+        results = json.loads((work / "runs/settings.json").read_text())
+        first_round = {number: sum(of["reached"]["16"][name] for name in
+                                   ("agreement", "sharpness", "convincing_10")) for number, of in results.items()}
+        assert rows[2][0] == min(first_round, key=first_round.get), (rows, first_round)
+        assert results["0"]["drawn"] == {}
+        drawn = results["1"]["drawn"]
+        trained = json.loads((work / "runs/setting1/images16/train.json").read_text())["stylex"]
+        assert trained["weights"]["l1"] == drawn["weights.l1"] != 3, trained
+        assert trained["generatorLr"] == trained["encoderLr"] == drawn["generatorLr and encoderLr"], trained
+        assert results["2"]["drawn"] != drawn
+
+
+main()
