@@ -1,5 +1,5 @@
-"""Small StylEx trainings by stylex-train, for experiments/ablation and experiments/ground_truth: one thread each,
-several at a time, and what is done already is not done again."""
+"""Small StylEx trainings by stylex-train, for the programs of this folder: one thread each, several at a time, and
+what is done already is not done again."""
 
 import concurrent.futures
 import copy
