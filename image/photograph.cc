@@ -23,7 +23,8 @@ absl::StatusOr<ImageHeader> ReadHeader(std::string_view file, const DecodeLimits
 }
 
 DecodeLimits WithReduction(DecodeLimits limits, const Preparation& preparation) {
-  limits.least_side = kSparePixels * preparation.resolution;
+  // What is cut out may be a small part, of which no pixels are to spare.
+  limits.least_side = preparation.crop > 0 ? 0 : kSparePixels * preparation.resolution;
   return limits;
 }
 
@@ -85,13 +86,15 @@ absl::StatusOr<int64_t> DecodingBytes(std::string_view file, const Preparation& 
   const int64_t bitmap = pixels * header.channels;
   const int64_t decoding = bitmap + header.working + (header.orientation != 1 ? bitmap : 0);
   // PrepareImage's copies: the square, the other channels, the first of the two passes of resizing.
-  const int64_t side = std::min(width, height);
-  const bool crops = !preparation.stretch && width != height;
-  const int64_t kept = preparation.stretch ? pixels : side * side;
+  const int64_t crop = CropOf(preparation, width, height);
+  const int64_t side = crop > 0 ? crop : std::min(width, height);
+  const bool whole = crop == 0 && preparation.stretch;
+  const bool crops = !whole && (width != side || height != side);
+  const int64_t kept = whole ? pixels : side * side;
   const int64_t copies =
       (crops ? kept * header.channels : 0) +
       (header.channels != preparation.channels ? kept * preparation.channels : 0);
-  const int64_t rows = preparation.stretch ? height : std::max(width, height);
+  const int64_t rows = whole ? height : std::max(width, height);
   const int64_t pass = rows * preparation.resolution * preparation.channels;
   return kTables + std::max(decoding, bitmap + copies + pass);
 }

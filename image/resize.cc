@@ -157,12 +157,19 @@ Bitmap ConvertChannels(const Bitmap& bitmap, int channels) {
   return out;
 }
 
+int CropOf(const Preparation& preparation, int64_t width, int64_t height) {
+  return preparation.crop <= std::min(width, height) ? preparation.crop : 0;
+}
+
 Bitmap PrepareImage(const Bitmap& bitmap, const Preparation& preparation) {
   const int resolution = preparation.resolution;
   // Copies only what changes: a photograph can take a large part of the memory.
   Bitmap square, other;
   const Bitmap* source = &bitmap;
-  if (!preparation.stretch && bitmap.width != bitmap.height) {
+  if (const int side = CropOf(preparation, bitmap.width, bitmap.height); side > 0) {
+    square = CropCenter(bitmap, side);
+    source = &square;
+  } else if (!preparation.stretch && bitmap.width != bitmap.height) {
     square = CropCenterSquare(bitmap);
     source = &square;
   }

@@ -2,6 +2,8 @@
 #ifndef STYLEX_IMAGE_RESIZE_H_
 #define STYLEX_IMAGE_RESIZE_H_
 
+#include <cstdint>
+
 #include "absl/status/statusor.h"
 #include "image/bitmap.h"
 
@@ -36,9 +38,14 @@ Bitmap ConvertChannels(const Bitmap& bitmap, int channels);
 struct Preparation {
   int resolution = 0;
   int channels = 3;
+  // The central square of this side is cut out first; smaller pictures, such as those that a model
+  // has drawn, are taken whole. 0: none is cut out.
+  int crop = 0;
   bool stretch = false;  // scales both sides independently instead of cropping
   int padded_from = 0;  // a square of just this side is framed in black instead of resized; 0: none
 };
+// The side of the square that is cut out of a picture of these sides; 0: none is.
+int CropOf(const Preparation& preparation, int64_t width, int64_t height);
 // Crops, resizes and converts. padded_from <= resolution.
 Bitmap PrepareImage(const Bitmap& bitmap, const Preparation& preparation);
 

@@ -53,6 +53,7 @@ std::vector<Bitmap> TensorToBitmaps(const torch::Tensor& images) {
 Preparation PreparationFor(const v1::ModelConfig& config) {
   return {.resolution = config.resolution(),
           .channels = config.image_channels(),
+          .crop = config.preprocessing().crop_pixels(),
           .stretch = config.preprocessing().crop() == "stretch",
           .padded_from = config.preprocessing().padded_from()};
 }

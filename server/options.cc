@@ -50,7 +50,8 @@ void AddScheduling(CLI::App* app, ServerOptions* options) {
       "device, encoding images")
       ->check(CLI::Range(1, 1024));
   Add(app, "explanation-workers", &options->explanation_workers,
-      "Counterfactual and Traverse calls in work at a time; they take turns on the device")
+      "Counterfactual, Traverse and local Reconstruct calls in work at a time; they take turns on "
+      "the device")
       ->check(CLI::Range(1, 256));
   Add(app, "search-workers", &options->search_workers,
       "FindAttributes calls in work at a time; they take turns on the device")
@@ -58,7 +59,7 @@ void AddScheduling(CLI::App* app, ServerOptions* options) {
   Add(app, "max-queue", &options->max_queue, "Classify, Encode and Reconstruct calls that may wait")
       ->check(CLI::Range(1, 100000));
   Add(app, "max-explanation-queue", &options->max_explanation_queue,
-      "Counterfactual and Traverse calls that may wait")
+      "Counterfactual, Traverse and local Reconstruct calls that may wait")
       ->check(CLI::Range(1, 100000));
   Add(app, "max-search-queue", &options->max_search_queue, "FindAttributes calls that may wait")
       ->check(CLI::Range(1, 100000));

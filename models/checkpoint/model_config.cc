@@ -105,6 +105,9 @@ void CheckNetworks(const v1::ModelConfig& config, absl::string_view prefix, Conf
   faults->Check(padded_from >= 0 && padded_from <= resolution,
                 absl::StrCat(prefix, "preprocessing.paddedFrom"), padded_from,
                 absl::StrCat("0 to the resolution, ", resolution));
+  const int crop = config.preprocessing().crop_pixels();
+  faults->Check(crop == 0 || crop >= resolution, absl::StrCat(prefix, "preprocessing.cropPixels"),
+                crop, absl::StrCat("0 (none) or at least the resolution, ", resolution));
   CheckGenerator(config.generator(), prefix, faults);
   CheckClassifier(config.classifier(), prefix, faults);
 }

@@ -24,12 +24,13 @@ constexpr int kMostApart = 6;
 constexpr double kMeanApart = 1;
 
 // That the estimate is not less than what decoding and preparing take, nor twice as much.
-void ExpectGoodEstimate(const std::string& file, const char* what) {
-  const absl::StatusOr<int64_t> bytes = DecodingBytes(file, kPreparation);
+void ExpectGoodEstimate(const std::string& file, const char* what,
+                        const Preparation& preparation = kPreparation) {
+  const absl::StatusOr<int64_t> bytes = DecodingBytes(file, preparation);
   ASSERT_TRUE(bytes.ok()) << what << ": " << bytes.status();
   ReturnFreedMemory();  // else the child would reuse what writing the file took
-  const int measured = PeakGrowthMebibytes([&file] {
-    const absl::StatusOr<Bitmap> photograph = ReadPhotograph(file, kPreparation);
+  const int measured = PeakGrowthMebibytes([&] {
+    const absl::StatusOr<Bitmap> photograph = ReadPhotograph(file, preparation);
     if (!photograph.ok() || photograph->width != 64) {
       abort();
     }
@@ -133,6 +134,19 @@ void ExpectNearlyTheSame(const std::string& file, const Preparation& preparation
   }
   EXPECT_LE(MaxDifference(read, whole), kMostApart) << what;
   EXPECT_LE(static_cast<double>(sum) / static_cast<double>(whole.data.size()), kMeanApart) << what;
+}
+
+TEST(PhotographTest, WhatIsCutOutIsNotMadeOfFewerPixels) {
+  const Bitmap picture = Busy(2000, 1501, 3);
+  const Bitmap part = CropCenter(picture, 100);
+  const Preparation preparation = {.resolution = 64, .crop = 100};
+  const std::string file = EncodePng(picture).value();
+  EXPECT_EQ(ReadPhotograph(file, preparation).value(), PrepareImage(part, {.resolution = 64}));
+  ExpectGoodEstimate(file, "a small part", preparation);
+  ExpectGoodEstimate(file, "most of it", {.resolution = 64, .crop = 1500});
+  // Smaller than the crop, as a model's own pictures are: whole.
+  EXPECT_EQ(ReadPhotograph(EncodePng(Busy(64, 64, 3)).value(), preparation).value(),
+            Busy(64, 64, 3));
 }
 
 TEST(PhotographTest, LargeOnesAreNearlyTheSameDecodedSmaller) {

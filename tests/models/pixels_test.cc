@@ -105,10 +105,13 @@ TEST(PreparationForTest, IsWhatTheConfigSays) {
   EXPECT_EQ(plain.channels, 1);
   EXPECT_FALSE(plain.stretch);
   EXPECT_EQ(plain.padded_from, 0);
+  EXPECT_EQ(plain.crop, 0);
   config.mutable_preprocessing()->set_crop("center");
   EXPECT_FALSE(PreparationFor(config).stretch);
   config.mutable_preprocessing()->set_crop("stretch");
   config.mutable_preprocessing()->set_padded_from(28);
+  config.mutable_preprocessing()->set_crop_pixels(208);
+  EXPECT_EQ(PreparationFor(config).crop, 208);
   EXPECT_TRUE(PreparationFor(config).stretch);
   EXPECT_EQ(PreparationFor(config).padded_from, 28);
 }

@@ -68,7 +68,7 @@ TEST_F(TorchScriptClassifierTest, TheCauseInsideIsTold) {
               AllOf(HasSubstr("[1, 3]"), HasSubstr("expected [1, 2]")));
 }
 
-// The only Python block of docs/training.md, to the letter.
+// The first Python block of docs/training.md, to the letter.
 std::string DocumentedWrapper() {
   const std::string text = ReadFile(STYLEX_SOURCE_DIR "/docs/training.md").value();
   const std::string fence = "```python\n";

@@ -43,7 +43,16 @@ absl::StatusOr<OpenedData> OpenData(const CommonOptions& common, v1::TrainConfig
   v1::ModelConfig& model = *config->mutable_model();
   DatasetOptions options;
   static_cast<Preparation&>(options) = PreparationFor(model);
-  options.crop = config->data().crop();
+  if (const int crop = config->data().crop(); crop > 0) {
+    options.crop = crop;
+  }
+  if (options.crop > 0 && options.crop < options.resolution) {
+    return absl::InvalidArgumentError(absl::StrCat("--crop is ", options.crop,
+                                                   ", expected at least the model's ",
+                                                   options.resolution, " pixels"));
+  }
+  // The server must prepare photographs as training did.
+  model.mutable_preprocessing()->set_crop_pixels(options.crop);
   options.max_pixels = common.max_pixels;
   options.labels = {config->data().labels().begin(), config->data().labels().end()};
   options.classes = {config->data().classes().begin(), config->data().classes().end()};
@@ -51,7 +60,6 @@ absl::StatusOr<OpenedData> OpenData(const CommonOptions& common, v1::TrainConfig
   STYLEX_ASSIGN_OR_RETURN(data.dataset, OpenDataset(common.data, options));
   const std::vector<std::string>& labels = data.dataset->labels();
   model.mutable_labels()->Assign(labels.begin(), labels.end());
-  // The server must prepare photographs as training did.
   if (const int padded_from = data.dataset->preparation().padded_from; padded_from > 0) {
     model.mutable_preprocessing()->set_padded_from(padded_from);
   }

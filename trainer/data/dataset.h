@@ -61,6 +61,7 @@ class Dataset {
 // Of photographs that a trainer reads from its own disk: three bytes a pixel while one is decoded.
 inline constexpr int64_t kMaxTrainingPixels = 200'000'000;
 
+// An image file in which the crop does not fit cannot be loaded (INVALID_ARGUMENT).
 struct DatasetOptions : Preparation {
   // Images of 64 x 64, unless told otherwise.
   DatasetOptions() { resolution = 64; }
@@ -69,9 +70,6 @@ struct DatasetOptions : Preparation {
   std::vector<std::string> labels;
   // Labels of folders (or of an attribute's two classes) with other names.
   std::map<std::string, std::string> classes;
-  // Of image files: the central square of this side is cut out first; 0: none. An image in which it
-  // does not fit cannot be loaded (INVALID_ARGUMENT).
-  int crop = 0;
   int64_t max_pixels = kMaxTrainingPixels;  // of an image file, before it is made smaller
 };
 

@@ -28,7 +28,6 @@ class ImageFiles : public Dataset {
              LeftOut left_out)
       : Dataset(options),
         limits_{.max_pixels = options.max_pixels},
-        crop_(options.crop),
         train_(std::move(train)),
         validation_(std::move(validation)),
         train_cache_(train_.size()),
@@ -63,7 +62,7 @@ class ImageFiles : public Dataset {
     const std::string path = name(split, index);
     STYLEX_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
     absl::StatusOr<Bitmap> prepared =
-        crop_ > 0 ? ReadCropped(bytes) : ReadPhotograph(bytes, preparation(), limits_);
+        preparation().crop > 0 ? ReadCropped(bytes) : ReadPhotograph(bytes, preparation(), limits_);
     if (!prepared.ok()) {
       return absl::Status(prepared.status().code(),
                           absl::StrCat(path, ": ", prepared.status().message()));
@@ -77,14 +76,15 @@ class ImageFiles : public Dataset {
   }
 
  private:
+  // The square must fit: a file that is smaller shows its subject at another scale.
   absl::StatusOr<Bitmap> ReadCropped(const std::string& bytes) const {
     STYLEX_ASSIGN_OR_RETURN(const Bitmap decoded, DecodeImage(bytes, limits_));
-    if (crop_ > std::min(decoded.width, decoded.height)) {
+    if (CropOf(preparation(), decoded.width, decoded.height) == 0) {
       return absl::InvalidArgumentError(absl::StrCat("is ", decoded.width, "x", decoded.height,
                                                      " pixels, the square to be cut out has ",
-                                                     crop_, "; crop less"));
+                                                     preparation().crop, "; crop less (--crop)"));
     }
-    return PrepareImage(CropCenter(decoded, crop_), preparation());
+    return PrepareImage(decoded, preparation());
   }
 
   const std::vector<LabelledFile>& Of(Split split) const {
@@ -92,7 +92,6 @@ class ImageFiles : public Dataset {
   }
 
   DecodeLimits limits_;
-  int crop_;
   std::vector<LabelledFile> train_;
   std::vector<LabelledFile> validation_;
   mutable Mutex mutex_;

@@ -107,6 +107,13 @@ std::string NameText(const v1::Attribute& attribute) {
                           : absl::StrCat(" (measured: ", attribute.description(), ")"));
 }
 
+// " (layer 2, channel 17)"; of a direction of the latent, which has no such place, nothing.
+std::string PlaceText(const v1::ModelConfig& config, const v1::Attribute& attribute) {
+  return config.generator().components() > 0
+             ? ""
+             : absl::StrCat(" (layer ", attribute.layer(), ", channel ", attribute.channel(), ")");
+}
+
 std::string Attributes(const v1::ModelConfig& config, const v1::AttributeIndex& index) {
   std::string text = absl::StrCat(
       "AttFind over ", index.search_images(),
@@ -123,12 +130,11 @@ std::string Attributes(const v1::ModelConfig& config, const v1::AttributeIndex& 
     for (int i = 0; i < std::min(kAttributesShown, entry.attributes_size()); ++i) {
       const v1::Attribute& attribute = entry.attributes(i);
       absl::StrAppend(
-          &text,
-          absl::StrFormat("| %s | %d (layer %d, channel %d)%s | %s | %.2f | %.1f %% |\n",
-                          config.labels(entry.class_id()), attribute.index(), attribute.layer(),
-                          attribute.channel(), NameText(attribute),
-                          attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
-                          attribute.mean_effect(), 100 * attribute.flip_rate()));
+          &text, absl::StrFormat(
+                     "| %s | %d%s%s | %s | %.2f | %.1f %% |\n", config.labels(entry.class_id()),
+                     attribute.index(), PlaceText(config, attribute), NameText(attribute),
+                     attribute.direction() == v1::DIRECTION_TO_MIN ? "to min" : "to max",
+                     attribute.mean_effect(), 100 * attribute.flip_rate()));
     }
   }
   return text;

@@ -351,8 +351,9 @@ v1::TrainConfig PlainStyleGan2(v1::TrainConfig config) {
 absl::Status ValidateTrainConfig(const v1::TrainConfig& config) {
   ConfigFaults faults;
   CheckModel(config.model(), &faults);
-  faults.Check(config.data().crop() >= 0, "data.crop", config.data().crop(),
-               "0 (the whole image) or greater");
+  const int crop = config.data().crop(), resolution = config.model().resolution();
+  faults.Check(crop == 0 || crop >= resolution, "data.crop", crop,
+               absl::StrCat("0 (the whole image) or at least the resolution, ", resolution));
   const v1::ClassifierTraining& classifier = config.classifier();
   faults.Check(classifier.epochs() >= 1, "classifier.epochs", classifier.epochs(), "1 or greater");
   faults.Check(classifier.batch_size() >= 2, "classifier.batchSize", classifier.batch_size(),

@@ -81,6 +81,8 @@ std::vector<Fault> Faults() {
        "classifier.temperature is nan"},
       {"Crop", [](Config c) { c->mutable_preprocessing()->set_crop("left"); },
        "preprocessing.crop is \"left\", expected center_crop or stretch"},
+      {"SmallCrop", [](Config c) { c->mutable_preprocessing()->set_crop_pixels(15); },
+       "preprocessing.cropPixels is 15, expected 0 (none) or at least the resolution, 16"},
       {"PaddedFrom", [](Config c) { c->mutable_preprocessing()->set_padded_from(17); },
        "preprocessing.paddedFrom is 17, expected 0 to the resolution, 16"},
   };

@@ -13,6 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "image/resize.h"
+#include "models/pixels.h"
 #include "tests/trainer/data/drawn_dataset.h"
 #include "trainer/commands/study_options.h"
 #include "trainer/commands/subcommand_options.h"
@@ -20,6 +23,9 @@
 namespace stylex {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -59,13 +65,13 @@ TEST_F(OpeningTest, FlagsStandOverTheConfigAndTheConfigOverThePreset) {
   common_.config = Config(R"({"preset": "default", "model": {"generator": {"latentSize": 96}},
                               "data": {"crop": 100, "classes": {"a": "x", "b": "y"}}})");
   common_.preset = "seed";
-  common_.crop = 48;
+  common_.crop = 80;
   common_.classes = {{"b", "z"}};
   const GivenConfig config = ReadTrainConfig(common_).value();
   EXPECT_TRUE(config.anything);
   EXPECT_EQ(config.given.preset(), "seed");
   EXPECT_EQ(config.resolved.model().generator().latent_size(), 96);
-  EXPECT_EQ(config.resolved.data().crop(), 48);
+  EXPECT_EQ(config.resolved.data().crop(), 80);
   EXPECT_THAT(config.resolved.data().classes(),
               UnorderedElementsAre(Pair("a", "x"), Pair("b", "z")));
 }
@@ -115,6 +121,36 @@ TEST_F(OpeningTest, APaddedSizeGoesIntoTheModel) {
   config.mutable_model()->set_resolution(32);
   ASSERT_TRUE(OpenData(common_, &config).ok());
   EXPECT_EQ(config.model().preprocessing().padded_from(), 28);
+}
+
+// A model that learned from cut-out squares is measured and served with them.
+TEST_F(OpeningTest, ACropGoesIntoTheModelAndIsCutOutAgain) {
+  Bitmap framed = Bitmap::Make(40, 40, 1, 9);
+  for (int y = 10; y < 30; ++y) {
+    std::fill_n(framed.pixel(10, y), 20, uint8_t{200});
+  }
+  for (const char* split : {"train", "val"}) {
+    for (const char* label : {"a", "b"}) {
+      WritePng(folder_ / absl::StrCat("cropped/", split, "/", label, "/1.png"), framed);
+    }
+  }
+  common_.data = folder_ / "cropped";
+  v1::TrainConfig config = Small();
+  config.mutable_data()->set_crop(20);
+  ASSERT_TRUE(OpenData(common_, &config).ok());
+  EXPECT_EQ(config.model().preprocessing().crop_pixels(), 20);
+  const auto pixel_of = [&] {
+    return OpenDataOf(config.model(), common_).value()->Load(Split::kTrain, 0).value().data;
+  };
+  EXPECT_THAT(pixel_of(), Each(200));
+  EXPECT_EQ(PrepareImage(framed, PreparationFor(config.model())),
+            Bitmap::Make(16, 16, 1, 200));  // by the server
+  common_.crop = 40;                        // for one command
+  EXPECT_THAT(pixel_of(), Contains(9));
+  common_.crop = 15;
+  const absl::Status status = OpenDataOf(config.model(), common_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("15"), HasSubstr("16 pixels")));
 }
 
 TEST_F(OpeningTest, DataThatAreNotThereAreNamed) {
