@@ -393,7 +393,7 @@ std::string Server::web_address() const {
     return "";
   }
   const bool is_ipv6 = absl::StrContains(options_.web_host, ':') && options_.web_host[0] != '[';
-  return absl::StrCat("http://",
+  return absl::StrCat(parts_.tls == nullptr ? "http://" : "https://",
                       is_ipv6 ? absl::StrCat("[", options_.web_host, "]") : options_.web_host, ":",
                       page_->port());
 }

@@ -24,9 +24,14 @@ constexpr size_t kBarsShown = 3;
 // Enough digits for people, and for a page of a thousand photographs.
 double Rounded(double value) { return std::round(value * 1e5) / 1e5; }
 
+// Never 0 or 1 of what is not: readers tell such a share as "0 %" and "100 %".
+double RoundedShare(double share) {
+  return share > 0 && share < 1 ? std::clamp(Rounded(share), 1e-5, 1 - 1e-5) : share;
+}
+
 Json DecisionOf(const v1::Prediction& prediction) {
   return {{"label", prediction.label()},
-          {"probability", Rounded(ProbabilityOf(prediction, prediction.class_id()))}};
+          {"probability", RoundedShare(ProbabilityOf(prediction, prediction.class_id()))}};
 }
 
 // The classes of most probability before or after, the target among them even if it stays
@@ -48,8 +53,8 @@ Json BarsOf(const v1::Model& model, const v1::CounterfactualResponse& answer) {
   Json bars = Json::array();
   for (const int k : order) {
     bars.push_back({{"label", model.summary().labels(k)},
-                    {"before", Rounded(ProbabilityOf(before, k))},
-                    {"after", Rounded(ProbabilityOf(after, k))}});
+                    {"before", RoundedShare(ProbabilityOf(before, k))},
+                    {"after", RoundedShare(ProbabilityOf(after, k))}});
   }
   return bars;
 }
@@ -68,7 +73,7 @@ Json MovesOf(const ExplainedPhotograph& explanation) {
          {"how_far", HowFarText(applied)},
          {"shift", Rounded(applied.shift())},
          {"effect", Rounded(applied.attribute().mean_effect())},
-         {"probability", Rounded(applied.target_probability())}});
+         {"probability", RoundedShare(applied.target_probability())}});
   }
   return moves;
 }
@@ -164,7 +169,8 @@ absl::StatusOr<Json> FramesOf(const ExplainedPhotograph& explanation) {
   for (const std::vector<Frame>& frames : explanation.frames) {
     Json move = Json::array();
     for (const Frame& frame : frames) {
-      Json json = {{"shift", Rounded(frame.shift)}, {"probability", Rounded(frame.probability)}};
+      Json json = {{"shift", Rounded(frame.shift)},
+                   {"probability", RoundedShare(frame.probability)}};
       if (!frame.file.empty()) {
         STYLEX_ASSIGN_OR_RETURN(json["picture"], MarkedFrame(frame.file, MarkOf(explanation)));
       }
@@ -202,16 +208,16 @@ Json FactsOf(const v1::Model& model, const ExplainedPhotograph& explanation) {
       {"counterfactual", DecisionOf(answer.counterfactual_prediction())},
       {"target", answer.target_label()},
       {"probability_before",
-       Rounded(ProbabilityOf(answer.reconstruction_prediction(), answer.target_class_id()))},
+       RoundedShare(ProbabilityOf(answer.reconstruction_prediction(), answer.target_class_id()))},
       {"probability_after",
-       Rounded(ProbabilityOf(answer.counterfactual_prediction(), answer.target_class_id()))},
+       RoundedShare(ProbabilityOf(answer.counterfactual_prediction(), answer.target_class_id()))},
       {"bars", BarsOf(model, answer)},
       {"moves", MovesOf(explanation)},
       {"moved_everywhere_in_steps", answer.local_applied()},
       {"change",
        {{"mean_delta_e", Rounded(change.mean)},
         {"greatest_delta_e", Rounded(change.greatest)},
-        {"visible_share", Rounded(change.visible)}}},
+        {"visible_share", RoundedShare(change.visible)}}},
       {"quality", QualityOf(answer.quality())},
       {"flags", FlagsOf(explanation, change)},
       {"notes", NotesOf(explanation, change)},

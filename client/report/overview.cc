@@ -47,7 +47,8 @@ Json CountsOf(const ReportInputs& inputs) {
                  {"not_reached", inputs.asked - std::min(inputs.asked, inputs.facts.size() +
                                                                            inputs.failed.size())}};
   if (!moved.empty()) {
-    counts["attributes_moved_median"] = moved[moved.size() / 2];
+    const size_t lower = moved[(moved.size() - 1) / 2], upper = moved[moved.size() / 2];
+    counts["attributes_moved_median"] = static_cast<double>(lower + upper) / 2;
   }
   return counts;
 }

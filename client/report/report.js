@@ -171,7 +171,9 @@ function fillMoves(card, facts, pictures) {
       ? '; with those above ' + facts.target + ' ' + percent(move.probability) +
         (facts.moved_everywhere_in_steps ? ', changed everywhere' : '')
       : '';
-    name.append(element('span', ' ' + move.how_far + ' of its range, ' + move.source + ' (attribute ' + move.attribute + ':' +
+    // Of one without words it already says to which end.
+    const far = move.how_far.endsWith('%') ? move.how_far + ' of its range' : move.how_far;
+    name.append(element('span', ' ' + far + ', ' + move.source + ' (attribute ' + move.attribute + ':' +
       move.to + ')' + together));
     const frames = (pictures && pictures.frames && pictures.frames[i]) || [];
     if (frames.length > 1) {

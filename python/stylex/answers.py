@@ -184,8 +184,8 @@ class Explanation:
         return shown
 
     def _repr_html_(self) -> str:
-        photograph = _figure(_square(pictures.picture_of(self.photograph), self.reconstruction.width), 'photograph',
-                             str(self.original))
+        upright = pictures.plain(pictures.picture_of(self.photograph))
+        photograph = _figure(_square(upright, self.reconstruction.width), 'photograph', str(self.original))
         rows = ''.join(_figure(*shown) for shown in self._pictures())
         moves = ''.join(f'<li>{html.escape(move.attribute.words)} ({move.attribute.key}, {move.shift:.2f} of its range): '
                         f'{html.escape(self.target)} {percent(move.probability)}</li>' for move in self.moves)

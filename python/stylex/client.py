@@ -48,7 +48,7 @@ def _credentials(ca: Optional[_PATH], certificate: Optional[_PATH], key: Optiona
 def _token_in(path: _PATH) -> str:
     """The first line that is no comment, as in the server's file."""
     for line in _read(path, 'token_file').decode().splitlines():
-        if line.strip() and not line.startswith('#'):
+        if line.strip() and not line.strip().startswith('#'):
             return line.strip()
     raise ValueError(f'token_file: {os.fspath(path)} holds no token; one a line is wanted')
 
@@ -252,7 +252,7 @@ def _message(attribute: answers.Attribute) -> Any:
 
 
 def _attribute(message: Any) -> answers.Attribute:
-    return answers.Attribute(message.index, message.direction == attribute_index_pb2.DIRECTION_TO_MAX, message.name,
+    return answers.Attribute(message.index, message.direction != attribute_index_pb2.DIRECTION_TO_MIN, message.name,
                              message.description, message.mean_effect, message.flip_rate, message.model)
 
 

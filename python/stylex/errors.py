@@ -29,11 +29,12 @@ class NotPermitted(StylexError):
 
 
 class TooMuch(StylexError):
-    """The request is over a limit of the server, or its queue is full."""
+    """The request is over a limit of the server."""
 
 
 class Unavailable(StylexError):
-    """No server answers at the address, or it is starting or stopping."""
+    """No server answers at the address, or it is starting or stopping, or has too much to do: the same call may succeed
+    later."""
 
 
 class DeadlineExceeded(StylexError):
@@ -57,6 +58,11 @@ _KINDS = {
 }
 
 
+def _is_the_servers(error: grpc.RpcError) -> bool:
+    """Whether the server itself says so, and not gRPC, which has not reached one."""
+    return any(key == 'x-request-id' for key, _ in error.trailing_metadata() or ())
+
+
 @contextlib.contextmanager
 def told(address: str) -> Iterator[None]:
     """Turns gRPC's errors into those of this module."""
@@ -65,7 +71,7 @@ def told(address: str) -> Iterator[None]:
     except grpc.RpcError as error:
         code = error.code()
         message = error.details() or code.name
-        if code == grpc.StatusCode.UNAVAILABLE:
+        if code == grpc.StatusCode.UNAVAILABLE and not _is_the_servers(error):
             message = f'{address}: no server answers there: {message}'
         elif code == grpc.StatusCode.DEADLINE_EXCEEDED:
             message = f'{address}: no answer in time: {message}; give the client a greater timeout'

@@ -9,6 +9,7 @@ from typing import Any, Union
 
 import numpy
 import PIL.Image
+import PIL.ImageOps
 
 # A path, a whole image file, or pixels: PIL's, or uint8 [H, W] or [H, W, 3].
 ImageLike = Union[str, 'os.PathLike[str]', bytes, PIL.Image.Image, 'numpy.ndarray[Any, Any]']
@@ -21,6 +22,17 @@ def png_of(picture: PIL.Image.Image) -> bytes:
     return out.getvalue()
 
 
+def plain(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Upright, grey or RGB, over white where it is transparent: as the server reads the file that it was opened from."""
+    upright = PIL.ImageOps.exif_transpose(picture)
+    if upright.mode.startswith(('I', 'F')):
+        raise ValueError(f'image: a PIL image of mode {upright.mode}; 8 bits a channel are wanted')
+    if upright.mode in ('RGBA', 'LA', 'PA') or 'transparency' in upright.info:
+        drawn = upright.convert('RGBA')
+        return PIL.Image.alpha_composite(PIL.Image.new('RGBA', drawn.size, 'white'), drawn).convert('RGB')
+    return upright if upright.mode in ('L', 'RGB') else upright.convert('RGB')
+
+
 def bytes_of(image: ImageLike) -> bytes:
     """The file that is sent for `image`: a given file as it is, pixels as PNG."""
     if isinstance(image, (bytes, bytearray, memoryview)):
@@ -31,7 +43,7 @@ def bytes_of(image: ImageLike) -> bytes:
             raise FileNotFoundError(f'{path}: is no file; a JPEG, PNG or WebP file is wanted')
         return path.read_bytes()
     if isinstance(image, PIL.Image.Image):
-        return png_of(image if image.mode in ('L', 'RGB') else image.convert('RGB'))
+        return png_of(plain(image))
     if isinstance(image, numpy.ndarray):
         grey = image.ndim == 2
         if image.dtype != numpy.uint8 or not (grey or (image.ndim == 3 and image.shape[2] == 3)):

@@ -12,6 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "image/bitmap.h"
+#include "models/pixels.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/pictures.h"
 #include "server/handlers/request_checks.h"
@@ -43,11 +45,13 @@ absl::StatusOr<SearchPlan> MakeSearchPlan(const v1::FindAttributesRequest& reque
   RequestChecks checks(shape);
   SearchPlan plan;
   if (request.images_size() > kMaxSearchImages) {
+    // And nothing of each: an empty one is two bytes of the request, its fault is hundreds.
     checks.Add("images", absl::StrCat("has ", request.images_size(), " images; at most ",
                                       kMaxSearchImages, " are allowed"));
-  }
-  for (int i = 0; i < request.images_size(); ++i) {
-    checks.Image(absl::StrCat("images[", i, "]"), true, request.images(i));
+  } else {
+    for (int i = 0; i < request.images_size(); ++i) {
+      checks.Image(absl::StrCat("images[", i, "]"), true, request.images(i));
+    }
   }
   if (!request.has_target_class()) {
     checks.Add("target_class", absl::StrCat("is missing; the labels are ", ListOf(shape.labels)));
@@ -122,8 +126,9 @@ class Search {
     return static_cast<int64_t>(images) *
            EvaluationsPerImage(screened(images), served_.shape().num_styles);
   }
-  // Reports every broken image, not only the first.
-  absl::StatusOr<std::vector<torch::Tensor>> ReadImages(SearchProgressReporter* progress) const;
+  // Reports every broken image, not only the first. They wait for the device as bytes: up to 256
+  // of them belong to no budget.
+  absl::StatusOr<std::vector<Bitmap>> ReadImages(SearchProgressReporter* progress) const;
   absl::StatusOr<FoundAttributes> Find(const std::vector<StyleVectors>& kept,
                                        DeviceScheduler::Turn* turn,
                                        SearchProgressReporter* progress) const;
@@ -135,18 +140,17 @@ class Search {
   const Cancellation& cancellation_;
 };
 
-absl::StatusOr<std::vector<torch::Tensor>> Search::ReadImages(
-    SearchProgressReporter* progress) const {
-  std::vector<torch::Tensor> images;
+absl::StatusOr<std::vector<Bitmap>> Search::ReadImages(SearchProgressReporter* progress) const {
+  std::vector<Bitmap> images;
   std::vector<Fault> faults;
   for (int i = 0; i < request_.images_size(); ++i) {
     STYLEX_RETURN_IF_ERROR(cancellation_.status());
     progress->Update(0, 0);
     const std::string field = absl::StrCat("images[", i, "].data");
-    const absl::StatusOr<torch::Tensor> image =
-        DecodePicture(request_.images(i), served_, context_.decode_limits);
+    absl::StatusOr<Bitmap> image =
+        DecodeBitmap(request_.images(i), served_, context_.decode_limits);
     if (image.ok()) {
-      images.push_back(*image);
+      images.push_back(*std::move(image));
     } else if (absl::IsCancelled(image.status())) {
       return image.status();
     } else if (absl::IsResourceExhausted(image.status())) {
@@ -199,17 +203,19 @@ void FillResult(const ServedModel& served, const SearchPlan& plan, const FoundAt
 absl::Status Search::Run(Sink* sink) {
   SearchProgressReporter progress(context_.clock, sink,
                                   Expected(static_cast<size_t>(request_.images_size())));
-  STYLEX_ASSIGN_OR_RETURN(const std::vector<torch::Tensor> images, ReadImages(&progress));
+  STYLEX_ASSIGN_OR_RETURN(std::vector<Bitmap> images, ReadImages(&progress));
   // Held from the first computation on.
   DeviceScheduler::Turn turn(context_.device, [this] { return !cancellation_.stopped(); });
   std::vector<StyleVectors> kept;
-  for (const torch::Tensor& image : images) {
+  for (Bitmap& bitmap : images) {
     progress.Update(0, 0);
     if (!turn.active() || !turn.Yield()) {
       return absl::CancelledError("the search was cancelled");
     }
-    if (std::optional<StyleVectors> styles = StylesIfSearched(
-            served_.model(), image.to(served_.model().device()), plan_.target, plan_.source)) {
+    const torch::Tensor image = BitmapToTensor(bitmap).to(served_.model().device());
+    bitmap = Bitmap();  // the search takes minutes, and needs styles alone
+    if (std::optional<StyleVectors> styles =
+            StylesIfSearched(served_.model(), image, plan_.target, plan_.source)) {
       kept.push_back(*std::move(styles));
     }
   }

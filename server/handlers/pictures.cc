@@ -32,16 +32,21 @@ int QualityOf(const v1::OutputFormat& format) {
 
 }  // namespace
 
-absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
-                                            const DecodeLimits& limits) {
+absl::StatusOr<Bitmap> DecodeBitmap(const v1::Image& image, const ServedModel& model,
+                                    const DecodeLimits& limits) {
   const Preparation preparation = PreparationFor(model.model().config());
   std::shared_ptr<const void> memory;  // until the bitmap is gone
   if (limits.memory != nullptr) {
     STYLEX_ASSIGN_OR_RETURN(const int64_t bytes, DecodingBytes(image.data(), preparation, limits));
     STYLEX_ASSIGN_OR_RETURN(memory, limits.memory->Reserve(bytes));
   }
-  STYLEX_ASSIGN_OR_RETURN(const Bitmap prepared, ReadPhotograph(image.data(), preparation, limits));
-  return BitmapToTensor(prepared);
+  return ReadPhotograph(image.data(), preparation, limits);
+}
+
+absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
+                                            const DecodeLimits& limits) {
+  STYLEX_ASSIGN_OR_RETURN(const Bitmap bitmap, DecodeBitmap(image, model, limits));
+  return BitmapToTensor(bitmap);
 }
 
 absl::StatusOr<torch::Tensor> ReadPicture(const v1::Image& image, const std::string& field,

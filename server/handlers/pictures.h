@@ -14,8 +14,12 @@
 
 namespace stylex {
 
-// Decodes, orients, crops and resizes: [1, C, R, R] in [-1, 1] on the CPU. Errors are
+// Decodes, orients, crops and resizes: to the model's channels and resolution. Errors are
 // DecodeImage's.
+absl::StatusOr<Bitmap> DecodeBitmap(const v1::Image& image, const ServedModel& model,
+                                    const DecodeLimits& limits);
+
+// The same as a tensor, of four times its size: [1, C, R, R] in [-1, 1] on the CPU.
 absl::StatusOr<torch::Tensor> DecodePicture(const v1::Image& image, const ServedModel& model,
                                             const DecodeLimits& limits);
 

@@ -135,6 +135,11 @@ void RequestChecks::Attribute(const std::string& field, const v1::Attribute& att
 
 void RequestChecks::Attributes(
     const std::string& field, const google::protobuf::RepeatedPtrField<v1::Attribute>& attributes) {
+  if (attributes.size() > shape_.num_styles) {
+    Add(field, absl::StrCat("has ", attributes.size(), " attributes; ", shape_.id, " has ",
+                            shape_.num_styles, " style coordinates, each at most once"));
+    return;
+  }
   std::set<int64_t> seen;
   for (int i = 0; i < attributes.size(); ++i) {
     Attribute(At(field, i), attributes[i]);

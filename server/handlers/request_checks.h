@@ -48,7 +48,8 @@ class RequestChecks {
              const google::protobuf::RepeatedPtrField<v1::StyleEdit>& edits);
   // Checks `index`, `direction` and `model` of an attribute to move.
   void Attribute(const std::string& field, const v1::Attribute& attribute);
-  // The same for a list, which must not contain a coordinate twice.
+  // The same for a list, which must not contain a coordinate twice. Of one that is longer than
+  // there are coordinates only that is said.
   void Attributes(const std::string& field,
                   const google::protobuf::RepeatedPtrField<v1::Attribute>& attributes);
   // Checks format and quality.

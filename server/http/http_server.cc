@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/clock.h"
+#include "base/exceptions.h"
 
 namespace stylex {
 namespace {
@@ -40,23 +41,33 @@ class CountingPool : public httplib::TaskQueue {
   // void or bool, depending on the library's version.
   using Queued = decltype(std::declval<httplib::TaskQueue&>().enqueue(std::function<void()>()));
   Queued enqueue(std::function<void()> connection) override {
-    if (crowd_->waiting >= most_waiting_) {
+    if (crowd_->waiting >= most_waiting_ || !Wait(connection)) {
       one_too_many = true;
       connection();  // closes it
       one_too_many = false;
-      return Queued(true);
     }
-    ++crowd_->waiting;
-    return pool_.enqueue([crowd = crowd_, connection = std::move(connection)] {
-      ++crowd->served;
-      --crowd->waiting;
-      connection();
-      --crowd->served;
-    });
+    return Queued(true);
   }
   void shutdown() override { pool_.shutdown(); }
 
  private:
+  // False without memory for it, which must not end the thread that accepts.
+  bool Wait(const std::function<void()>& connection) {
+    ++crowd_->waiting;
+    const auto put = [&] {
+      pool_.enqueue([crowd = crowd_, connection] {
+        ++crowd->served;
+        --crowd->waiting;
+        connection();
+        --crowd->served;
+      });
+      return absl::OkStatus();
+    };
+    const bool waits = WithoutExceptions(put).ok();
+    crowd_->waiting -= waits ? 0 : 1;
+    return waits;
+  }
+
   const int most_waiting_;
   HttpCrowd* const crowd_;
   httplib::ThreadPool pool_;
@@ -119,9 +130,13 @@ class LimitedStream : public httplib::Stream {
   void get_local_ip_and_port(std::string&, int&) const override {}
   socket_t socket() const override { return socket_; }
 
+  // Call when the head has been read: what follows may be longer.
+  void EndHead() { most_bytes_ = limits_.most_bytes; }
+
   // Reads on for a moment what nobody asked for: a socket that is closed with unread bytes resets
   // the connection, and the client may never see its answer.
   void Linger() {
+    EndHead();  // what is thrown away takes no memory
     if (ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) == 1) {
       SSL_shutdown(ssl_.get());
     }
@@ -134,7 +149,7 @@ class LimitedStream : public httplib::Stream {
 
  private:
   bool Fill() {
-    if (total_ >= limits_.most_bytes) {
+    if (total_ >= most_bytes_) {
       return false;
     }
     const ssize_t count = Receive();
@@ -204,6 +219,7 @@ class LimitedStream : public httplib::Stream {
   const std::atomic<bool>& stopping_;
   const HttpCrowd& crowd_;
   absl::Duration most_ = limits_.network;
+  size_t most_bytes_ = std::min(limits_.most_head_bytes, limits_.most_bytes);
   mutable absl::Duration waited_;
   std::array<char, 8192> buffer_;
   size_t begin_ = 0, end_ = 0;  // of what is in the buffer
@@ -263,13 +279,14 @@ bool HttpServer::ClientLeft() {
 }
 
 // The library's versions of Debian 12 and 13 differ in the parameters.
-template <class Self>
-bool HttpServer::Process(Self* self, httplib::Stream* stream) {
+template <class Self, class Connection>
+bool HttpServer::Process(Self* self, Connection* stream) {
   bool closed = false;
   std::string address;
   int port = 0;
   stream->get_remote_ip_and_port(address, port);
-  const auto prepare = [](httplib::Request& request) {
+  const auto prepare = [stream](httplib::Request& request) {
+    stream->EndHead();
     // Pictures are compressed already; and secrets beside text that others choose are not to be.
     request.headers.erase("Accept-Encoding");
     request.ranges.clear();
@@ -284,13 +301,19 @@ bool HttpServer::Process(Self* self, httplib::Stream* stream) {
 bool HttpServer::process_and_close_socket(socket_t socket) {
   bool processed = false;
   if (!one_too_many) {
-    LimitedStream stream(socket, limits_, stopping_, crowd_);
-    served_socket = socket;
-    if (tls_ == nullptr || stream.Encrypt(tls_().get())) {
-      processed = Process(this, &stream);
-    }
+    const auto serve = [&] {
+      LimitedStream stream(socket, limits_, stopping_, crowd_);
+      served_socket = socket;
+      if (tls_ == nullptr || stream.Encrypt(tls_().get())) {
+        processed = Process(this, &stream);
+      }
+      stream.Linger();
+      return absl::OkStatus();
+    };
+    // The library catches what handlers throw, but not its own want of memory for a head or an
+    // answer: that ends this connection alone.
+    WithoutExceptions(serve).IgnoreError();
     served_socket = -1;
-    stream.Linger();
   }
   shutdown(socket, SHUT_RDWR);
   close(socket);

@@ -34,6 +34,8 @@ struct HttpLimits {
   // and while all threads are taken and other connections wait.
   absl::Duration when_others_wait = absl::Milliseconds(500);
   size_t most_bytes = size_t{1} << 20;  // that are read of a connection
+  // Of these before the head ends: the library keeps a header of five bytes in over a hundred.
+  size_t most_head_bytes = size_t{64} << 10;
 };
 
 // The connections that there are.
@@ -65,8 +67,8 @@ class HttpServer final : public httplib::Server {
  private:
   // Called by the library on one of its threads for each connection.
   bool process_and_close_socket(socket_t socket) override;
-  template <class Self>
-  static bool Process(Self* self, httplib::Stream* stream);
+  template <class Self, class Connection>
+  static bool Process(Self* self, Connection* stream);
 
   const HttpLimits limits_;
   std::function<std::shared_ptr<SSL_CTX>()> tls_;  // empty: none

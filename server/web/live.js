@@ -13,7 +13,9 @@ const BRIGHTEST = 30, JUST_SEEN = 2.3, FAINT_MEAN = 2, HARDLY_ANY = 0.005;
 
 let token = '';       // in memory only
 let asking = null;    // for a token, which several calls may wait for
-let model = null;     // as GetModel describes it
+let model = null;     // as GetModel describes it; none while another is asked for
+let choosing = null;  // what ends that call
+let chosen = Promise.resolve();  // its end
 let photo = null;     // {name, data, shown, prediction, encoded, controller}
 let answer = null;    // to the last "why not ...?": {photo, request, response, sliders, before, now}
 let pins = [];
@@ -30,7 +32,12 @@ function askForToken(why) {
   asking = new Promise((resolve, reject) => {
     form.onsubmit = (event) => {
       event.preventDefault();
-      token = input.value.trim();
+      const given = input.value.trim();
+      if (!/^[\x20-\x7e]+$/.test(given)) {  // fetch would fail at every call, as if there were no server
+        find('token-why').textContent = 'A token has ASCII characters only.';
+        return;
+      }
+      token = given;
       input.value = '';
       dialog.close('given');
     };
@@ -60,7 +67,11 @@ async function call(path, body, signal) {
       if (error.name === 'AbortError') throw error;
       throw new Refused('The server cannot be reached.');
     }
-    const told = await response.json().catch(() => ({message: 'The server answered with code ' + response.status + '.'}));
+    const told = await response.json().catch((error) => {
+      if (error.name === 'AbortError') throw error;
+      if (response.ok) throw new Refused('The answer broke off.');
+      return {};
+    });
     if (response.ok) return told;
     if (response.status !== 401) throw new Refused(told.message || 'The server answered with code ' + response.status + '.');
     if (used === token) await askForToken(used ? 'The server does not know that token.' : '');
@@ -94,7 +105,8 @@ async function attempt(what, work) {
   } catch (error) {
     if (error.name === 'AbortError') return;
     complain((what ? what + ': ' : '') + error.message);
-    if (!(error instanceof Refused)) throw error;
+    // A fault of this page is for its console, not for who waits for the end of this work.
+    if (!(error instanceof Refused)) setTimeout(() => { throw error; });
   }
 }
 
@@ -226,6 +238,7 @@ async function take(file) {
   answer = null;
   find('decision').hidden = find('answer').hidden = true;
   await attempt(file.name || 'The picture', async () => {
+    await chosen;
     if (!model) throw new Refused('no model is ready');
     if (file.size > Number(settings.most)) {
       throw new Refused('it has ' + megabytes(file.size) + '; this server takes at most ' + megabytes(Number(settings.most)));
@@ -238,12 +251,17 @@ async function take(file) {
     mine.prediction = classified.prediction;
     mine.shown = await squareOf(file).catch(() => '');
     if (photo !== mine) return;
-    // For the sliders: what is encoded once need not be sent again.
-    mine.encoded = ask('encode', {image: {data: mine.data}}, signal);
-    mine.encoded.catch(() => {});
+    encode(mine);
     showDecision();
     say('');
   });
+}
+
+// For the sliders: what is encoded once need not be sent again. What failed is asked for again when it is wanted.
+function encode(mine) {
+  mine.encoded = ask('encode', {image: {data: mine.data}}, mine.controller.signal);
+  mine.encoded.catch(() => { mine.encoded = null; });
+  return mine.encoded;
 }
 
 function showDecision() {
@@ -289,7 +307,7 @@ async function whyNot(label) {
     say('Searching for the smallest change towards ' + label + ' …');
     const request = {targetClass: {label}, local: true, includeOnPhotograph: true};
     const response = await ask('counterfactual', {image: {data: mine.data}, ...request}, search.signal);
-    const encoded = await mine.encoded;
+    const encoded = await (mine.encoded || encode(mine));
     const before = {source: pngSource(response.reconstruction), decision: decisionOf(response.reconstructionPrediction)};
     const pixels = await pixelsOf(before.source);
     if (search.signal.aborted) return;
@@ -359,7 +377,7 @@ function showOnPhotograph() {
 }
 
 async function showAnswer() {
-  const response = answer.response;
+  const mine = answer, response = mine.response;
   find('sentence').textContent = sentenceOf(response);
   showOnPhotograph();
   showNotes();
@@ -367,7 +385,7 @@ async function showAnswer() {
   find('code').hidden = true;
   find('answer').hidden = false;
   const change = await show(pngSource(response.counterfactual), response.counterfactualPrediction);
-  showFlags(change);
+  if (answer === mine) showFlags(change);
 }
 
 // Puts a drawn picture into the place of "after".
@@ -669,13 +687,14 @@ let filling = null;
 async function fillPairs() {
   const mine = photo;
   if (find('attributes').hidden || filling) return;
-  find('attributes-hint').textContent = mine && mine.encoded
+  const decided = mine && mine.prediction;
+  find('attributes-hint').textContent = decided
     ? 'Each on your photograph ' + mine.name + ', as the generator draws it: without, and moved as far as it goes in the data.'
     : 'Drop a photograph on the first tab to see each of them on it.';
-  if (!mine || !mine.encoded) return;
+  if (!decided) return;
   filling = mine;
   await attempt('', async () => {
-    const styles = (await mine.encoded).styles, signal = mine.controller.signal;
+    const styles = (await (mine.encoded || encode(mine))).styles, signal = mine.controller.signal;
     for (;;) {
       const block = [...find('classes').querySelectorAll('details[open] .attribute')].find((one) => one.of !== mine);
       if (!block || find('attributes').hidden || photo !== mine) break;
@@ -814,15 +833,19 @@ function hearPhotographs() {
 
 async function chooseModel(id) {
   if (photo) photo.controller.abort();
-  photo = answer = null;
+  if (choosing) choosing.abort();
+  const {signal} = choosing = new AbortController();
+  photo = answer = model = null;
   find('decision').hidden = find('answer').hidden = true;
-  await attempt(id, async () => {
-    model = (await call('/v1/models/' + id.split('/').map(encodeURIComponent).join('/'))).model;
+  chosen = attempt(id, async () => {
+    const path = '/v1/models/' + id.split('/').map(encodeURIComponent).join('/');
+    model = (await call(path, undefined, signal)).model;
     setSizes(model.summary.resolution);
     showClasses();
     showCard();
     fillPairs();
   });
+  await chosen;
 }
 
 async function start() {

@@ -210,8 +210,11 @@ void LivePage::AddRoutes() {
     Answer(*route, lists ? static_cast<const google::protobuf::Message&>(models) : model, request,
            &answer);
   });
-  server_.Post("/.*", [this](const httplib::Request& request, httplib::Response& answer,
-                             const httplib::ContentReader& read) { Post(request, read, &answer); });
+  // Whatever the path, line ends in it included: the library itself reads the body of a path that
+  // has no handler, and keeps it beside all budgets.
+  server_.Post(R"([\s\S]*)",
+               [this](const httplib::Request& request, httplib::Response& answer,
+                      const httplib::ContentReader& read) { Post(request, read, &answer); });
   server_.set_error_handler(httplib::Server::HandlerWithResponse(
       [](const httplib::Request& request, httplib::Response& answer) {
         if (answer.body.empty()) {

@@ -114,7 +114,7 @@ std::vector<std::string> HostsOf(absl::string_view host, int port, absl::string_
   std::vector<std::string> hosts;
   for (const std::string& name : names) {
     hosts.push_back(absl::StrCat(name, ":", port));
-    if (port == 80) {
+    if (port == 80 || port == 443) {
       hosts.push_back(name);  // browsers leave it out
     }
   }

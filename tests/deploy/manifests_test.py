@@ -108,8 +108,10 @@ def check_around(objects, flags):
             selector = thing["spec"].get("selector")
             check(selector and selector.items() <= labels.items(), f"Service {name} selects no pod")
     for service in ("stylex", "stylex-headless"):
-        check(objects["Service", service]["spec"]["ports"][0]["targetPort"] == int(flags["port"]),
-              f"Service {service} points elsewhere")
+        port = objects["Service", service]["spec"]["ports"][0]
+        check(port["targetPort"] == int(flags["port"]), f"Service {service} points elsewhere")
+        cleartext = port.get("appProtocol") == "kubernetes.io/h2c"
+        check(cleartext == ("tls-certificate" not in flags), f"Service {service}: cleartext is {cleartext}")
     check(objects["PodDisruptionBudget", "stylex"]["spec"]["maxUnavailable"] == 1,
           "the disruption budget blocks or frees too much")
     policy = objects.get(("NetworkPolicy", "stylex"))

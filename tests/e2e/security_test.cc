@@ -113,7 +113,8 @@ TEST_F(SecurityTest, TlsKeepsPlainClientsOutAndHealthHasAPlainPort) {
     GTEST_SKIP() << "the program openssl is not installed";
   }
   Start({"--tls-certificate", Path("server.crt"), "--tls-key", Path("server.key"), "--health-port",
-         "0"});
+         "0", "--web-port", "0"});
+  EXPECT_THAT(server_->address("web"), testing::StartsWith("https://127.0.0.1:"));
   const grpc::Status secure = ListModels(TlsChannel());
   EXPECT_TRUE(secure.ok()) << secure.error_message();
   EXPECT_EQ(ListModels(server_->NewChannel()).error_code(), grpc::StatusCode::UNAVAILABLE);

@@ -14,8 +14,11 @@ import xml.etree.ElementTree
 import checkout
 
 stylex = checkout.import_client()
+import grpc  # noqa: E402
 import numpy  # noqa: E402
 import PIL.Image  # noqa: E402
+from stylex import client, errors, pictures  # noqa: E402
+from stylex.v1 import attribute_index_pb2  # noqa: E402
 
 BINARY = sys.argv.pop(1)
 EXAMPLES = checkout.ROOT / 'checkpoints/drawn-faces/examples'
@@ -235,6 +238,54 @@ class WordsTest(unittest.TestCase):
         self.assertEqual((plain.key, plain.words), ('98:max', 'attribute 98:max'))
         self.assertEqual(stylex.Attribute(3, False, description='hair darker').words, 'hair darker')
         self.assertEqual(stylex.Attribute(3, False, 'dark hair', 'hair darker').words, 'dark hair')
+
+
+    def test_an_unsaid_direction_is_towards_the_maximum(self):
+        self.assertEqual(client._attribute(attribute_index_pb2.Attribute(index=3)).key, '3:max')
+
+
+class PicturesTest(unittest.TestCase):
+    @staticmethod
+    def sent(picture):
+        return PIL.Image.open(io.BytesIO(pictures.bytes_of(picture)))
+
+    def test_what_a_camera_turned_is_sent_upright(self):
+        file, picture = io.BytesIO(), PIL.Image.new('RGB', (8, 4))
+        exif = picture.getexif()
+        exif[0x0112] = 6
+        picture.save(file, 'JPEG', exif=exif)
+        self.assertEqual(self.sent(PIL.Image.open(file)).size, (4, 8))
+
+    def test_what_is_transparent_is_white(self):
+        clear = PIL.Image.new('RGBA', (2, 1), (255, 0, 0, 0))
+        self.assertEqual(self.sent(clear).convert('RGB').getpixel((0, 0)), (255, 255, 255))
+
+    def test_what_png_does_not_know_is_shown_and_sent(self):
+        self.assertEqual(self.sent(PIL.Image.new('CMYK', (8, 8))).mode, 'RGB')
+
+    def test_sixteen_bits_are_refused_here(self):
+        with self.assertRaisesRegex(ValueError, 'of mode I;16; 8 bits'):
+            pictures.bytes_of(PIL.Image.new('I;16', (2, 2)))
+
+
+class ErrorsTest(unittest.TestCase):
+    class Refused(grpc.RpcError):
+        def __init__(self, metadata):
+            self.metadata = metadata
+
+        def code(self):
+            return grpc.StatusCode.UNAVAILABLE
+
+        def details(self):
+            return 'the queue is full'
+
+        def trailing_metadata(self):
+            return self.metadata
+
+    def test_only_where_none_answers_no_server_is_said_to_answer(self):
+        for metadata, said in (((('x-request-id', 'a'),), '^the queue is full$'), (None, '^here:1: no server answers there: ')):
+            with self.assertRaisesRegex(stylex.Unavailable, said), errors.told('here:1'):
+                raise self.Refused(metadata)
 
 
 if __name__ == '__main__':

@@ -377,6 +377,62 @@ test('what goes wrong while a slider moves is said', async () => {
   });
 });
 
+test('of two models chosen in a row the later one counts, whichever answers first', async () => {
+  await onPage({viewport: DESK}, async (page, seen) => {
+    await chooseModel(page, 'leaves/1');
+    let answerNow;
+    const held = new Promise((resolve) => { answerNow = resolve; });
+    await page.route('**/v1/models/drawn-faces/1', async (route) => {
+      await held;
+      await route.continue().catch(() => {});  // the page has given it up
+    });
+    await page.selectOption('#model', 'drawn-faces/1');
+    await chooseModel(page, 'fashion/2');
+    answerNow();
+    await page.waitForTimeout(500);
+    assert.equal(await page.textContent('#card-title'), 'Model fashion/2');
+    await drop(page, join(source, 'checkpoints/fashion/examples/sneaker-6261.jpg'), 'sneaker.jpg', 'image/jpeg');
+    await page.locator('#decision').waitFor();
+    assert.equal(await page.locator('#choices li').count(), 10, 'the classes are those of the model that was asked');
+    assert.deepEqual(seen.messages, []);
+  });
+});
+
+test('an answer that breaks off is said, and the next one counts', async () => {
+  await onPage({viewport: DESK}, async (page, seen) => {
+    await decideLeaf(page);
+    await page.route('**/*:counterfactual', (route) => route.fulfill({contentType: 'application/json', body: '{"flipped": tr'}),
+      {times: 1});
+    await page.getByRole('button', {name: 'Why not healthy?'}).click();
+    await page.waitForFunction(() => document.getElementById('problem').textContent !== '');
+    assert.equal(await page.textContent('#problem'), 'black-rot-00069.jpg: The answer broke off.');
+    await page.getByRole('button', {name: 'Why not healthy?'}).click();
+    await page.locator('#answer').waitFor();
+    assert.equal(await page.textContent('#problem'), '');
+    assert.deepEqual(seen.messages, []);
+  });
+});
+
+test('an encoding that failed is asked for again', async () => {
+  await onPage({viewport: DESK}, async (page) => {
+    await page.route('**/*:encode', (route) => route.abort(), {times: 1});
+    await explainLeaf(page);
+    assert.equal(await page.textContent('#problem'), '');
+  });
+});
+
+test('a token that no header can hold is refused in words', async () => {
+  await onPage({viewport: DESK}, async (page) => {
+    await page.locator('#token-dialog[open]').waitFor();
+    await page.fill('#token', 'a\u2013good\u2013token');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => /ASCII/.test(document.getElementById('token-why').textContent));
+    await page.fill('#token', 'a-good-token');
+    await page.keyboard.press('Enter');
+    await chooseModel(page, 'leaves/1');
+  }, guarded.web);
+});
+
 test('without motion where that is wanted, light and dark', async () => {
   const colors = {};
   for (const colorScheme of ['light', 'dark']) {

@@ -53,6 +53,9 @@ for (const model of MODELS) {
       const broken = await page.evaluate(() => [...document.images].filter(
         (image) => image.src && image.complete && image.naturalWidth === 0).length);
       assert.equal(broken, 0);
+      const moves = await page.locator('.move .name span').allTextContents();
+      assert.ok(moves.length > 0);
+      assert.deepEqual(moves.filter((text) => !/^ \d+ % (of its range|to its (smallest|greatest)), /.test(text)), []);
     });
   });
 

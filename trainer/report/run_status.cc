@@ -87,9 +87,13 @@ std::string SentenceOf(const RunLog& log, const RunStatus& status, absl::Time no
     absl::StrAppend(&text, ", about ", Span(status.left), " left");
   }
   if (status.state == RunState::kStopped) {
-    absl::StrAppend(&text, "; the last line of the log was written ",
-                    Span(absl::ToDoubleSeconds(now - log.last())),
-                    " before this page. --resume goes on");
+    const bool logged = log.last() > absl::InfinitePast();  // else it holds notes alone
+    absl::StrAppend(
+        &text,
+        logged ? absl::StrCat("; the last line of the log was written ",
+                              Span(absl::ToDoubleSeconds(now - log.last())), " before this page")
+               : "",
+        ". --resume goes on");
   }
   return text + ".";
 }

@@ -66,6 +66,22 @@ TEST(FactsTest, ADirectionHasItsEnd) {
   EXPECT_EQ(FactsOf(Pets(), explanation)["moves"][0]["how_far"], "50 %");
 }
 
+// The page tells them as "over 99.9 %" and "under 0.1 %", as the sentence does.
+TEST(FactsTest, AShareIsNeverRoundedToNothingOrAll) {
+  ExplainedPhotograph explanation = CatToDog();
+  *explanation.answer.mutable_counterfactual_prediction() =
+      Believed({1e-6f, 0.999998f, 1e-6f, 0, 0}, 1);
+  const Json facts = FactsOf(Pets(), explanation);
+  EXPECT_LT(facts["probability_after"], 1.0);
+  EXPECT_LT(facts["counterfactual"]["probability"], 1.0);
+  EXPECT_EQ(facts["bars"][0]["label"], "dog");
+  EXPECT_LT(facts["bars"][0]["after"], 1.0);
+  EXPECT_EQ(facts["bars"][1]["label"], "cat");
+  EXPECT_GT(facts["bars"][1]["after"], 0.0);
+  *explanation.answer.mutable_counterfactual_prediction() = Believed({0, 1, 0, 0, 0}, 1);
+  EXPECT_EQ(FactsOf(Pets(), explanation)["probability_after"], 1.0);
+}
+
 // Of five classes the three that matter most, before or after.
 TEST(FactsTest, BarsAreOfTheMostProbableClasses) {
   ExplainedPhotograph explanation = CatToDog();

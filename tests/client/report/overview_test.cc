@@ -44,6 +44,9 @@ TEST(OverviewTest, CountsPhotographs) {
   EXPECT_EQ(counts["failed"], 1);
   EXPECT_EQ(counts["not_reached"], 1) << "of six";
   EXPECT_EQ(counts["attributes_moved_median"], 1) << "of those flipped: 1, 1, 5";
+  ReportInputs two = FourPets();
+  two.facts = {two.facts[0], two.facts[3]};
+  EXPECT_EQ(OverviewOf(two)["counts"]["attributes_moved_median"], 3) << "of 1 and 5";
 }
 
 TEST(OverviewTest, NothingExplainedIsAnOverviewAllTheSame) {

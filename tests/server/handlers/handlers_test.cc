@@ -290,6 +290,17 @@ TEST_F(HandlersTest, FaultsAreFoundAtOnceAndAllOfThem) {
               testing::UnorderedElementsAre("target_class", "threshold"));
 }
 
+// An empty image is two bytes of a request; a fault for each of millions would take gigabytes.
+TEST_F(HandlersTest, OfTooManyImagesOneFaultIsTold) {
+  v1::FindAttributesRequest search;
+  search.set_model("tiny");
+  search.mutable_target_class()->set_class_id(0);
+  for (int i = 0; i <= kMaxSearchImages; ++i) {
+    search.add_images();
+  }
+  EXPECT_THAT(FieldsOf(FindAttributes(context_, search).status()), ElementsAre("images"));
+}
+
 TEST_F(HandlersTest, AnUnknownModelIsNotFoundWhateverElseIsWrong) {
   v1::ClassifyRequest classify;
   classify.set_model("nobody");

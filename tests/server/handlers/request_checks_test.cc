@@ -173,6 +173,17 @@ TEST_F(RequestChecksTest, AttributesAreKnownAndDistinct) {
   EXPECT_THAT(Fields(), ElementsAre("attributes[1].index", "attributes[2].index"));
 }
 
+// Else a request of two bytes an attribute would take hundreds for each of their faults.
+TEST_F(RequestChecksTest, OfTooManyAttributesOneFaultIsTold) {
+  google::protobuf::RepeatedPtrField<v1::Attribute> attributes;
+  for (int64_t i = 0; i <= shape_.num_styles; ++i) {
+    attributes.Add()->set_index(-1);
+  }
+  checks_.Attributes("attributes", attributes);
+  EXPECT_THAT(Fields(), ElementsAre("attributes"));
+  EXPECT_THAT(checks_.faults()[0].description, HasSubstr("has 6 attributes"));
+}
+
 TEST_F(RequestChecksTest, NumbersHaveRanges) {
   checks_.Count("max_attributes", -1, 1, 64, 10);
   checks_.Count("steps", 1, 2, 256, 9);

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <new>
+#include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -44,12 +47,20 @@ class HttpServerTest : public ::testing::Test {
       answer.set_content("no", "text/plain");
       return httplib::Server::HandlerResponse::Handled;
     });
+    // The library calls it where it catches nothing.
+    server_.set_error_handler(
+        httplib::Server::HandlerWithResponse([this](const httplib::Request&, httplib::Response&) {
+          if (throws_) {
+            throw std::bad_alloc();
+          }
+          return httplib::Server::HandlerResponse::Unhandled;
+        }));
     port_ = server_.Bind("127.0.0.1", 0, "a test").value();
     server_.Start();
   }
 
   std::promise<void> entered_, ended_;
-  std::atomic<bool> go_on_ = false, left_ = false;
+  std::atomic<bool> go_on_ = false, left_ = false, throws_ = false;
   HttpServer server_;
   int port_ = 0;
 };
@@ -112,6 +123,26 @@ TEST_F(HttpServerTest, AHeadWithoutEndIsCut) {
   EXPECT_LT(absl::Now() - start, absl::Seconds(15));
   close(client);
   EXPECT_THAT(AnswerTo(port_, "GET /address HTTP/1.1\r\n\r\n"), HasSubstr("127.0.0.1"));
+}
+
+// The library counts the bytes of a header, but not the headers.
+TEST_F(HttpServerTest, ManyShortHeadersAreNotKept) {
+  const auto of_headers = [this](int count) {
+    std::string head = "GET /address HTTP/1.1\r\n";
+    for (int i = 0; i < count; ++i) {
+      head += "a:b\r\n";
+    }
+    return AnswerTo(port_, head + "\r\n");
+  };
+  EXPECT_THAT(of_headers(1000), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(of_headers(100'000), StartsWith("HTTP/1.1 400"));
+}
+
+TEST_F(HttpServerTest, WhatIsThrownBesideAHandlerEndsOneConnectionAlone) {
+  throws_ = true;
+  EXPECT_EQ(AnswerTo(port_, "GET /nowhere HTTP/1.1\r\n\r\n"), "");
+  throws_ = false;
+  EXPECT_THAT(AnswerTo(port_, "GET /nowhere HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404"));
 }
 
 TEST_F(HttpServerTest, NothingIsCompressed) {

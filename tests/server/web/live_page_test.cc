@@ -376,10 +376,12 @@ TEST_F(LivePageTest, ALargeAnswerIsRefusedInWords) {
 TEST_F(LivePageTest, WhatIsReadComesOutOfTheMemoryOfRequests) {
   Start();
   const std::optional<MemoryBudget::Share> others = memory_.TryTake(29'500'000);
-  const std::string answer = Post("/v1/models/a:classify", std::string(400'000, ' '));
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
-  EXPECT_THAT(answer, HasSubstr("Retry-After: 1\r\n"));
-  EXPECT_EQ(JsonOf(answer)["details"][0]["reason"], "MEMORY_FULL");
+  for (const char* path : {"/v1/models/a:classify", "/v1/models/a%0A:classify"}) {
+    const std::string answer = Post(path, std::string(400'000, ' '));
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 ")) << path;
+    EXPECT_THAT(answer, HasSubstr("Retry-After: 1\r\n"));
+    EXPECT_EQ(JsonOf(answer)["details"][0]["reason"], "MEMORY_FULL");
+  }
 }
 
 TEST_F(LivePageTest, SlowBytesAreCut) {

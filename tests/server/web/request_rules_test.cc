@@ -116,6 +116,7 @@ TEST(RequestRulesTest, LoopbackIsThisMachineAlone) {
 
 TEST(RequestRulesTest, HostsAreThoseOfTheAddressAndTheNamedOnes) {
   EXPECT_THAT(HostsOf("127.0.0.1", 80, ""), Contains("localhost"));
+  EXPECT_THAT(HostsOf("127.0.0.1", 443, ""), Contains("localhost"));
   EXPECT_THAT(HostsOf("0.0.0.0", 8080, "a.example"),
               testing::ElementsAre("a.example", "a.example:8080"));
   EXPECT_THAT(HostsOf("[::1]", 8080, ""), Contains("[::1]:8080"));

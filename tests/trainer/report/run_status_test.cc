@@ -62,6 +62,13 @@ TEST_F(RunStatusTest, OneThatIsSilentHasStopped) {
             "minutes before this page. --resume goes on.");
 }
 
+TEST_F(RunStatusTest, OneThatHasLoggedNotesAloneHasNoLastLine) {
+  const ObservedRun run = Observe(LogText().Say("note", "begins"));
+  const RunStatus status = StatusOf(run, LogText::Start());
+  EXPECT_EQ(status.state, RunState::kStopped);
+  EXPECT_EQ(status.sentence, "Stopped: 0 epochs. --resume goes on.");
+}
+
 TEST_F(RunStatusTest, ASlowOneMayBeSilentForLonger) {
   LogText log;
   for (int i = 1; i <= 10; ++i) {
