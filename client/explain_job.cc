@@ -105,7 +105,7 @@ ExplainJob::ExplainJob(const ExplainSetup& setup, const v1::Model& model, const 
       options_(options),
       watched_(isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && !options.json),
       asked_(absl::StrCat(setup.request.SerializeAsString(), "\n", setup.frames, "\n",
-                          DigestOf(model), "\n" STYLEX_VERSION)),
+                          DigestOf(model), "\n" STYLEX_VERSION "\n", kFactsFormat)),
       facts_(tasks.size()),
       failed_(tasks.size()),
       failures_(tasks.size()),

@@ -102,7 +102,7 @@ Json FlagsOf(const ExplainedPhotograph& explanation, const ColorChange& change) 
   if (!answer.quality().same_class()) {
     flags.push_back("reconstruction decided otherwise");
   }
-  if (FidelityText(answer.quality()) == "poor") {
+  if (answer.quality().same_class() && FidelityText(answer.quality()) == "poor") {
     flags.push_back("poor reconstruction");
   }
   if (answer.flipped() && CannotBeSeen(change)) {

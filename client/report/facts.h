@@ -13,6 +13,9 @@
 
 namespace stylex {
 
+// Increase it with every change of what FactsOf and PicturesOf give: kept records have them.
+inline constexpr int kFactsFormat = 2;
+
 // Everything but pictures. The model gives the labels of the classes.
 nlohmann::json FactsOf(const v1::Model& model, const ExplainedPhotograph& explanation);
 

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/exceptions.h"
 
@@ -26,6 +28,9 @@ namespace {
 constexpr absl::Duration kLookUp = absl::Milliseconds(100);
 // Time in which a client that still sends is to read its answer.
 constexpr absl::Duration kLinger = absl::Seconds(1);
+// Between the failure of a port and the next attempt to take it.
+constexpr absl::Duration kPause = absl::Milliseconds(50);
+constexpr int kPausesBeforeRetry = 10;
 
 // Whether the connection that this thread has just accepted is one too many.
 thread_local bool one_too_many = false;
@@ -254,11 +259,31 @@ absl::StatusOr<int> HttpServer::Bind(const std::string& host, int port, absl::st
         absl::StrCat("cannot listen on ", host, ":", port, " for ", purpose, ": ",
                      errno != 0 ? strerror(errno) : "is the address this machine's?"));
   }
+  host_ = address;
+  port_ = bound;
+  purpose_ = std::string(purpose);
   return bound;
 }
 
+// The library closes its listener where accepting fails by anything but too many open files, such
+// as want of memory for a socket.
+void HttpServer::Listen() {
+  listen_after_bind();
+  while (!stopping_) {
+    spdlog::error("{}:{} for {} accepts no connections ({}); trying again", host_, port_, purpose_,
+                  strerror(errno));
+    for (int i = 0; i < kPausesBeforeRetry && !stopping_; ++i) {
+      absl::SleepFor(kPause);
+    }
+    if (!stopping_ && bind_to_port(host_, port_)) {
+      listen_after_bind();
+    }
+  }
+  ended_ = true;
+}
+
 void HttpServer::Start() {
-  thread_ = std::thread([this] { listen_after_bind(); });
+  thread_ = std::thread([this] { Listen(); });
   // Stopping has no effect before.
   while (!is_running()) {
     std::this_thread::yield();
@@ -267,10 +292,14 @@ void HttpServer::Start() {
 
 void HttpServer::Stop() {
   stopping_ = true;
-  stop();
-  if (thread_.joinable()) {
-    thread_.join();
+  if (!thread_.joinable()) {
+    return;
   }
+  while (!ended_) {
+    stop();  // no effect while the port is being taken again
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  thread_.join();
 }
 
 bool HttpServer::ClientLeft() {

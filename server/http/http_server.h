@@ -55,7 +55,8 @@ class HttpServer final : public httplib::Server {
   // Takes `port` (0: any free one) of `host` (a name or an address, IPv6 also in brackets) and
   // returns it; call once. UNAVAILABLE, with `purpose` in the message, when it cannot be had.
   absl::StatusOr<int> Bind(const std::string& host, int port, absl::string_view purpose);
-  // Begins to answer; routes and handlers are added before. Call once, after Bind.
+  // Begins to answer; routes and handlers are added before. Call once, after Bind. Where the system
+  // cannot accept connections for a while, the port is taken again, with a line in the log.
   void Start();
   // Ends connections that have not sent their request; waits for the handlers that run, and sends
   // their answers as far as the other end takes them at once.
@@ -65,6 +66,8 @@ class HttpServer final : public httplib::Server {
   static bool ClientLeft();
 
  private:
+  // Accepts connections until Stop.
+  void Listen();
   // Called by the library on one of its threads for each connection.
   bool process_and_close_socket(socket_t socket) override;
   template <class Self, class Connection>
@@ -72,7 +75,9 @@ class HttpServer final : public httplib::Server {
 
   const HttpLimits limits_;
   std::function<std::shared_ptr<SSL_CTX>()> tls_;  // empty: none
-  std::atomic<bool> stopping_ = false;
+  std::string host_, purpose_;
+  int port_ = 0;
+  std::atomic<bool> stopping_ = false, ended_ = false;
   HttpCrowd crowd_;
   std::thread thread_;
 };

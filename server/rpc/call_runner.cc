@@ -120,11 +120,14 @@ absl::Status CallRunner::Admit(Call* call) const {
     return AuditError();
   }
   if (options_.requests != nullptr) {
-    if (!options_.requests->Fits(call->record.request_bytes)) {
-      return MessageTooLargeError(bytes, static_cast<size_t>(options_.requests->bytes()));
+    // Of many small parts a message takes many times the bytes that it came in.
+    const int64_t taken = std::max(call->record.request_bytes,
+                                   static_cast<int64_t>(call->record.request->SpaceUsedLong()));
+    if (!options_.requests->Fits(taken)) {
+      return MessageTooLargeError(static_cast<size_t>(taken),
+                                  static_cast<size_t>(options_.requests->bytes()));
     }
-    std::optional<MemoryBudget::Share> share =
-        options_.requests->TryTake(call->record.request_bytes);
+    std::optional<MemoryBudget::Share> share = options_.requests->TryTake(taken);
     if (!share.has_value()) {
       return MemoryFullError();
     }

@@ -209,7 +209,8 @@ grpc::ServerWriteReactor<Response>* CallRunner::Stream(
   try {
     call = MakeCall(method, context, request, options_.stream_deadline);
     // An aliasing pointer into `call` keeps the cancellation alive as long as the stream.
-    stream = StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation));
+    stream = StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation),
+                                        options_.requests);
     call->response_bytes = [stream] { return stream->queued_bytes(); };
     call->finish = [stream](const grpc::Status& status) { stream->End(status); };
   } catch (const std::exception&) {
@@ -226,7 +227,8 @@ grpc::ServerWriteReactor<Response>* CallRunner::Stream(
       return work.status();
     }
     call->run = [run = std::move(work->run), cancellation = &call->cancellation, stream] {
-      return run(*cancellation, stream.get());
+      const absl::Status status = run(*cancellation, stream.get());
+      return stream->full() ? MemoryFullError() : status;
     };
     return work->effort;
   });

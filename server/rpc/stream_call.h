@@ -11,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "server/rpc/cancellation.h"
+#include "server/scheduling/memory_budget.h"
 
 namespace stylex {
 
@@ -27,21 +28,34 @@ class StreamSink {
 };
 
 // Keeps itself alive until gRPC has finished with it; the worker's reference may extend this.
-// Messages for a slow client are queued in memory: handlers must bound their number. Thread-safe.
+// Messages for a slow client wait in memory, each with its share of a budget: where that is used
+// up, the call is cancelled, and what it sends from then on is dropped. Thread-safe.
 template <class Response>
 class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<Response> {
  public:
-  // `cancellation` is notified when the client disconnects.
-  static std::shared_ptr<StreamCall> Make(std::shared_ptr<Cancellation> cancellation) {
-    std::shared_ptr<StreamCall> call(new StreamCall(std::move(cancellation)));
+  // `cancellation` is notified when the client disconnects. `memory` is for messages that wait
+  // (null: unbounded), and outlives the call.
+  static std::shared_ptr<StreamCall> Make(std::shared_ptr<Cancellation> cancellation,
+                                          MemoryBudget* memory = nullptr) {
+    std::shared_ptr<StreamCall> call(new StreamCall(std::move(cancellation), memory));
     call->self_ = call;
     return call;
   }
 
   void Write(Response response) override {
     MutexLock lock(&mutex_);
-    queued_bytes_ += static_cast<int64_t>(response.ByteSizeLong());
-    queue_.push_back(std::move(response));
+    const auto bytes = static_cast<int64_t>(response.ByteSizeLong());
+    queued_bytes_ += bytes;
+    std::optional<MemoryBudget::Share> share = MemoryBudget::Share();
+    if (writing_ && memory_ != nullptr) {  // one message may always be on its way
+      share = memory_->TryTake(bytes);
+    }
+    if (full_ || !share.has_value()) {
+      full_ = true;
+      cancellation_->Cancel();
+      return;
+    }
+    queue_.push_back({std::move(response), *std::move(share)});
     WriteNext();
   }
 
@@ -60,6 +74,12 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
       latest_.reset();
     }
     WriteNext();
+  }
+
+  // Whether a message found no memory to wait in: the call is to end with an error.
+  bool full() {
+    MutexLock lock(&mutex_);
+    return full_;
   }
 
   // Total size of the messages passed to Write.
@@ -81,8 +101,13 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
   void OnDone() override { const std::shared_ptr<StreamCall> last = std::move(self_); }
 
  private:
-  explicit StreamCall(std::shared_ptr<Cancellation> cancellation)
-      : cancellation_(std::move(cancellation)) {}
+  struct Queued {
+    Response message;
+    MemoryBudget::Share share;
+  };
+
+  StreamCall(std::shared_ptr<Cancellation> cancellation, MemoryBudget* memory)
+      : cancellation_(std::move(cancellation)), memory_(memory) {}
 
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_ || finished_) {
@@ -95,7 +120,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
     if (latest_.has_value()) {
       current_ = *std::exchange(latest_, std::nullopt);
     } else if (!queue_.empty()) {
-      current_ = std::move(queue_.front());
+      current_ = std::move(queue_.front().message);
       queue_.pop_front();
     } else {
       if (status_.has_value()) {
@@ -109,9 +134,10 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
   }
 
   const std::shared_ptr<Cancellation> cancellation_;
+  MemoryBudget* const memory_;
   std::shared_ptr<StreamCall> self_;
   Mutex mutex_;
-  std::deque<Response> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
   std::optional<Response> latest_ ABSL_GUARDED_BY(mutex_);
   std::optional<grpc::Status> status_ ABSL_GUARDED_BY(mutex_);
   int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -119,6 +145,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool full_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace stylex

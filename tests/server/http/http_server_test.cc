@@ -77,6 +77,50 @@ TEST_F(HttpServerTest, ARefusalIsHeardThoughTheBodyIsStillBeingSent) {
   EXPECT_THAT(answer, EndsWith("no"));
 }
 
+// The listening socket of a port, which this process has open.
+int ListenerOf(int port) {
+  for (int candidate = 0; candidate < 1024; ++candidate) {
+    sockaddr_in address = {};
+    socklen_t size = sizeof(address);
+    int listens = 0;
+    socklen_t size_of_option = sizeof(listens);
+    if (getsockname(candidate, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+        ntohs(address.sin_port) == port &&
+        getsockopt(candidate, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size_of_option) == 0 &&
+        listens == 1) {
+      return candidate;
+    }
+  }
+  return -1;
+}
+
+TEST_F(HttpServerTest, APortThatCannotAcceptIsTakenAgain) {
+  const int listener = ListenerOf(port_);
+  ASSERT_GE(listener, 0);
+  shutdown(listener, SHUT_RDWR);  // accept fails with EINVAL
+  std::string answer;
+  for (int i = 0; i < 100 && answer.empty(); ++i) {
+    absl::SleepFor(absl::Milliseconds(100));
+    const int client = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port_));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+      SendText(client, "GET /address HTTP/1.1\r\n\r\n");
+      answer = ReadToEnd(client);
+    }
+    close(client);
+  }
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, APortThatIsBeingTakenAgainStops) {
+  shutdown(ListenerOf(port_), SHUT_RDWR);
+  absl::SleepFor(absl::Milliseconds(100));
+  server_.Stop();
+}
+
 TEST_F(HttpServerTest, AHandlerSeesThatItsClientHasLeft) {
   const int client = ConnectTo(port_);
   SendText(client, "GET /wait HTTP/1.1\r\n\r\n");

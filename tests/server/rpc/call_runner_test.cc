@@ -38,6 +38,14 @@ class ScriptedService : public v1::ExplanationService::CallbackService {
     return runner_->Stream<v1::TraverseResponse>("Traverse", context, *request, traverse);
   }
 
+  grpc::ServerUnaryReactor* Counterfactual(grpc::CallbackServerContext* context,
+                                           const v1::CounterfactualRequest* request,
+                                           v1::CounterfactualResponse* response) override {
+    return runner_->Unary<v1::CounterfactualResponse>(
+        "Counterfactual", context, *request, response,
+        []() -> UnaryWork<v1::CounterfactualResponse> { return absl::AbortedError("let in"); });
+  }
+
   std::function<UnaryWork<v1::ClassifyResponse>()> classify;
   std::function<StreamWork<v1::TraverseResponse>()> traverse;
 
@@ -563,6 +571,42 @@ TEST_F(CallRunnerTest, AStreamEndsWithItsError) {
   const grpc::Status status = reader->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(ReasonOf(status), "NO_ATTRIBUTE_INDEX");
+}
+
+TEST_F(CallRunnerTest, AStreamThatNobodyReadsTakesNoMoreMemoryThanThereIs) {
+  service_.traverse = [this]() -> StreamWork<v1::TraverseResponse> {
+    return Work<Sink>{.run = [this](const Cancellation& cancellation, Sink* sink) {
+      v1::TraverseResponse response;
+      response.mutable_image()->set_data(std::string(100, 'x'));
+      int written = 0;
+      for (; !cancellation.stopped() && written < 10000; ++written) {
+        sink->Write(response);
+      }
+      EXPECT_LE(memory_.used(), memory_.bytes());
+      EXPECT_LT(written, 10000);
+      return absl::OkStatus();
+    }};
+  };
+  grpc::ClientContext context;
+  const auto reader = stub_->Traverse(&context, {});
+  const grpc::Status status = reader->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(status), "MEMORY_FULL");
+  EXPECT_EQ(observer_.last.reason, "MEMORY_FULL");
+  EXPECT_EQ(memory_.used(), 0);
+}
+
+TEST_F(CallRunnerTest, AMessageCountsByTheMemoryThatItTakes) {
+  v1::CounterfactualRequest many;
+  while (many.ByteSizeLong() < 900) {
+    many.add_attributes();
+  }
+  ASSERT_GT(static_cast<int64_t>(many.SpaceUsedLong()), memory_.bytes());
+  grpc::ClientContext context;
+  v1::CounterfactualResponse response;
+  const grpc::Status status = stub_->Counterfactual(&context, many, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(status), "MESSAGE_TOO_LARGE");
 }
 
 TEST_F(CallRunnerTest, ACancelledStreamStopsItsWork) {
