@@ -28,11 +28,44 @@ constexpr size_t kMostHeadBytes = size_t{64} << 10;
 constexpr size_t kMostHeaderBytes = 4096;  // of a value that is passed on
 // Of a body: itself, and what is parsed from it.
 constexpr int64_t kCopies = 2;
+// A body's memory is taken in steps of so many bytes of it.
+constexpr int64_t kMemoryStep = int64_t{256} << 10;
 
 // The most bytes of JSON that an acceptable request has: bytes are a third longer in it.
 size_t MostBodyBytes(size_t max_message_bytes) {
   return max_message_bytes / 3 * 4 + kMostHeadBytes;
 }
+
+// What the body of a request takes of the memory of requests: as it comes, for one that is
+// announced and never sent must not keep others out.
+class BodyMemory {
+ public:
+  // Null: unbounded.
+  explicit BodyMemory(MemoryBudget* budget) : budget_(budget) {}
+
+  // Takes what `bytes` need of the `most` that may come; false if that is not to be had.
+  bool Cover(int64_t bytes, int64_t most) {
+    while (budget_ != nullptr && covered_ < std::min(bytes, most)) {
+      const int64_t step = std::min(kMemoryStep, most - covered_);
+      std::optional<MemoryBudget::Share> share = budget_->TryTake(step);
+      if (!share.has_value()) {
+        return false;
+      }
+      shares_.push_back(*std::move(share));
+      covered_ += step;
+    }
+    return true;
+  }
+  void Release() {
+    shares_.clear();
+    covered_ = 0;
+  }
+
+ private:
+  MemoryBudget* const budget_;
+  std::vector<MemoryBudget::Share> shares_;
+  int64_t covered_ = 0;
+};
 
 HttpLimits LimitsOf(const LivePage::Options& options) {
   HttpLimits limits = options.limits;
@@ -235,20 +268,24 @@ void LivePage::Post(const httplib::Request& request, const httplib::ContentReade
   }
   size_t length = 0;
   (void)absl::SimpleAtoi(request.get_header_value("Content-Length"), &length);  // checked before
-  std::optional<MemoryBudget::Share> share;
-  if (options_.requests != nullptr) {
-    share = options_.requests->TryTake(kCopies * static_cast<int64_t>(length));
-    if (!share.has_value()) {
-      RefuseForStatus(MemoryFullError(), request, answer);
-      return;
-    }
-  }
   std::string body;
-  body.reserve(length);
+  BodyMemory memory(options_.requests);
+  const auto covers = [&memory](size_t bytes, size_t most) {
+    return memory.Cover(kCopies * static_cast<int64_t>(bytes),
+                        kCopies * static_cast<int64_t>(most));
+  };
+  bool full = false;
   const bool whole = read([&](const char* data, size_t size) {
-    body.append(data, size);
-    return body.size() <= length;
+    full = !covers(body.size() + size, length);
+    if (!full) {
+      body.append(data, size);
+    }
+    return !full && body.size() <= length;
   });
+  if (full) {
+    RefuseForStatus(MemoryFullError(), request, answer);
+    return;
+  }
   if (!whole || body.size() != length) {
     answer->status = 400;
     return;
@@ -258,8 +295,14 @@ void LivePage::Post(const httplib::Request& request, const httplib::ContentReade
     RefuseForStatus(message.status(), request, answer);
     return;
   }
-  body = std::string();  // the call takes a share of its own
-  share.reset();
+  body = std::string();
+  memory.Release();
+  // The message stays beside the call's copy of it, which has a share of its own.
+  const auto kept = static_cast<int64_t>((*message)->SpaceUsedLong());
+  if (!memory.Cover(kept, kept)) {
+    RefuseForStatus(MemoryFullError(), request, answer);
+    return;
+  }
   Answer(*route, **message, request, answer);
 }
 

@@ -373,6 +373,20 @@ TEST_F(LivePageTest, ALargeAnswerIsRefusedInWords) {
   EXPECT_THAT(std::string(JsonOf(answer)["message"]), HasSubstr("more than 1000000 bytes"));
 }
 
+TEST_F(LivePageTest, WhatIsAnnouncedAndNotSentTakesNoMemory) {
+  Start();
+  const int silent = ConnectTo(page_->port());
+  SendText(silent, Head("/v1/models/a:classify", 1'000'000));
+  SendText(silent, std::string(1000, ' '));
+  for (const absl::Time end = absl::Now() + absl::Seconds(10);
+       memory_.used() == 0 && absl::Now() < end;) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_GT(memory_.used(), 0);
+  EXPECT_LT(memory_.used(), 600'000);
+  close(silent);
+}
+
 TEST_F(LivePageTest, WhatIsReadComesOutOfTheMemoryOfRequests) {
   Start();
   const std::optional<MemoryBudget::Share> others = memory_.TryTake(29'500'000);
