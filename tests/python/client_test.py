@@ -178,7 +178,8 @@ class AnswersTest(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(len(answers), 8)
-        self.assertTrue(all(numpy.array_equal(answer.logits, expected) for answer in answers))
+        # Images of several calls are computed together, and rounded by how many they are.
+        self.assertTrue(all(numpy.allclose(answer.logits, expected, atol=1e-4) for answer in answers))
 
     def test_a_deadline_is_told(self):
         with stylex.Client(self.server.address, timeout=0.001) as client:

@@ -502,7 +502,7 @@ TEST_F(CallRunnerTest, AMessageThatNeverFitsIntoTheMemoryIsRefusedForGood) {
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   const auto stub = v1::ExplanationService::NewStub(server->InProcessChannel({}));
-  for (const size_t bytes : {300, 500}) {
+  for (const size_t bytes : {100, 500}) {
     v1::ClassifyRequest request;
     request.mutable_image()->set_data(std::string(bytes, 'x'));
     grpc::ClientContext context;
@@ -584,11 +584,16 @@ TEST_F(CallRunnerTest, AStreamThatNobodyReadsTakesNoMoreMemoryThanThereIs) {
       }
       EXPECT_LE(memory_.used(), memory_.bytes());
       EXPECT_LT(written, 10000);
+      stopped_.set_value(cancellation.status().code());
       return absl::OkStatus();
     }};
   };
   grpc::ClientContext context;
   const auto reader = stub_->Traverse(&context, {});
+  EXPECT_EQ(stopped_.get_future().get(), absl::StatusCode::kCancelled);
+  v1::TraverseResponse response;
+  while (reader->Read(&response)) {
+  }
   const grpc::Status status = reader->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(ReasonOf(status), "MEMORY_FULL");
