@@ -273,8 +273,9 @@ test('two pictures are pinned beside each other, and removed', async () => {
   await onPage({viewport: DESK}, async (page) => {
     await explainLeaf(page);
     await page.click('#pin');
+    const pinned = await afterSource(page);
     await page.click('#to-zero');
-    await page.waitForFunction((old) => document.querySelector('.stage .after').src !== old, await afterSource(page));
+    await page.waitForFunction((old) => document.querySelector('.stage .after').src !== old, pinned);
     await page.click('#pin');
     const boxes = await page.locator('#pinned img').evaluateAll((images) => images.map((image) => {
       const {x, y} = image.getBoundingClientRect();
