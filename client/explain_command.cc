@@ -247,7 +247,8 @@ absl::Status ExplainCommand(const ConnectionOptions& connection, const ExplainOp
                               .stub = stub.get(),
                               .request = request,
                               .frames = options.frames,
-                              .calls = &calls};
+                              .calls = &calls,
+                              .preprocessing = model.preprocessing()};
   const std::vector<ExplainTask> tasks = MakeTasks(model, images);
   STYLEX_ASSIGN_OR_RETURN(const Records records, Records::Open(options.output));
   const ExplainJobOptions how = {.calls = options.calls,

@@ -139,7 +139,9 @@ absl::StatusOr<ExplainedPhotograph> ExplainPhotograph(const ExplainSetup& setup,
   STYLEX_RETURN_IF_ERROR(TakeImages(std::move(answer), &explanation));
   explanation.photograph =
       PrepareImage(photograph, {.resolution = explanation.reconstruction.width,
-                                .channels = explanation.reconstruction.channels});
+                                .channels = explanation.reconstruction.channels,
+                                .crop = setup.preprocessing.crop_pixels(),
+                                .stretch = setup.preprocessing.crop() == "stretch"});
   STYLEX_RETURN_IF_ERROR(AddFrames(setup, std::move(image), &explanation));
   return explanation;
 }

@@ -27,6 +27,7 @@ struct ExplainSetup {
   v1::CounterfactualRequest request;  // but for the image
   int frames = 0;                     // of each moved attribute, 0: none
   RunningCalls* calls;                // what an interruption cancels
+  v1::Preprocessing preprocessing;    // of the model
 };
 
 // CANCELLED if the calls were cancelled.

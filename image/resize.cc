@@ -167,8 +167,10 @@ Bitmap PrepareImage(const Bitmap& bitmap, const Preparation& preparation) {
   Bitmap square, other;
   const Bitmap* source = &bitmap;
   if (const int side = CropOf(preparation, bitmap.width, bitmap.height); side > 0) {
-    square = CropCenter(bitmap, side);
-    source = &square;
+    if (bitmap.width != side || bitmap.height != side) {
+      square = CropCenter(bitmap, side);
+      source = &square;
+    }
   } else if (!preparation.stretch && bitmap.width != bitmap.height) {
     square = CropCenterSquare(bitmap);
     source = &square;

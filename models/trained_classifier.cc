@@ -78,6 +78,13 @@ absl::StatusOr<TrainedClassifier> LoadTrainedClassifier(const std::string& direc
 
 absl::Status CheckSameTask(const std::string& path, const v1::ModelConfig& classifier,
                            const v1::ModelConfig& model) {
+  const int crop = classifier.preprocessing().crop_pixels();
+  if (crop > 0 && crop != model.preprocessing().crop_pixels()) {  // old ones do not tell
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": the classifier was trained on central squares of ", crop,
+                     " pixels, the crop here is ", model.preprocessing().crop_pixels(),
+                     " (data.crop, --crop; 0: none)"));
+  }
   if (classifier.resolution() == model.resolution() &&
       classifier.image_channels() == model.image_channels() &&
       classifier.labels_size() == model.labels_size()) {

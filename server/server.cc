@@ -150,6 +150,7 @@ Server::Server(const ServerOptions& options, Parts parts)
     : options_(options),
       parts_(std::move(parts)),
       request_memory_(MemoryBudgetOf(options) / 2),
+      frame_memory_(MemoryBudgetOf(options) / 8),
       decoding_memory_(MemoryBudgetOf(options) / 2),
       health_(v1::ExplanationService::service_full_name()),
       device_(SchedulerOptions(options, parts_.device), &Clock::Real(), &metrics_),
@@ -195,6 +196,7 @@ CallRunner::Options Server::RunnerOptions() {
           .observers = {&request_log_, &metrics_},
           .auditor = parts_.audit_log.get(),
           .requests = &request_memory_,
+          .frames = &frame_memory_,
           .on_exception = [this](const std::string& what) {
             if (IsPersistentDeviceError(what)) {
               spdlog::critical("the device is lost: {}", what);

@@ -87,6 +87,7 @@ class Server {
   const ServerOptions options_;
   const Parts parts_;
   MemoryBudget request_memory_;
+  MemoryBudget frame_memory_;
   DecodingMemory decoding_memory_;
   RequestLog request_log_;
   Metrics metrics_;

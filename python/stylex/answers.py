@@ -158,6 +158,7 @@ class Explanation:
     moves: tuple[Move, ...]
     steps: tuple[PIL.Image.Image, ...]  # after each move, if asked for
     quality: Quality
+    crop: int = 0  # side of the central square of the photograph that the model sees; 0: all of the middle
 
     @property
     def sentence(self) -> str:
@@ -185,7 +186,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         upright = pictures.plain(pictures.picture_of(self.photograph))
-        photograph = _figure(_square(upright, self.reconstruction.width), 'photograph', str(self.original))
+        photograph = _figure(_square(upright, self.reconstruction.width, self.crop), 'photograph', str(self.original))
         rows = ''.join(_figure(*shown) for shown in self._pictures())
         moves = ''.join(f'<li>{html.escape(move.attribute.words)} ({move.attribute.key}, {move.shift:.2f} of its range): '
                         f'{html.escape(self.target)} {percent(move.probability)}</li>' for move in self.moves)
@@ -205,9 +206,9 @@ class Explanation:
         return pictures.png_of(pair.resize((factor * pair.width, factor * pair.height), PIL.Image.Resampling.NEAREST))
 
 
-def _square(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
+def _square(picture: PIL.Image.Image, side: int, crop: int) -> PIL.Image.Image:
     """The central square, as the server crops it, of at least `side` pixels."""
-    whole = min(picture.size)
+    whole = crop if 0 < crop <= min(picture.size) else min(picture.size)
     left, top = (picture.width - whole) // 2, (picture.height - whole) // 2
     cut = picture.crop((left, top, left + whole, top + whole))
     return cut if whole <= 2 * _SHOWN else cut.resize((max(side, _SHOWN), max(side, _SHOWN)))

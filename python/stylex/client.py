@@ -1,6 +1,7 @@
 """The client: one method for each thing that a server can be asked."""
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -80,6 +81,7 @@ class Client:
         else:
             self._channel = grpc.insecure_channel(address, options)
         self._stub = explanation_pb2_grpc.ExplanationServiceStub(self._channel)
+        self._crops: dict[str, int] = {}
 
     def close(self) -> None:
         """Ends the connection and all calls in it."""
@@ -112,6 +114,13 @@ class Client:
         return self._model(whole.summary, attributes={
             labels[entry.class_id]: tuple(_attribute(one) for one in entry.attributes)
             for entry in whole.attributes.classes}, metrics=dict(whole.metrics), num_styles=whole.num_styles)
+
+    def _crop_of(self, model: str) -> int:
+        """Of a NAME/VERSION, which never changes."""
+        if model not in self._crops:
+            whole = self._call('GetModel', explanation_pb2.GetModelRequest(model=model)).model
+            self._crops[model] = whole.preprocessing.crop_pixels
+        return self._crops[model]
 
     # ---- What is asked of an image.
 
@@ -159,7 +168,8 @@ class Client:
             request.target_class.CopyFrom(_class(target))
         for attribute in attributes:
             request.attributes.append(_message(self._find(attribute, model)))
-        return _explanation(self._call('Counterfactual', request), data)
+        answer = self._call('Counterfactual', request)
+        return dataclasses.replace(_explanation(answer, data), crop=self._crop_of(answer.model))
 
     def traverse(self, source: Union[pictures.ImageLike, answers.Encoding], attribute: AttributeLike, *, model: str = '',
                  frames: int = 9, shift_from: float = 0.0, shift_to: float = 1.0, local: bool = False) -> answers.Traversal:

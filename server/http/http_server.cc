@@ -270,11 +270,12 @@ absl::StatusOr<int> HttpServer::Bind(const std::string& host, int port, absl::st
 void HttpServer::Listen() {
   listen_after_bind();
   while (!stopping_) {
-    spdlog::error("{}:{} for {} accepts no connections ({}); trying again", host_, port_, purpose_,
-                  strerror(errno));
+    spdlog::error("{}:{} for {} accepts no connections any more; taking it again", host_, port_,
+                  purpose_);
     for (int i = 0; i < kPausesBeforeRetry && !stopping_; ++i) {
       absl::SleepFor(kPause);
     }
+    stop();  // else newer versions of the library do not bind again
     if (!stopping_ && bind_to_port(host_, port_)) {
       listen_after_bind();
     }
@@ -284,10 +285,6 @@ void HttpServer::Listen() {
 
 void HttpServer::Start() {
   thread_ = std::thread([this] { Listen(); });
-  // Stopping has no effect before.
-  while (!is_running()) {
-    std::this_thread::yield();
-  }
 }
 
 void HttpServer::Stop() {

@@ -103,6 +103,7 @@ v1::Model ServedModel::Describe() const {
   *out.mutable_generator() = config.generator();
   *out.mutable_encoder() = config.encoder();
   *out.mutable_classifier() = config.classifier();
+  *out.mutable_preprocessing() = config.preprocessing();
   if (attributes().has_value()) {
     *out.mutable_attributes() = *attributes();
     out.mutable_attributes()->clear_styles();

@@ -58,6 +58,7 @@ class CallRunner {
     std::vector<CallObserver*> observers = {};
     CallAuditor* auditor = nullptr;    // without it calls need not be recorded
     MemoryBudget* requests = nullptr;  // holds the messages of calls; null: unbounded
+    MemoryBudget* frames = nullptr;    // holds what streams' clients have not read; likewise
     // Called with the text of every exception.
     std::function<void(const std::string&)> on_exception = [](const std::string&) {};
   };
@@ -210,7 +211,7 @@ grpc::ServerWriteReactor<Response>* CallRunner::Stream(
     call = MakeCall(method, context, request, options_.stream_deadline);
     // An aliasing pointer into `call` keeps the cancellation alive as long as the stream.
     stream = StreamCall<Response>::Make(std::shared_ptr<Cancellation>(call, &call->cancellation),
-                                        options_.requests);
+                                        options_.frames);
     call->response_bytes = [stream] { return stream->queued_bytes(); };
     call->finish = [stream](const grpc::Status& status) { stream->End(status); };
   } catch (const std::exception&) {

@@ -47,7 +47,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>, public StreamSink<
     const auto bytes = static_cast<int64_t>(response.ByteSizeLong());
     queued_bytes_ += bytes;
     std::optional<MemoryBudget::Share> share = MemoryBudget::Share();
-    if (writing_ && memory_ != nullptr) {  // one message may always be on its way
+    if (!queue_.empty() && memory_ != nullptr) {  // one may always be on its way, and one wait
       share = memory_->TryTake(bytes);
     }
     if (full_ || !share.has_value()) {

@@ -220,10 +220,10 @@ function readBase64(file) {
   });
 }
 
-// The middle square, upright and not too large, as a browser can show it and a report can hold it.
-async function squareOf(file) {
+// The middle square that the model sees, upright and not too large, as a browser can show it and a report can hold it.
+async function squareOf(file, crop) {
   const bitmap = await createImageBitmap(file);
-  const side = Math.min(bitmap.width, bitmap.height);
+  const whole = Math.min(bitmap.width, bitmap.height), side = crop > 0 && crop <= whole ? crop : whole;
   const canvas = element('canvas');
   canvas.width = canvas.height = Math.min(side, 512);
   canvas.getContext('2d').drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0,
@@ -238,18 +238,20 @@ async function take(file) {
   answer = null;
   find('decision').hidden = find('answer').hidden = true;
   await attempt(file.name || 'The picture', async () => {
-    await chosen;
+    for (let seen; seen !== chosen;) await (seen = chosen);  // another may be chosen meanwhile
     if (!model) throw new Refused('no model is ready');
     if (file.size > Number(settings.most)) {
       throw new Refused('it has ' + megabytes(file.size) + '; this server takes at most ' + megabytes(Number(settings.most)));
     }
     const mine = photo = {name: file.name || 'pasted picture', controller: new AbortController()};
+    const {cropPixels = 0} = model.preprocessing || {};
     say('Asking the classifier …');
     mine.data = await readBase64(file);
+    if (photo !== mine) return;
     const signal = mine.controller.signal;
     const classified = await ask('classify', {image: {data: mine.data}}, signal);
     mine.prediction = classified.prediction;
-    mine.shown = await squareOf(file).catch(() => '');
+    mine.shown = await squareOf(file, cropPixels).catch(() => '');
     if (photo !== mine) return;
     encode(mine);
     showDecision();

@@ -41,9 +41,14 @@ def main():
         assert [row[1] for row in rows] == ["32", "32", "16"], tables[0]
         assert float(rows[0][2]) >= float(rows[1][2]), rows
         results = json.loads((work / "runs/settings.json").read_text())
-        first_round = {number: sum(of["reached"]["16"][name] for name in
-                                   ("agreement", "sharpness", "convincing_10")) for number, of in results.items()}
+        first_round = {}
+        for number, of in results.items():
+            agreement, sharpness, convincing = (of["reached"]["16"][name][0] for name in
+                                                ("agreement", "sharpness", "convincing_10"))
+            first_round[number] = agreement + min(sharpness, 1 / sharpness) + convincing
         assert rows[2][0] == min(first_round, key=first_round.get), (rows, first_round)
+        other = subprocess.run([*command, "--flip-images", "5"], stderr=subprocess.PIPE, text=True, check=False)
+        assert other.returncode != 0 and "other options" in other.stderr, other
         assert results["0"]["drawn"] == {}
         drawn = results["1"]["drawn"]
         trained = json.loads((work / "runs/setting1/images16/train.json").read_text())["stylex"]

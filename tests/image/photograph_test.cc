@@ -144,6 +144,8 @@ TEST(PhotographTest, WhatIsCutOutIsNotMadeOfFewerPixels) {
   EXPECT_EQ(ReadPhotograph(file, preparation).value(), PrepareImage(part, {.resolution = 64}));
   ExpectGoodEstimate(file, "a small part", preparation);
   ExpectGoodEstimate(file, "most of it", {.resolution = 64, .crop = 1500});
+  ExpectGoodEstimate(EncodePng(Busy(1501, 1501, 3)).value(), "all of it",
+                     {.resolution = 64, .crop = 1501});
   // Smaller than the crop, as a model's own pictures are: whole.
   EXPECT_EQ(ReadPhotograph(EncodePng(Busy(64, 64, 3)).value(), preparation).value(),
             Busy(64, 64, 3));

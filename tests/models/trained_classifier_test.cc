@@ -150,6 +150,19 @@ TEST_F(TrainedClassifierTest, ATorchScriptClassifierIsNotTakenFromACheckpoint) {
             version + ": its classifier is a TorchScript file; give " + version + "/classifier.pt");
 }
 
+TEST(CheckSameTaskTest, AClassifierOfCutOutSquaresIsGivenSuch) {
+  v1::ModelConfig model = ConfigOf(2, 3), classifier = model;
+  model.mutable_preprocessing()->set_crop_pixels(208);
+  EXPECT_TRUE(CheckSameTask("clf", classifier, model).ok()) << "one of before does not tell";
+  classifier.mutable_preprocessing()->set_crop_pixels(208);
+  EXPECT_TRUE(CheckSameTask("clf", classifier, model).ok());
+  model.mutable_preprocessing()->clear_crop_pixels();
+  const absl::Status status = CheckSameTask("clf", classifier, model);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(::testing::HasSubstr("208"), ::testing::HasSubstr("is 0")));
+}
+
 TEST(CheckSameTaskTest, ComparesClassesSideAndChannels) {
   const v1::ModelConfig model = ConfigOf(3);
   EXPECT_TRUE(CheckSameTask("clf", model, model).ok());

@@ -47,7 +47,7 @@ absl::StatusOr<OpenedData> OpenData(const CommonOptions& common, v1::TrainConfig
     options.crop = crop;
   }
   if (options.crop > 0 && options.crop < options.resolution) {
-    return absl::InvalidArgumentError(absl::StrCat("--crop is ", options.crop,
+    return absl::InvalidArgumentError(absl::StrCat("data.crop (--crop) is ", options.crop,
                                                    ", expected at least the model's ",
                                                    options.resolution, " pixels"));
   }

@@ -182,6 +182,10 @@ absl::StatusOr<Inputs> OpenInputs(const Command& command, const torch::Device& d
     v1::TrainConfig as_trained = config;
     *as_trained.mutable_data()->mutable_labels() = trained.config.labels();
     STYLEX_RETURN_IF_ERROR(CheckSameLabels(path, trained.config, config.data()));
+    if (const int crop = trained.config.preprocessing().crop_pixels();
+        crop > 0 && config.data().crop() == 0) {
+      as_trained.mutable_data()->set_crop(crop);  // it is to see what it learned from
+    }
     STYLEX_ASSIGN_OR_RETURN(inputs.data, OpenData(command.common, &as_trained));
     *config.mutable_model() = as_trained.model();
     STYLEX_ASSIGN_OR_RETURN(inputs.frozen, Freeze(path, trained, config.mutable_model()));

@@ -1,5 +1,6 @@
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <span>
@@ -196,6 +197,14 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenIdxDataset(const std::string& path,
                                                         const DatasetOptions& options) {
   STYLEX_ASSIGN_OR_RETURN(IdxSplit train, ReadSplit(path, "train"));
   STYLEX_ASSIGN_OR_RETURN(IdxSplit validation, ReadSplit(path, "t10k"));
+  for (const IdxSplit* split : {&train, &validation}) {
+    const int height = split->images.dimensions[1], width = split->images.dimensions[2];
+    if (options.crop > std::min(height, width)) {
+      return absl::InvalidArgumentError(absl::StrCat(split->images_path, ": the images are ", width,
+                                                     "x", height, " pixels, the square to be cut ",
+                                                     "out has ", options.crop, "; crop less"));
+    }
+  }
   auto dataset = std::make_unique<IdxDataset>(options, std::move(train), std::move(validation));
   STYLEX_RETURN_IF_ERROR(dataset->SetLabels(options.labels));
   return dataset;

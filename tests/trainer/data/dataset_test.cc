@@ -93,6 +93,17 @@ TEST_F(IdxTest, PadsFrom28To32WithBlack) {
   }
 }
 
+TEST_F(IdxTest, ACropMustFit) {
+  DatasetOptions options = Grey(16);
+  options.crop = 20;
+  const auto dataset = OpenDataset(folder_.path(), options);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  options.resolution = options.crop = 32;
+  const absl::Status status = OpenDataset(folder_.path(), options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("28x28"), HasSubstr("has 32")));
+}
+
 TEST_F(IdxTest, ResizesToOtherSizesAndChannels) {
   DatasetOptions options;
   options.resolution = 16;
