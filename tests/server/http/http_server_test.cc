@@ -178,7 +178,7 @@ TEST_F(HttpServerTest, ManyShortHeadersAreNotKept) {
     }
     return AnswerTo(port_, head + "\r\n");
   };
-  EXPECT_THAT(of_headers(1000), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(of_headers(90), StartsWith("HTTP/1.1 200"));  // newer libraries read a hundred
   EXPECT_THAT(of_headers(100'000), StartsWith("HTTP/1.1 400"));
 }
 

@@ -320,8 +320,10 @@ TEST_F(LivePageTest, ErrorsAreStatusesInJson) {
 TEST_F(LivePageTest, WithoutATokenThereIsNoAnswer) {
   Start({}, "secret");
   EXPECT_THAT(Get("/"), StartsWith("HTTP/1.1 200 ")) << "the page asks for it";
+  // No text for a header: newer versions of the library refuse it themselves.
+  const std::string no_text = Get("/v1/models", "Authorization: Bearer \x01\r\n");
+  EXPECT_THAT(no_text, testing::AnyOf(StartsWith("HTTP/1.1 401 "), StartsWith("HTTP/1.1 400 ")));
   for (const char* header : {"", "Authorization: Bearer wrong\r\n", "Authorization: secret\r\n",
-                             "Authorization: Bearer \x01\r\n",
                              "Authorization: Bearer secret\r\nAuthorization: Bearer secret\r\n"}) {
     for (const std::string& answer :
          {Get("/v1/models", header), Post("/v1/models/a:classify", "{}", header)}) {
@@ -343,8 +345,9 @@ TEST_F(LivePageTest, BytesThatAreNoMetadataEndNothing) {
   for (const std::string& value :
        {std::string("\x01"), std::string("\xc3\xa4"), std::string(6000, 'x')}) {
     for (const char* key : {"Authorization", "X-Request-Id", "Traceparent"}) {
+      // Or refused by the library itself, if it is a newer one.
       EXPECT_THAT(Get("/v1/models", absl::StrCat(key, ": ", value, "\r\n")),
-                  StartsWith("HTTP/1.1 200 "))
+                  testing::AnyOf(StartsWith("HTTP/1.1 200 "), StartsWith("HTTP/1.1 400 ")))
           << key;
     }
   }
