@@ -46,8 +46,11 @@ class ScriptedService : public v1::ExplanationService::CallbackService {
         []() -> UnaryWork<v1::CounterfactualResponse> { return absl::AbortedError("let in"); });
   }
 
-  std::function<UnaryWork<v1::ClassifyResponse>()> classify;
-  std::function<StreamWork<v1::TraverseResponse>()> traverse;
+  // Never empty: a reference to an empty function is an error where assertions are checked.
+  std::function<UnaryWork<v1::ClassifyResponse>()> classify =
+      []() -> UnaryWork<v1::ClassifyResponse> { return absl::AbortedError("not scripted"); };
+  std::function<StreamWork<v1::TraverseResponse>()> traverse =
+      []() -> StreamWork<v1::TraverseResponse> { return absl::AbortedError("not scripted"); };
 
  private:
   CallRunner* const runner_;
