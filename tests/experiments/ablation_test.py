@@ -6,11 +6,9 @@ import subprocess
 import sys
 import tempfile
 
+from run_twice import run_twice
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def files_of(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 def main():
@@ -23,16 +21,9 @@ def main():
                    trainer.parents[1], "--data", f"faces={work / 'faces'}", "--images", "32",
                    "--seeds", "1", "--search-images", "2", "--flip-images", "8",
                    "--table2-images", "4", "--only", "base$|base, averaged|StyleGAN2"]
-        tables = []
-        for attempt in range(2):
-            before = files_of(work / "runs") if attempt else {}
-            tables.append(subprocess.run(command, check=True, stdout=subprocess.PIPE,
-                                         text=True).stdout)
-            for path, time in before.items():
-                assert path.name == "ablation.json" or path.stat().st_mtime_ns == time, path
-        assert tables[0] == tables[1]
-        rows = [row for row in tables[0].splitlines() if row.startswith("|")]
-        assert [row.count("|") for row in rows] == 5 * [11] + 3 * [6] + 3 * [8], tables[0]
+        table = run_twice(command, work / "runs", "ablation.json")
+        rows = [row for row in table.splitlines() if row.startswith("|")]
+        assert [row.count("|") for row in rows] == 5 * [11] + 3 * [6] + 3 * [8], table
         assert rows[4].startswith("| StyleGAN2 without encoder | - |"), rows
         counts = json.loads((work / "runs" / "ablation.json").read_text())["faces"]
         for results in counts.values():

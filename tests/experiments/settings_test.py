@@ -6,12 +6,10 @@ import subprocess
 import sys
 import tempfile
 
+from run_twice import run_twice
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHANNELS = {"channels": [8, 8, 8, 8]}
-
-
-def files_of(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 def main():
@@ -29,16 +27,10 @@ def main():
         command = [sys.executable, ROOT / "experiments/settings", "--work-dir", work / "runs", "--build",
                    trainer.parents[1], "--data", work / "faces", "--config", work / "config.json", "--settings", "3",
                    "--images", "16", "--rounds", "2", "--search-images", "2", "--flip-images", "4"]
-        tables = []
-        for attempt in range(2):
-            before = files_of(work / "runs") if attempt else {}
-            tables.append(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-            for path, time in before.items():
-                assert path.name == "settings.json" or path.stat().st_mtime_ns == time, path
-        assert tables[0] == tables[1], tables
-        rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in tables[0].splitlines()[2:]]
+        table = run_twice(command, work / "runs", "settings.json")
+        rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
         # Two of three go on to twice as many images, the better one first.
-        assert [row[1] for row in rows] == ["32", "32", "16"], tables[0]
+        assert [row[1] for row in rows] == ["32", "32", "16"], table
         assert float(rows[0][2]) >= float(rows[1][2]), rows
         results = json.loads((work / "runs/settings.json").read_text())
         first_round = {}
