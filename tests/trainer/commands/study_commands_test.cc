@@ -8,8 +8,10 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file.h"
 #include "explain/style_space.h"
 #include "image/codec.h"
@@ -44,9 +46,13 @@ constexpr char kConfig[] = R"({
 
 class StudyCommandsTest : public testing::Test {
  protected:
-  // All tests share a data set and a model of it.
+  // All tests, of the suites derived from this one too, share a data set and a model of it: making
+  // them takes longer than most tests do.
   static void SetUpTestSuite() {
-    folder_ = new TemporaryFolder;
+    if (folder_.has_value()) {
+      return;
+    }
+    folder_.emplace();
     WriteBytes(Path("config.json"), kConfig);
     ASSERT_EQ(Run({"world", "--output", Path("world"), "--resolution", "16", "--train", "320",
                    "--val", "96", "--rule", "background"}),
@@ -63,10 +69,6 @@ class StudyCommandsTest : public testing::Test {
                        {"--images", "16", "--checkpoint", Path("models/tiny/1")})),
               0)
         << said_;
-  }
-  static void TearDownTestSuite() {
-    delete folder_;
-    folder_ = nullptr;
   }
   void SetUp() override {
     ASSERT_TRUE(std::filesystem::exists(Path("models/tiny/1/attributes.json")));
@@ -93,6 +95,11 @@ class StudyCommandsTest : public testing::Test {
                                           const std::vector<std::string>& more) {
     return With(With(Common(command, work), {"--checkpoint", Path("models/tiny/1")}), more);
   }
+  // For trainings whose pictures no test looks at.
+  static std::string ShortConfig() {
+    WriteBytes(Path("short.json"), absl::StrReplaceAll(kConfig, {{"2400", "240"}}));
+    return Path("short.json");
+  }
   static int Run(const std::vector<std::string>& arguments) {
     TrainerProcess process(arguments, Path("output"));
     const int result = process.Wait();
@@ -100,11 +107,11 @@ class StudyCommandsTest : public testing::Test {
     return result;
   }
 
-  static TemporaryFolder* folder_;
+  static std::optional<TemporaryFolder> folder_;
   static std::string said_;
 };
 
-TemporaryFolder* StudyCommandsTest::folder_ = nullptr;
+std::optional<TemporaryFolder> StudyCommandsTest::folder_;
 std::string StudyCommandsTest::said_;
 
 TEST_F(StudyCommandsTest, AStudyIsMadeAndScored) {
@@ -130,11 +137,11 @@ TEST_F(StudyCommandsTest, AStudyIsMadeAndScored) {
 }
 
 TEST_F(StudyCommandsTest, ACheckpointsClassifierIsTakenForAnotherExplainer) {
-  ASSERT_EQ(Run(With(Common("stylex", "on"),
-                     {"--config", Path("config.json"), "--classifier", Path("models/tiny/1"),
-                      "--start-from", Path("models/tiny/1"), "--output", Path("models_on"),
-                      "--name", "tiny"})),
-            0)
+  ASSERT_EQ(
+      Run(With(Common("stylex", "on"),
+               {"--config", ShortConfig(), "--classifier", Path("models/tiny/1"), "--start-from",
+                Path("models/tiny/1"), "--output", Path("models_on"), "--name", "tiny"})),
+      0)
       << said_;
   const Checkpoint first = LoadCheckpoint(Path("models/tiny/1")).value();
   const Checkpoint second = LoadCheckpoint(Path("models_on/tiny/1")).value();
@@ -508,7 +515,7 @@ TEST_F(StudyCommandsTest, AnExplainerNeedsNoLabels) {
       1);
   EXPECT_THAT(said_, HasSubstr("no labels"));
   // The classes are the classifier's.
-  ASSERT_EQ(Run(With(train, {Path("config.json")})), 0) << said_;
+  ASSERT_EQ(Run(With(train, {ShortConfig()})), 0) << said_;
   const std::vector<std::string> checkpoint = {"--checkpoint", Path("models/bare/1")};
   ASSERT_EQ(
       Run(With(With(Common("attributes", "bare_work", "bare"), checkpoint), {"--images", "8"})), 0)
