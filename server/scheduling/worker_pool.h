@@ -47,7 +47,8 @@ class WorkerPool {
     // machine's core recovers slowly.
     absl::Duration stay_awake = absl::ZeroDuration();
     const Clock* clock = &Clock::Real();  // measures job durations; must outlive the pool
-    // Told what a job threw, on the thread that ran or dropped it: on several at once. May be empty.
+    // Told what a job threw, on the thread that ran or dropped it, so on several at once. May be
+    // empty.
     std::function<void(const absl::Status&)> on_error = nullptr;
   };
 

@@ -13,6 +13,7 @@
 #include "stylex/v1/attribute_index.pb.h"
 #include "stylex/v1/explanation.pb.h"
 #include "tests/e2e/odd_images.h"
+#include "tests/image/webp_writer.h"
 #include "tests/models/checkpoint/valid_config.h"
 
 namespace stylex {

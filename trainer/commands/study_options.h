@@ -11,7 +11,7 @@
 #include "trainer/commands/commands.h"
 #include "trainer/study/truth/planted_mark.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
 class Option;
 }  // namespace CLI

@@ -8,7 +8,7 @@
 
 #include "trainer/data/dataset.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
 }
 

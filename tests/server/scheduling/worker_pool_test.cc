@@ -168,49 +168,49 @@ TEST(WorkerPoolTest, WantOfMemoryDoesNotCostAWorker) {
 // become unwanted.
 class UnwantedJobTest : public testing::Test {
  protected:
-  UnwantedJobTest() : pool({.workers = 1, .max_queue = 2}) {
-    EXPECT_TRUE(pool.Submit(gate.MakeJob()));
-    gate.AwaitStart();
-    EXPECT_TRUE(pool.Submit(record.MakeJob("cancelled", &wanted)));
+  UnwantedJobTest() : pool_({.workers = 1, .max_queue = 2}) {
+    EXPECT_TRUE(pool_.Submit(gate_.MakeJob()));
+    gate_.AwaitStart();
+    EXPECT_TRUE(pool_.Submit(record_.MakeJob("cancelled", &wanted_)));
   }
 
-  JobRecord record;
-  Gate gate;
-  std::atomic<bool> wanted = true;
-  WorkerPool pool;
+  JobRecord record_;
+  Gate gate_;
+  std::atomic<bool> wanted_ = true;
+  WorkerPool pool_;
 };
 
 TEST_F(UnwantedJobTest, IsDroppedBeforeItStarts) {
-  ASSERT_TRUE(pool.Submit(record.MakeJob("kept")));
-  wanted = false;
-  gate.Open();
-  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
-  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran kept"));
+  ASSERT_TRUE(pool_.Submit(record_.MakeJob("kept")));
+  wanted_ = false;
+  gate_.Open();
+  EXPECT_TRUE(pool_.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record_.events, ElementsAre("dropped cancelled", "ran kept"));
 }
 
 TEST_F(UnwantedJobTest, MakesRoomInAFullQueue) {
-  ASSERT_TRUE(pool.Submit(record.MakeJob("first")));
-  wanted = false;
-  EXPECT_TRUE(pool.Submit(record.MakeJob("second")));
-  EXPECT_THAT(record.events, ElementsAre("dropped cancelled"));
-  gate.Open();
-  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
-  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran first", "ran second"));
+  ASSERT_TRUE(pool_.Submit(record_.MakeJob("first")));
+  wanted_ = false;
+  EXPECT_TRUE(pool_.Submit(record_.MakeJob("second")));
+  EXPECT_THAT(record_.events, ElementsAre("dropped cancelled"));
+  gate_.Open();
+  EXPECT_TRUE(pool_.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record_.events, ElementsAre("dropped cancelled", "ran first", "ran second"));
 }
 
 // Else whoever submitted the new job would end it, although it has been accepted.
 TEST_F(UnwantedJobTest, ThatThrowsWhenItIsDroppedDoesNotReachWhoeverNeededItsPlace) {
-  Job other = record.MakeJob("other");
+  Job other = record_.MakeJob("other");
   other.wanted = [] { return false; };
   other.drop = [] { throw std::bad_alloc(); };
-  ASSERT_TRUE(pool.Submit(std::move(other)));
-  wanted = false;
+  ASSERT_TRUE(pool_.Submit(std::move(other)));
+  wanted_ = false;
   bool accepted = false;
-  EXPECT_NO_THROW(accepted = pool.Submit(record.MakeJob("new")));
+  EXPECT_NO_THROW(accepted = pool_.Submit(record_.MakeJob("new")));
   EXPECT_TRUE(accepted);
-  gate.Open();
-  EXPECT_TRUE(pool.Drain(absl::Seconds(60)));
-  EXPECT_THAT(record.events, ElementsAre("dropped cancelled", "ran new"));
+  gate_.Open();
+  EXPECT_TRUE(pool_.Drain(absl::Seconds(60)));
+  EXPECT_THAT(record_.events, ElementsAre("dropped cancelled", "ran new"));
 }
 
 TEST(WorkerPoolTest, ADrainTakesNoNewJobsAndGivesUpInTime) {
