@@ -31,7 +31,7 @@ ImageVariants::ImageVariants(const Stylex& model, const StyleRanges& ranges,
               " coordinates for styles of ", styles.conv.size(1));
   TORCH_CHECK(options_.control.batch_size > 0, "batch size ", options_.control.batch_size);
   values_ = styles.conv[0].to(torch::kCPU, torch::kFloat32).contiguous();
-  if (model.device().is_cpu()) {
+  if (OnCpu() && !model.has_components()) {
     OnOneCore([&] { singles_.emplace(model.Plan(), model.ChannelStyles(styles)); });
   }
 }
@@ -47,8 +47,10 @@ torch::Tensor ImageVariants::BaseLogits() const {
   torch::NoGradGuard no_grad;
   torch::Tensor logits;
   OnOneCore([&] {
-    const torch::Tensor image = singles_ ? singles_->image() : Trace().image;
-    logits = model_.Logits(options_.rendering.Apply(image.clamp(-1, 1)))[0].to(torch::kCPU);
+    const torch::Tensor image = singles_                  ? singles_->image().clamp(-1, 1)
+                                : model_.has_components() ? model_.Synthesize(styles_)
+                                                          : Trace().image.clamp(-1, 1);
+    logits = model_.Logits(options_.rendering.Apply(image))[0].to(torch::kCPU);
   });
   return logits;
 }
@@ -59,10 +61,10 @@ float ImageVariants::MovedValue(const Move& move) const {
 }
 
 int64_t ImageVariants::BatchFor(int64_t layer) const {
-  if (!singles_) {
+  if (!OnCpu()) {
     return options_.control.batch_size;
   }
-  const int64_t fitting = kActivationBytes / singles_->BytesPerVariant(layer);
+  const int64_t fitting = kActivationBytes / model_.Plan()->BytesPerImage(layer);
   return std::clamp<int64_t>(fitting, 1, options_.control.batch_size);
 }
 
@@ -141,7 +143,7 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
     return absl::OkStatus();
   };
   STYLEX_RETURN_IF_ERROR(SideBySide(static_cast<int64_t>(batches.size()),
-                                    /*parallel=*/singles_.has_value(), options_.control, classify));
+                                    /*parallel=*/OnCpu(), options_.control, classify));
   if (const int64_t left = unreported.exchange(0); left > 0 && options_.classified) {
     options_.classified(left);
   }
@@ -160,13 +162,13 @@ std::vector<ImageVariants::Batch> ImageVariants::MakeBatches(std::span<const Mov
   };
   std::vector<Key> keys;
   for (const MoveSet& moves : variants) {
-    const bool single = singles_ && !model_.has_components() && moves.size() == 1;
+    const bool single = singles_ && moves.size() == 1;
     keys.push_back({!single, FirstLayer(moves), single ? moves[0].coordinate.index : 0});
   }
   std::stable_sort(order->begin(), order->end(),
                    [&](int64_t a, int64_t b) { return keys[a] < keys[b]; });
   const int64_t count = static_cast<int64_t>(order->size());
-  const int64_t cores = singles_ ? at::get_num_threads() : 1;
+  const int64_t cores = OnCpu() ? at::get_num_threads() : 1;
   const int64_t fair = std::max<int64_t>(1, (count + cores - 1) / cores);
   std::vector<Batch> batches;
   for (int64_t start = 0; start < count;) {

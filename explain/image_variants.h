@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "explain/search_control.h"
 #include "explain/style_space.h"
+#include "models/cpu/variant_synthesis.h"
 #include "models/rendering.h"
 #include "models/stylex.h"
 
@@ -64,6 +65,7 @@ class ImageVariants {
                      std::span<const int64_t> chosen) const;
   // The coordinate's value after the move.
   float MovedValue(const Move& move) const;
+  bool OnCpu() const { return model_.device().is_cpu(); }
   // Variants of `layer` that fit into one generator batch.
   int64_t BatchFor(int64_t layer) const;
   const SynthesisTrace& Trace() const;
@@ -77,7 +79,7 @@ class ImageVariants {
   VariantOptions options_;
   StyleVectors styles_;
   torch::Tensor values_;                         // styles_.conv on the CPU, [S]
-  std::optional<VariantSynthesis> singles_;      // on the CPU only
+  std::optional<VariantSynthesis> singles_;      // of channels on the CPU only
   mutable std::optional<SynthesisTrace> trace_;  // computed when first used
 };
 

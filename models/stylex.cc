@@ -112,6 +112,10 @@ torch::Tensor Stylex::Map(const torch::Tensor& z) const {
 }
 
 torch::Tensor Stylex::Synthesize(const StyleVectors& styles) const {
+  if (device_.is_cpu() && !torch::GradMode::is_enabled() &&
+      styles.conv.scalar_type() == torch::kFloat32) {
+    return stylex::Synthesize(*Plan(), ChannelStyles(styles)).clamp_(-1, 1);
+  }
   return networks_.generator.ptr()->synthesize(styles, Noise::kFixed).clamp(-1, 1);
 }
 

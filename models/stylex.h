@@ -22,7 +22,7 @@
 #include <string>
 
 #include "models/classifier.h"
-#include "models/cpu/variant_synthesis.h"
+#include "models/cpu/synthesis.h"
 #include "models/networks/discriminator.h"
 #include "models/networks/generator.h"
 #include "stylex/v1/model_config.pb.h"
@@ -100,7 +100,8 @@ class Stylex {
     const torch::Tensor x = images.to(device_);
     return Styles(Encode(x, Logits(x)));
   }
-  // Clamped to [-1, 1].
+  // Clamped to [-1, 1]. Without gradients and on the CPU by Plan(): weights that change after its
+  // first use change nothing.
   torch::Tensor Synthesize(const StyleVectors& styles) const;
   // Logits of the images synthesized from the styles.
   torch::Tensor LogitsOfStyles(const StyleVectors& styles) const {
@@ -114,8 +115,8 @@ class Stylex {
   torch::Tensor SynthesizeFrom(int64_t layer, const SynthesisTrace& trace,
                                const StyleVectors& styles) const;
 
-  // The generator's weights in the layout that variant synthesis uses
-  // (models/cpu/variant_synthesis.h), copied at the first call; only for models on the CPU.
+  // The generator's weights in the layout that synthesis on the CPU uses
+  // (models/cpu/synthesis.h), copied at the first call; only for models on the CPU.
   std::shared_ptr<const SynthesisPlan> Plan() const;
 
   // Count of weights of classifier, generator, and encoder or mapping network.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <numbers>
 
 #include "models/cpu/each_cpu.h"
 
@@ -54,6 +56,42 @@ STYLEX_FOR_EACH_CPU
 void AddAndActivate(const float* shift, int64_t n, float* x) {
   for (int64_t i = 0; i < n; ++i) {
     x[i] = Activate(x[i] + shift[i]);
+  }
+}
+
+STYLEX_FOR_EACH_CPU
+void ScaleChannels(const float* x, const float* factor, int64_t pixels, int64_t channels,
+                   float* out) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      out[p * channels + c] = x[p * channels + c] * factor[c];
+    }
+  }
+}
+
+STYLEX_FOR_EACH_CPU
+void Demodulation(const float* style, const float* energy, int64_t in, int64_t out, float epsilon,
+                  float* gain) {
+  std::fill(gain, gain + out, epsilon);
+  for (int64_t i = 0; i < in; ++i) {
+    const float square = style[i] * style[i];
+    for (int64_t o = 0; o < out; ++o) {
+      gain[o] += square * energy[i * out + o];
+    }
+  }
+  for (int64_t o = 0; o < out; ++o) {
+    gain[o] = std::numbers::sqrt2_v<float> / std::sqrt(gain[o]);
+  }
+}
+
+STYLEX_FOR_EACH_CPU
+void ScaleAddAndActivate(const float* gain, const float* shift, int64_t pixels, int64_t channels,
+                         float* x) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = p * channels + c;
+      x[i] = Activate(gain[c] * x[i] + shift[i]);
+    }
   }
 }
 

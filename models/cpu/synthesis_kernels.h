@@ -14,6 +14,19 @@ namespace stylex::kernels {
 // x[i] = leaky_relu(x[i] + shift[i]) in place, n values.
 void AddAndActivate(const float* shift, int64_t n, float* x);
 
+// out[p][c] = x[p][c] * factor[c]
+void ScaleChannels(const float* x, const float* factor, int64_t pixels, int64_t channels,
+                   float* out);
+
+// gain[o] = sqrt(2) / sqrt(sum over i of style[i]^2 energy[i][o] + epsilon): demodulation, and what
+// the activation lacks. energy: [in][out].
+void Demodulation(const float* style, const float* energy, int64_t in, int64_t out, float epsilon,
+                  float* gain);
+
+// x[p][c] = leaky_relu(gain[c] * x[p][c] + shift[p][c]) in place.
+void ScaleAddAndActivate(const float* gain, const float* shift, int64_t pixels, int64_t channels,
+                         float* x);
+
 // The second half of an upsampling convolution, for one image. `columns` [side][side][9][channels],
 // the result of a matrix product, is what each input pixel adds to the 3x3 neighbourhood around
 // twice its position; it is summed up, filtered with the FIR kernel [1,3,3,1] (gain 4) and

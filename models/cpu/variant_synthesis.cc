@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <utility>
 
 #include "models/cpu/synthesis_kernels.h"
@@ -13,31 +12,7 @@
 namespace stylex {
 namespace {
 
-constexpr double kSqrt2 = std::numbers::sqrt2;
-constexpr double kDemodulationEpsilon = 1e-8;
-// The columns of an upsampling convolution are computed and consumed in pieces that fit into the
-// cache.
-constexpr int64_t kColumnBytes = int64_t{2} << 20;
-
 const float* Data(const torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
-
-SynthesisPlan::Conv MakeConv(const GeneratorImpl::Conv& conv) {
-  SynthesisPlan::Conv made;
-  made.out = conv.weight.size(0);
-  made.in = conv.weight.size(1);
-  made.up = conv.up;
-  made.out_side = conv.noise.size(2);
-  made.in_side = made.up ? made.out_side / 2 : made.out_side;
-  const torch::Tensor weight =
-      conv.weight.detach() * (1 / std::sqrt(static_cast<double>(made.in * 9)));
-  made.taps = weight.permute({1, 2, 3, 0}).reshape({made.in, 9, made.out}).contiguous();
-  made.weight = made.up ? weight.permute({2, 3, 0, 1}).reshape({9, made.out, made.in}).contiguous()
-                        : weight.permute({0, 2, 3, 1}).contiguous();
-  made.energy = weight.square().sum({2, 3}).contiguous();
-  const torch::Tensor noise = (conv.noise * conv.noise_strength.detach()).view({-1, 1});
-  made.shift = ((noise + conv.bias.detach()) * kSqrt2).contiguous();
-  return made;
-}
 
 // One channel of x [side, side, channels] with a border of zeros.
 void CopyPlane(const torch::Tensor& x, int64_t channel, float* plane) {
@@ -52,22 +27,6 @@ void CopyPlane(const torch::Tensor& x, int64_t channel, float* plane) {
 }
 
 }  // namespace
-
-SynthesisPlan::SynthesisPlan(const GeneratorImpl& generator) : layout_(generator.channel_layout()) {
-  torch::NoGradGuard no_grad;
-  constant_ = generator.constant().detach()[0].permute({1, 2, 0}).contiguous().clone();
-  TORCH_CHECK(constant_.is_cpu() && constant_.scalar_type() == torch::kFloat32,
-              "variants are drawn on the CPU, in float32");
-  for (const GeneratorImpl::Conv& conv : generator.convs()) {
-    convs_.push_back(MakeConv(conv));
-  }
-  for (const GeneratorImpl::ToRgb& to_rgb : generator.to_rgbs()) {
-    const int64_t in = to_rgb.weight.size(1);
-    to_rgbs_.push_back(
-        {(to_rgb.weight.detach().view({-1, in}) / std::sqrt(static_cast<double>(in))).contiguous(),
-         to_rgb.bias.detach().clone()});
-  }
-}
 
 VariantSynthesis::VariantSynthesis(std::shared_ptr<const SynthesisPlan> plan,
                                    const StyleVectors& styles)
@@ -90,16 +49,12 @@ VariantSynthesis::VariantSynthesis(std::shared_ptr<const SynthesisPlan> plan,
     Folded folded;
     folded.style = conv_styles[l].contiguous();
     const torch::Tensor squares = folded.style.to(torch::kFloat64).square();
-    folded.energy = torch::mv(conv.energy.to(torch::kFloat64), squares);
+    folded.energy = torch::mv(conv.energy.to(torch::kFloat64).t(), squares);
     const torch::Tensor demodulation =
-        (torch::rsqrt(folded.energy + kDemodulationEpsilon) * kSqrt2).to(torch::kFloat32);
-    if (conv.up) {
-      folded.weight = (conv.weight * folded.style * demodulation.view({-1, 1}))
-                          .view({9 * conv.out, conv.in, 1, 1});
-    } else {
-      folded.weight =
-          (conv.weight * folded.style * demodulation.view({-1, 1, 1, 1})).permute({0, 3, 1, 2});
-    }
+        (torch::rsqrt(folded.energy + kDemodulationEpsilon) * kActivationGain).to(torch::kFloat32);
+    folded.weight =
+        conv.weight * folded.style *
+        demodulation.view(conv.up ? torch::IntArrayRef{-1, 1} : torch::IntArrayRef{-1, 1, 1, 1});
     folded.input = x;
     folded_.push_back(std::move(folded));
     torch::Tensor y = Convolve(static_cast<int64_t>(l), x.unsqueeze(0), /*activate=*/false);
@@ -118,63 +73,17 @@ torch::Tensor VariantSynthesis::ToImages(const torch::Tensor& rgb) const {
   return rgb.permute({0, 3, 1, 2});
 }
 
-int64_t VariantSynthesis::BytesPerVariant(int64_t layer) const {
-  int64_t values = 0;
-  for (size_t l = static_cast<size_t>(layer); l < plan_->convs().size(); ++l) {
-    const SynthesisPlan::Conv& conv = plan_->convs()[l];
-    values = std::max(values, conv.out_side * conv.out_side * conv.out);
-  }
-  return values * static_cast<int64_t>(sizeof(float));
-}
-
 torch::Tensor VariantSynthesis::Convolve(int64_t layer, const torch::Tensor& x,
                                          bool activate) const {
   const SynthesisPlan::Conv& conv = plan_->convs()[static_cast<size_t>(layer)];
-  const torch::Tensor& weight = folded_[static_cast<size_t>(layer)].weight;
-  const int64_t count = x.size(0);
-  const int64_t out_size = conv.out_side * conv.out_side * conv.out;
-  const float* const shift = activate ? Data(conv.shift) : nullptr;
-  if (!conv.up) {
-    torch::Tensor y = InferenceConv2d(x.permute({0, 3, 1, 2}), weight, {}, /*padding=*/1)
-                          .permute({0, 2, 3, 1})
-                          .contiguous();
-    for (int64_t i = 0; activate && i < count; ++i) {
-      kernels::AddAndActivate(shift, out_size, y.data_ptr<float>() + i * out_size);
-    }
-    return y;
-  }
-  torch::Tensor y = torch::empty({count, conv.out_side, conv.out_side, conv.out});
-  const int64_t columns_size = conv.in_side * conv.in_side * 9 * conv.out;
-  const int64_t piece = std::max<int64_t>(1, kColumnBytes / (columns_size * 4));
-  std::vector<float> scratch(kernels::UpFilterScratch(conv.in_side, conv.out));
-  for (int64_t start = 0; start < count; start += piece) {
-    const int64_t length = std::min(piece, count - start);
-    const torch::Tensor columns =
-        InferenceConv2d(x.narrow(0, start, length).permute({0, 3, 1, 2}), weight, {}, 0)
-            .permute({0, 2, 3, 1})
-            .contiguous();
-    for (int64_t i = 0; i < length; ++i) {
-      kernels::UpFilterAndActivate(Data(columns) + i * columns_size, shift, conv.in_side, conv.out,
-                                   scratch.data(), y.data_ptr<float>() + (start + i) * out_size);
-    }
-  }
-  return y;
+  return stylex::Convolve(conv, folded_[static_cast<size_t>(layer)].weight, x,
+                          activate ? Data(conv.shift) : nullptr);
 }
 
 torch::Tensor VariantSynthesis::DrawRgb(int64_t level, const torch::Tensor& x,
                                         const torch::Tensor& below) const {
-  const int64_t count = x.size(0), side = x.size(1), channels = x.size(3);
-  const int64_t planes = plan_->planes();
-  torch::Tensor out = torch::empty({count, side, side, planes});
-  const float* const weight = Data(rgb_weights_[static_cast<size_t>(level)]);
-  const float* const bias = Data(plan_->to_rgbs()[static_cast<size_t>(level)].bias);
-  const int64_t below_step = below.defined() ? below.numel() / count : 0;
-  for (int64_t i = 0; i < count; ++i) {
-    kernels::ToRgb(Data(x) + i * side * side * channels, weight, bias,
-                   below.defined() ? Data(below) + i * below_step : nullptr, side, channels, planes,
-                   out.data_ptr<float>() + i * side * side * planes);
-  }
-  return out;
+  const size_t l = static_cast<size_t>(level);
+  return ApplyToRgb(rgb_weights_[l], plan_->to_rgbs()[l].bias, x, below);
 }
 
 torch::Tensor VariantSynthesis::MoveChannels(std::span<const StyleChange> changes) const {
@@ -217,14 +126,14 @@ torch::Tensor VariantSynthesis::MoveChannels(std::span<const StyleChange> change
 void VariantSynthesis::Demodulate(const StyleChange& change, float* gain, float* slope) const {
   const SynthesisPlan::Conv& conv = plan_->convs()[static_cast<size_t>(change.layer)];
   const Folded& folded = folded_[static_cast<size_t>(change.layer)];
-  const float* const energy = Data(conv.energy) + change.channel;
+  const float* const energy = Data(conv.energy) + change.channel * conv.out;
   const double* const total = folded.energy.data_ptr<double>();
   const double old = Data(folded.style)[change.channel], value = change.value;
   for (int64_t o = 0; o < conv.out; ++o) {
-    const double moved = total[o] + (value * value - old * old) * energy[o * conv.in];
+    const double moved = total[o] + (value * value - old * old) * energy[o];
     const double d = 1 / std::sqrt(std::max(moved, 0.0) + kDemodulationEpsilon);
     gain[o] = static_cast<float>(d * std::sqrt(total[o] + kDemodulationEpsilon));
-    slope[o] = static_cast<float>(kSqrt2 * d * (value - old));
+    slope[o] = static_cast<float>(kActivationGain * d * (value - old));
   }
 }
 

@@ -21,46 +21,9 @@
 #include <span>
 #include <vector>
 
-#include "models/networks/generator.h"
+#include "models/cpu/synthesis.h"
 
 namespace stylex {
-
-// The part that does not depend on the image: weights in the layout that the kernels need.
-// Immutable.
-class SynthesisPlan {
- public:
-  // Copies the current weights. The generator must be on the CPU.
-  explicit SynthesisPlan(const GeneratorImpl& generator);
-
-  struct Conv {
-    int64_t in = 0, out = 0;
-    int64_t in_side = 0, out_side = 0;
-    bool up = false;
-    torch::Tensor taps;    // [in, 9, out]: scaled weights, tap by tap
-    torch::Tensor weight;  // as [out, 3, 3, in], or up: [9, out, in]
-    torch::Tensor energy;  // [out, in]: sum of the squared scaled weights
-    torch::Tensor shift;   // [P, out]: sqrt(2) (fixed noise x strength + bias)
-  };
-  struct ToRgb {
-    torch::Tensor weight;  // [planes, in], scaled
-    torch::Tensor bias;    // [planes]
-  };
-
-  const std::vector<Conv>& convs() const { return convs_; }
-  const std::vector<ToRgb>& to_rgbs() const { return to_rgbs_; }
-  const torch::Tensor& constant() const { return constant_; }  // [4, 4, C]
-  // Channels of the images.
-  int64_t planes() const { return to_rgbs_[0].weight.size(0); }
-  // Side of the images.
-  int64_t resolution() const { return convs_.back().out_side; }
-  const StyleLayout& layout() const { return layout_; }
-
- private:
-  StyleLayout layout_;
-  torch::Tensor constant_;
-  std::vector<Conv> convs_;
-  std::vector<ToRgb> to_rgbs_;
-};
 
 // A new value of one channel's style in one convolution.
 struct StyleChange {
@@ -81,14 +44,12 @@ class VariantSynthesis {
   // same channel share work. Thread-safe; uses one thread, because many batches in parallel are
   // faster than each of them on all cores.
   torch::Tensor Draw(std::span<const StyleChange> changes) const;
-  // Bytes of the largest activation of one variant from `layer` on, for choosing a batch size.
-  int64_t BytesPerVariant(int64_t layer) const;
 
  private:
   struct Folded {
     torch::Tensor style;   // [in]
     torch::Tensor energy;  // [out], float64: sum of style^2 energy
-    torch::Tensor weight;  // [out, in, 3, 3] channels last, or up: [9 out, in, 1, 1]
+    torch::Tensor weight;  // styles and demodulation folded in; SynthesisPlan::Conv's shape
     torch::Tensor input;   // [in_side, in_side, in]: of the unmodified image
     torch::Tensor output;  // [P, out] before shift and activation
   };

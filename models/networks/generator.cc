@@ -16,8 +16,8 @@ constexpr int64_t kFirstResolution = 4;
 // demodulation scales the output, so that one ordinary convolution with shared weights processes
 // the whole batch. Equal to modulating the weights, up to rounding.
 torch::Tensor Demodulation(const torch::Tensor& weight, const torch::Tensor& style, double scale) {
-  const torch::Tensor energy = weight.square().sum({2, 3}) * (scale * scale);  // [out, in]
-  return torch::rsqrt(torch::linear(style.square(), energy) + 1e-8);           // [N, out]
+  const torch::Tensor energy = weight.square().sum({2, 3}) * (scale * scale);         // [out, in]
+  return torch::rsqrt(torch::linear(style.square(), energy) + kDemodulationEpsilon);  // [N, out]
 }
 
 torch::Tensor PerChannel(const torch::Tensor& values) { return values.unsqueeze(-1).unsqueeze(-1); }

@@ -55,6 +55,9 @@ struct StyleLayout {
   int64_t Offset(int64_t layer) const;
 };
 
+// Added to the energy of a filter, of which the root is taken.
+inline constexpr double kDemodulationEpsilon = 1e-8;
+
 enum class Noise {
   kFixed,   // the checkpoint's noise images: for inference
   kRandom,  // fresh N(0, 1) from LibTorch's default generator: in training

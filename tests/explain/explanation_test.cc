@@ -16,7 +16,10 @@ namespace stylex {
 namespace {
 
 // An image of the model's own; on the device and in the shape that Explain takes.
-torch::Tensor ImageOf(const TinyModel& tiny) { return tiny.stylex.Synthesize(tiny.styles); }
+torch::Tensor ImageOf(const TinyModel& tiny) {
+  const torch::NoGradGuard no_grad;  // the same to the last bit wherever it is called
+  return tiny.stylex.Synthesize(tiny.styles);
+}
 
 // Logits of the file that delivers an image, through the codecs themselves.
 torch::Tensor LogitsOfFile(const TinyModel& tiny, const torch::Tensor& image, int jpeg_quality) {
@@ -199,6 +202,7 @@ MoveSet AllMoved(const Explanation& explanation) {
 
 // The model's reconstruction of its own image, with moves.
 torch::Tensor Drawn(const TinyModel& tiny, const MoveSet& moves) {
+  const torch::NoGradGuard no_grad;  // as explanations are drawn, to the last bit
   return tiny.stylex.Synthesize(
       ApplyMoves(tiny.stylex.StylesOfImages(ImageOf(tiny)), tiny.ranges, moves));
 }

@@ -57,6 +57,55 @@ TEST(AddAndActivateTest, IsTheLeakyReluOfTheSum) {
   }
 }
 
+TEST(ScaleChannelsTest, MultipliesEachChannelByItsFactor) {
+  for (const int64_t channels : {1, 5, 8, 33}) {
+    constexpr int64_t kPixels = 7;
+    const Floats x = Normal(kPixels * channels, 3), factor = Normal(channels, 4);
+    Floats out(x.size());
+    ScaleChannels(x.data(), factor.data(), kPixels, channels, out.data());
+    Doubles expected;
+    for (size_t i = 0; i < x.size(); ++i) {
+      expected.push_back(static_cast<double>(x[i]) * factor[i % factor.size()]);
+    }
+    ExpectEqualUpToRounding(out, expected);
+  }
+}
+
+TEST(DemodulationTest, IsTheInverseRootOfTheFiltersEnergies) {
+  constexpr int64_t kIn = 7;
+  for (const int64_t out : {1, 5, 8, 33}) {
+    const Floats style = Normal(kIn, 8);
+    Floats energy = Normal(kIn * out, 9);
+    std::transform(energy.begin(), energy.end(), energy.begin(), [](float e) { return e * e; });
+    Floats gain(static_cast<size_t>(out));
+    Demodulation(style.data(), energy.data(), kIn, out, 0.5f, gain.data());
+    Doubles expected;
+    for (int64_t o = 0; o < out; ++o) {
+      double sum = 0.5;
+      for (int64_t i = 0; i < kIn; ++i) {
+        sum += static_cast<double>(style[i]) * style[i] * energy[i * out + o];
+      }
+      expected.push_back(std::sqrt(2 / sum));
+    }
+    ExpectEqualUpToRounding(gain, expected);
+  }
+}
+
+TEST(ScaleAddAndActivateTest, IsTheLeakyReluOfTheScaledSum) {
+  for (const int64_t channels : {1, 5, 8, 33}) {
+    constexpr int64_t kPixels = 7;
+    const Floats before = Normal(kPixels * channels, 5), shift = Normal(kPixels * channels, 6);
+    const Floats gain = Normal(channels, 7);
+    Floats x = before;
+    ScaleAddAndActivate(gain.data(), shift.data(), kPixels, channels, x.data());
+    Doubles expected;
+    for (size_t i = 0; i < before.size(); ++i) {
+      expected.push_back(Leaky(static_cast<double>(before[i]) * gain[i % gain.size()] + shift[i]));
+    }
+    ExpectEqualUpToRounding(x, expected);
+  }
+}
+
 // side, channels
 class UpFilterTest : public testing::TestWithParam<std::tuple<int64_t, int64_t>> {
  protected:

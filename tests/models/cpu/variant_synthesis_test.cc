@@ -133,23 +133,6 @@ TEST_F(SmallVariantsTest, RefusesWhatItCannotDraw) {
   EXPECT_THROW(SynthesisPlan{*wide}, c10::Error);
 }
 
-// The largest activation from the layer on: with widths 7, 6 and 5 at 4, 8 and 16 pixels that is
-// the last one.
-TEST_F(SmallVariantsTest, TheBytesOfAVariantAreThoseOfItsLargestActivation) {
-  const VariantSynthesis variants(plan_, styles_);
-  for (int64_t layer = 0; layer < 5; ++layer) {
-    EXPECT_EQ(variants.BytesPerVariant(layer), 16 * 16 * 5 * 4) << layer;
-  }
-  v1::GeneratorConfig config;
-  config.add_channels(100);
-  config.add_channels(2);
-  Generator narrowing(config, kVariantLatent, 8, 1);
-  const VariantSynthesis other(std::make_shared<const SynthesisPlan>(*narrowing),
-                               narrowing->styles(torch::zeros({1, kVariantLatent})));
-  EXPECT_EQ(other.BytesPerVariant(0), 4 * 4 * 100 * 4);
-  EXPECT_EQ(other.BytesPerVariant(1), 8 * 8 * 2 * 4);
-}
-
 TEST_F(SmallVariantsTest, ComponentsAreDrawnThroughTheirChannels) {
   Generator generator = SmallGenerator(/*components=*/2);
   const StyleVectors coordinates = generator->styles(torch::randn({1, kVariantLatent}));
