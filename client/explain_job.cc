@@ -165,13 +165,13 @@ absl::StatusOr<Record> ExplainJob::FindOrExplain(const ExplainTask& task, bool* 
       return *std::move(kept);
     }
   }
-  return Explain(task, std::move(image), key);
+  return Explain(task, image, key);
 }
 
-absl::StatusOr<Record> ExplainJob::Explain(const ExplainTask& task, v1::Image image,
+absl::StatusOr<Record> ExplainJob::Explain(const ExplainTask& task, const v1::Image& image,
                                            const std::string& key) {
   STYLEX_ASSIGN_OR_RETURN(const ExplainedPhotograph explanation,
-                          ExplainPhotograph(setup_, task, std::move(image)));
+                          ExplainPhotograph(setup_, task, image));
   Record record{.key = key,
                 .facts = FactsOf(model_, explanation),
                 .pictures = {},

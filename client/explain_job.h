@@ -51,7 +51,8 @@ class ExplainJob {
   // A kept record (and sets *resumed), else what the server answers now.
   absl::StatusOr<Record> FindOrExplain(const ExplainTask& task, bool* resumed);
   void Finish(size_t task, absl::StatusOr<Record> record, bool resumed);
-  absl::StatusOr<Record> Explain(const ExplainTask& task, v1::Image image, const std::string& key);
+  absl::StatusOr<Record> Explain(const ExplainTask& task, const v1::Image& image,
+                                 const std::string& key);
   void Print(const ExplainTask& task, const Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitAWhile();  // whether the job has ended
 

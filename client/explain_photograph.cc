@@ -80,11 +80,10 @@ absl::StatusOr<std::vector<Frame>> Traverse(const ExplainSetup& setup,
   return frames;
 }
 
-v1::TraverseRequest MakeTraverse(const ExplainSetup& setup, const v1::Styles& styles,
-                                 const v1::Attribute& attribute, int side) {
+v1::TraverseRequest MakeTraverse(const ExplainSetup& setup, const v1::Attribute& attribute,
+                                 int side) {
   v1::TraverseRequest request;
   request.set_model(setup.request.model());
-  *request.mutable_styles() = styles;
   request.mutable_attribute()->set_index(attribute.index());
   request.mutable_attribute()->set_direction(attribute.direction());
   if (side > kLargestPngFrame) {
@@ -95,20 +94,28 @@ v1::TraverseRequest MakeTraverse(const ExplainSetup& setup, const v1::Styles& st
 }
 
 // The frames of each moved attribute by itself. The first is the reconstruction, which is there.
-absl::Status AddFrames(const ExplainSetup& setup, v1::Image image,
+absl::Status AddFrames(const ExplainSetup& setup, const v1::Image& image,
                        ExplainedPhotograph* explanation) {
   const v1::CounterfactualResponse& answer = explanation->answer;
   if (setup.frames < 3 || answer.applied_size() == 0) {
     return absl::OkStatus();
   }
-  STYLEX_ASSIGN_OR_RETURN(const v1::Styles styles, StylesOf(setup, std::move(image)));
+  v1::Styles styles;  // of several moves, so that the image is encoded once
+  if (answer.applied_size() > 1) {
+    STYLEX_ASSIGN_OR_RETURN(styles, StylesOf(setup, image));
+  }
   const double before = ProbabilityOf(answer.reconstruction_prediction(), answer.target_class_id());
   for (const v1::AppliedAttribute& applied : answer.applied()) {
     if (explanation->frames.size() == kMovesWithFrames) {
       break;
     }
     v1::TraverseRequest request =
-        MakeTraverse(setup, styles, applied.attribute(), explanation->reconstruction.width);
+        MakeTraverse(setup, applied.attribute(), explanation->reconstruction.width);
+    if (answer.applied_size() > 1) {
+      *request.mutable_styles() = styles;
+    } else {
+      *request.mutable_image() = image;
+    }
     request.set_steps(setup.frames - 1);
     request.set_shift_from(applied.shift() / (setup.frames - 1));
     request.set_shift_to(applied.shift());
@@ -124,7 +131,8 @@ absl::Status AddFrames(const ExplainSetup& setup, v1::Image image,
 }  // namespace
 
 absl::StatusOr<ExplainedPhotograph> ExplainPhotograph(const ExplainSetup& setup,
-                                                      const ExplainTask& task, v1::Image image) {
+                                                      const ExplainTask& task,
+                                                      const v1::Image& image) {
   ExplainedPhotograph explanation;
   explanation.path = task.path;
   explanation.stem = task.name;
@@ -142,7 +150,7 @@ absl::StatusOr<ExplainedPhotograph> ExplainPhotograph(const ExplainSetup& setup,
                                 .channels = explanation.reconstruction.channels,
                                 .crop = setup.preprocessing.crop_pixels(),
                                 .stretch = setup.preprocessing.crop() == "stretch"});
-  STYLEX_RETURN_IF_ERROR(AddFrames(setup, std::move(image), &explanation));
+  STYLEX_RETURN_IF_ERROR(AddFrames(setup, image, &explanation));
   return explanation;
 }
 
@@ -156,7 +164,8 @@ absl::StatusOr<std::vector<AttributePair>> DrawPairs(const ExplainSetup& setup,
   std::vector<AttributePair> pairs;
   for (int i = 0; i < std::min(of_class.attributes_size(), kAttributesShown); ++i) {
     const v1::Attribute& attribute = of_class.attributes(i);
-    v1::TraverseRequest request = MakeTraverse(setup, styles, attribute, /*side=*/0);
+    v1::TraverseRequest request = MakeTraverse(setup, attribute, /*side=*/0);
+    *request.mutable_styles() = styles;
     request.set_steps(2);
     request.set_shift_from(0);
     request.set_shift_to(shift);

@@ -32,7 +32,8 @@ struct ExplainSetup {
 
 // CANCELLED if the calls were cancelled.
 absl::StatusOr<ExplainedPhotograph> ExplainPhotograph(const ExplainSetup& setup,
-                                                      const ExplainTask& task, v1::Image image);
+                                                      const ExplainTask& task,
+                                                      const v1::Image& image);
 
 // The photograph as the model's generator draws it, and with each of these attributes moved by
 // `shift`.

@@ -15,6 +15,8 @@ namespace {
 
 // Polling interval of a resting thread; shorter than a piece of work.
 constexpr std::chrono::milliseconds kLookUp(1);
+// So few pieces are done before cores that become free could help.
+constexpr int64_t kFewPieces = 4;
 
 }  // namespace
 
@@ -42,12 +44,14 @@ absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& contr
   std::atomic<int64_t> next = 0;
   Mutex mutex;
   absl::Status first_failure;
-  // Takes the next piece. The last thread rests first while a core is left to others; the first
+  const auto allowed = [&control, threads = at::get_num_threads()] {
+    return control.cores == nullptr ? threads : control.cores->CoresOfEach(threads);
+  };
+  // Takes the next piece. The last threads rest first while their cores are others'; the first
   // thread is the caller's, which gives way.
   const auto take = [&] {
     const int thread = at::get_thread_num();
-    const bool rests = thread > 0 && thread == at::get_num_threads() - 1;
-    while (rests && control.cores != nullptr && control.cores->core_is_left() && next < count) {
+    while (thread > 0 && thread >= allowed() && next < count) {
       std::this_thread::sleep_for(kLookUp);
     }
     return next++;
@@ -65,7 +69,9 @@ absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& contr
       }
     }
   };
-  if (parallel) {
+  if (parallel && count <= kFewPieces && allowed() == 1) {
+    OnOneCore(run);  // a resting thread would be waited for
+  } else if (parallel) {
     at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { run(); });
   } else {
     run();

@@ -114,7 +114,8 @@ torch::Tensor Stylex::Map(const torch::Tensor& z) const {
 torch::Tensor Stylex::Synthesize(const StyleVectors& styles) const {
   if (device_.is_cpu() && !torch::GradMode::is_enabled() &&
       styles.conv.scalar_type() == torch::kFloat32) {
-    return stylex::Synthesize(*Plan(), ChannelStyles(styles)).clamp_(-1, 1);
+    const std::shared_ptr<const SynthesisPlan> plan = Plan();
+    return stylex::Synthesize(*plan, plan->ChannelStyles(styles)).clamp_(-1, 1);
   }
   return networks_.generator.ptr()->synthesize(styles, Noise::kFixed).clamp(-1, 1);
 }

@@ -107,12 +107,17 @@ constexpr absl::Duration kStayAwake = absl::Microseconds(1500);
 constexpr int kCpuBatch = 8;
 constexpr int kGpuBatch = 32;
 
+// On a CPU, where each then has its share of the cores; a GPU computes one after another.
+constexpr int kMostSearchesAtOnce = 4;
+
 DeviceScheduler::Options SchedulerOptions(const ServerOptions& options,
                                           const torch::Device& device) {
   const int automatic = device.is_cuda() ? kGpuBatch : kCpuBatch;
   const int max_batch = options.max_batch > 0 ? options.max_batch : automatic;
   return {.batches = {.max_batch = static_cast<size_t>(max_batch),
-                      .max_delay = absl::Milliseconds(options.max_batch_delay_ms)}};
+                      .max_delay = absl::Milliseconds(options.max_batch_delay_ms)},
+          .searches_at_once =
+              device.is_cpu() ? std::clamp(at::get_num_threads(), 1, kMostSearchesAtOnce) : 1};
 }
 
 // Small computations around a call's passes use a single thread: the cores belong to the device's

@@ -90,6 +90,9 @@ SynthesisPlan::SynthesisPlan(const GeneratorImpl& generator) : layout_(generator
   constant_ = generator.constant().detach()[0].permute({1, 2, 0}).contiguous().clone();
   TORCH_CHECK(constant_.is_cpu() && constant_.scalar_type() == torch::kFloat32,
               "variants are drawn on the CPU, in float32");
+  if (generator.has_components()) {
+    CopyStyles(generator);
+  }
   for (const GeneratorImpl::Conv& conv : generator.convs()) {
     convs_.push_back(MakeConv(conv));
   }
@@ -99,6 +102,29 @@ SynthesisPlan::SynthesisPlan(const GeneratorImpl& generator) : layout_(generator
         {(to_rgb.weight.detach().view({-1, in}) / std::sqrt(static_cast<double>(in))).contiguous(),
          to_rgb.bias.detach().clone()});
   }
+}
+
+void SynthesisPlan::CopyStyles(const GeneratorImpl& generator) {
+  const StyleLayout& coordinates = generator.layout();
+  const torch::Tensor unit = torch::eye(coordinates.num_conv() + coordinates.num_rgb());
+  const auto styles_of = [&](const torch::Tensor& x) {
+    const StyleVectors styles =
+        generator.ChannelStyles({x.narrow(1, 0, coordinates.num_conv()),
+                                 x.narrow(1, coordinates.num_conv(), coordinates.num_rgb())});
+    return torch::cat({styles.conv, styles.rgb}, 1);
+  };
+  styles_bias_ = styles_of(torch::zeros({1, unit.size(0)}))[0].clone();
+  styles_weight_ = (styles_of(unit) - styles_bias_).contiguous();
+}
+
+StyleVectors SynthesisPlan::ChannelStyles(const StyleVectors& styles) const {
+  if (!styles_weight_.defined()) {
+    return styles;
+  }
+  const torch::Tensor all =
+      torch::addmm(styles_bias_, torch::cat({styles.conv, styles.rgb}, 1), styles_weight_);
+  return {all.narrow(1, 0, layout_.num_conv()),
+          all.narrow(1, layout_.num_conv(), layout_.num_rgb())};
 }
 
 int64_t SynthesisPlan::BytesPerImage(int64_t layer) const {

@@ -44,12 +44,19 @@ class SynthesisPlan {
   // Side of the images.
   int64_t resolution() const { return convs_.back().out_side; }
   const StyleLayout& layout() const { return layout_; }
+  // As GeneratorImpl::ChannelStyles, by one matrix product.
+  StyleVectors ChannelStyles(const StyleVectors& styles) const;
   // Bytes of the largest activation of one image from convolution `layer` on, for choosing a batch
   // size.
   int64_t BytesPerImage(int64_t layer) const;
 
  private:
+  void CopyStyles(const GeneratorImpl& generator);
+
   StyleLayout layout_;
+  // Of components: channels' styles = coordinates . weight + bias, [W, S] and [S]; else undefined.
+  torch::Tensor styles_weight_;
+  torch::Tensor styles_bias_;
   torch::Tensor constant_;
   std::vector<Conv> convs_;
   std::vector<ToRgb> to_rgbs_;

@@ -128,7 +128,7 @@ StyleVectors GeneratorImpl::styles(const torch::Tensor& w) {
   return {parts[0].contiguous(), parts[1].contiguous()};
 }
 
-StyleVectors GeneratorImpl::ChannelStyles(const StyleVectors& styles) {
+StyleVectors GeneratorImpl::ChannelStyles(const StyleVectors& styles) const {
   if (!has_components()) {
     return styles;
   }

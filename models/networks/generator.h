@@ -101,7 +101,7 @@ class GeneratorImpl : public torch::nn::Module {
   // length, mixing).
   StyleVectors styles(const torch::Tensor& w);
   // The styles of every layer's channels; equal to `styles` without components.
-  StyleVectors ChannelStyles(const StyleVectors& styles);
+  StyleVectors ChannelStyles(const StyleVectors& styles) const;
   // -> [N, image_channels, R, R], not clamped (training uses raw values).
   torch::Tensor synthesize(const StyleVectors& styles, Noise noise);
 

@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -8,11 +9,11 @@
 
 #include "base/status_macros.h"
 #include "explain/local_change.h"
+#include "explain/side_by_side.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/pictures.h"
 #include "server/handlers/request_checks.h"
 #include "server/handlers/style_messages.h"
-#include "server/repository/network_passes.h"
 #include "server/repository/served_model.h"
 #include "server/scheduling/device_scheduler.h"
 
@@ -72,10 +73,14 @@ absl::StatusOr<StyleVectors> StylesOfSource(const ServedModel& served,
   }
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
                           ReadPicture(request.image(), "image", served, context.decode_limits));
-  SharedNetworks networks(served.passes(), context.device, cancellation);
-  STYLEX_ASSIGN_OR_RETURN(const EncodedImage encoded, networks.Encode(image));
-  return StyleVectors{encoded.styles.conv.to(served.model().device()),
-                      encoded.styles.rgb.to(served.model().device())};
+  // Not by the passes that interactive calls share, for which searches make way.
+  DeviceScheduler::Turn turn(context.device, [&] { return !cancellation.stopped(); });
+  if (!turn.active()) {
+    return absl::CancelledError("the traversal was cancelled");
+  }
+  StyleVectors styles;
+  OnOneCore([&] { styles = served.model().StylesOfImages(image); });
+  return styles;
 }
 
 // Styles of frames `first` to `first` + `count` - 1.
@@ -87,6 +92,38 @@ StyleVectors StylesOfFrames(const StyleVectors& styles, const StyleRanges& range
     conv.push_back(ApplyMoves(styles, ranges, {&move, 1}).conv);
   }
   return {torch::cat(conv), styles.rgb.expand({count, -1})};
+}
+
+// Frames [count, ...] and their logits, on the CPU.
+struct DrawnFrames {
+  torch::Tensor images;
+  torch::Tensor logits;
+};
+
+// Draws frames `first` to `first` + `count` - 1, on a CPU side by side. `unmoved`: the image
+// without the move, which masks the change; undefined: no mask.
+absl::StatusOr<DrawnFrames> DrawFrames(const ServedModel& served, const StyleVectors& styles,
+                                       const Plan& plan, const Rendering& rendering, int64_t first,
+                                       int64_t count, const torch::Tensor& unmoved,
+                                       const SearchControl& control) {
+  const Stylex& model = served.model();
+  const bool on_cpu = model.device().is_cpu();
+  const int64_t cores = on_cpu ? at::get_num_threads() : 1;
+  const int64_t length = (count + cores - 1) / cores;
+  const int64_t pieces = (count + length - 1) / length;
+  std::vector<torch::Tensor> images(pieces), logits(pieces);
+  STYLEX_RETURN_IF_ERROR(
+      SideBySide(pieces, /*parallel=*/on_cpu, control, [&](int64_t i, const GiveWay&) {
+        const torch::NoGradGuard no_grad;
+        const int64_t start = i * length;
+        torch::Tensor drawn = model.Synthesize(StylesOfFrames(
+            styles, served.ranges(), plan, first + start, std::min(length, count - start)));
+        drawn = unmoved.defined() ? LocalChange(unmoved.expand_as(drawn), drawn) : drawn;
+        logits[i] = model.Logits(rendering.Apply(drawn)).to(torch::kCPU);
+        images[i] = drawn.to(torch::kCPU);
+        return absl::OkStatus();
+      }));
+  return DrawnFrames{torch::cat(images), torch::cat(logits)};
 }
 
 absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request, const Plan& plan,
@@ -105,21 +142,20 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
     if (!turn.active()) {
       return absl::CancelledError("the traversal was cancelled");
     }
-    torch::Tensor drawn =
-        served.model().Synthesize(StylesOfFrames(styles, served.ranges(), plan, first, count));
-    if (request.local()) {
-      unmoved = unmoved.defined() ? unmoved : served.model().Synthesize(styles);
-      drawn = LocalChange(unmoved.expand_as(drawn), drawn);
+    if (request.local() && !unmoved.defined()) {
+      OnOneCore([&] { unmoved = served.model().Synthesize(styles); });
     }
-    const torch::Tensor logits = served.model().Logits(rendering.Apply(drawn));
+    STYLEX_ASSIGN_OR_RETURN(const DrawnFrames drawn,
+                            DrawFrames(served, styles, plan, rendering, first, count, unmoved,
+                                       {.cores = &context.device->cores()}));
     turn.End();
-    STYLEX_RETURN_IF_ERROR(CheckDrawable(drawn, logits, "styles.values"));
+    STYLEX_RETURN_IF_ERROR(CheckDrawable(drawn.images, drawn.logits, "styles.values"));
     for (int64_t i = 0; i < count; ++i) {
       v1::TraverseResponse frame;
       frame.set_step(static_cast<int32_t>(first + i));
       frame.set_shift(plan.ShiftOf(first + i));
-      STYLEX_ASSIGN_OR_RETURN(*frame.mutable_image(), writer.Write(drawn[i]));
-      *frame.mutable_prediction() = ToPrediction(logits[i], served);
+      STYLEX_ASSIGN_OR_RETURN(*frame.mutable_image(), writer.Write(drawn.images[i]));
+      *frame.mutable_prediction() = ToPrediction(drawn.logits[i], served);
       sink->Write(std::move(frame));
     }
   }

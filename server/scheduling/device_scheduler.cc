@@ -62,6 +62,7 @@ absl::Status DeviceScheduler::Outcome(const Waiter& waiter) {
 DeviceScheduler::DeviceScheduler(const Options& options, const Clock* clock,
                                  DeviceObserver* observer)
     : options_(options), clock_(clock), observer_(observer), queue_(options.batches) {
+  searching_.reserve(static_cast<size_t>(std::max(1, options.searches_at_once)));
   engine_ = std::thread([this] { Engine(); });
 }
 
@@ -79,7 +80,7 @@ bool DeviceScheduler::HoldAtOnce(const BatchedPass& pass) {
     return false;
   }
   MutexLock lock(&mutex_);
-  if (held_ || queue_.size() > 0 || !turns_.empty()) {
+  if (!Idle() || queue_.size() > 0 || !turns_.empty()) {
     return false;
   }
   Hold();
@@ -133,9 +134,9 @@ bool DeviceScheduler::InteractiveIsNext() const {
 }
 
 void DeviceScheduler::WaitForBatch() {
-  while (!stopping_ && (held_ || !InteractiveIsNext())) {
+  while (!stopping_ && (!Idle() || !InteractiveIsNext())) {
     const absl::Time due = queue_.DueAt();
-    if (held_ || due == absl::InfiniteFuture()) {
+    if (!Idle() || due == absl::InfiniteFuture()) {
       engine_wake_.Wait(&mutex_);
     } else {
       // Not due yet, or a chunk goes first, whose thread wakes this one when it has finished.
@@ -254,13 +255,45 @@ void DeviceScheduler::Hold() {
 
 void DeviceScheduler::Release() {
   held_ = false;
+  WakeWaiting();
+}
+
+void DeviceScheduler::Start(Turn* turn) {
+  searching_.push_back(turn);
+  cores_.Share(static_cast<int>(searching_.size()));
+  turn->heard_of_ = clock_->Now();
+}
+
+void DeviceScheduler::Stop(Turn* turn) {
+  searching_.erase(std::find(searching_.begin(), searching_.end(), turn));
+  cores_.Share(static_cast<int>(searching_.size()));
+  WakeWaiting();
+}
+
+void DeviceScheduler::WakeWaiting() {
   // Waking a thread without work would delay the call that releases the device.
-  if (queue_.size() > 0) {
+  if (queue_.size() > 0 && Idle()) {
     engine_wake_.NotifyOne();
   }
   if (!turns_.empty()) {
     turns_wake_.NotifyAll();
   }
+}
+
+absl::Duration DeviceScheduler::UsedBy(const Turn& turn) const {
+  return turn.used_ + (turn.active_ ? clock_->Now() - turn.since_ : absl::ZeroDuration());
+}
+
+bool DeviceScheduler::MayStart(const Turn& turn) const {
+  if (held_ || NextTurn() != &turn || InteractiveIsNext()) {
+    return false;
+  }
+  const int at_once = options_.searches_at_once - (cores_.core_is_left() ? 1 : 0);
+  return searching_.empty() ||
+         (static_cast<int>(searching_.size()) < at_once &&
+          std::all_of(searching_.begin(), searching_.end(), [&](const Turn* other) {
+            return LevelOf(UsedBy(*other)) == LevelOf(turn.used_);
+          }));
 }
 
 const DeviceScheduler::Turn* DeviceScheduler::NextTurn() const {
@@ -296,8 +329,7 @@ bool DeviceScheduler::Turn::Await() {
       turns.erase(std::find(turns.begin(), turns.end(), this));
     };
     wanted = wanted_();
-    while (wanted && (scheduler_->held_ || scheduler_->NextTurn() != this ||
-                      scheduler_->InteractiveIsNext())) {
+    while (wanted && !scheduler_->MayStart(*this)) {
       scheduler_->turns_wake_.WaitFor(&scheduler_->mutex_, kLookUp);
       wanted = wanted_();
     }
@@ -309,9 +341,12 @@ bool DeviceScheduler::Turn::Await() {
     scheduler_->engine_wake_.NotifyOne();
     return false;
   }
-  scheduler_->Hold();
+  scheduler_->Start(this);
   ++scheduler_->turns_given_;
   scheduler_->interactive_run_ = 0;
+  if (!turns.empty()) {
+    scheduler_->turns_wake_.NotifyAll();  // the next may start beside this one
+  }
   return true;
 }
 
@@ -324,24 +359,24 @@ bool DeviceScheduler::Turn::Yield() {
   std::this_thread::yield();
   MutexLock lock(&scheduler_->mutex_);
   if (scheduler_->queue_.DueAt() > scheduler_->clock_->Now() && scheduler_->turns_.empty()) {
-    scheduler_->heard_of_ = scheduler_->clock_->Now();
+    heard_of_ = scheduler_->clock_->Now();
     return wanted_();
   }
   const absl::Duration held = scheduler_->clock_->Now() - since_;
   usage_of_this_thread.computed += held;
   used_ += held;
-  scheduler_->Release();
   active_ = false;  // also if waiting throws
+  scheduler_->Stop(this);
   active_ = Await();
   return active_;
 }
 
 void DeviceScheduler::Turn::End() {
   if (active_) {
-    active_ = false;
     usage_of_this_thread.computed += scheduler_->clock_->Now() - since_;
     MutexLock lock(&scheduler_->mutex_);
-    scheduler_->Release();
+    active_ = false;
+    scheduler_->Stop(this);
   }
 }
 
@@ -351,7 +386,12 @@ DeviceScheduler::Usage DeviceScheduler::TakeUsageOfThisThread() {
 
 absl::Duration DeviceScheduler::Silence() const {
   MutexLock lock(&mutex_);
-  return held_ ? clock_->Now() - heard_of_ : absl::ZeroDuration();
+  const absl::Time now = clock_->Now();
+  absl::Duration silence = held_ ? now - heard_of_ : absl::ZeroDuration();
+  for (const Turn* turn : searching_) {
+    silence = std::max(silence, now - turn->heard_of_);
+  }
+  return silence;
 }
 
 size_t DeviceScheduler::interactive_waiting() const {

@@ -10,9 +10,11 @@
 //    go before those that have used it for long, so that the explanation of one image does not wait
 //    for searches over many; each eighth chunk is of the one that waits the longest. Searches that
 //    have used about as much alternate.
+// On a CPU several searches of about the same use may have their turns at once, each with its share
+// of the cores: alone, a search leaves cores idle where its passes wait for one another.
 // Interactive batches have priority over chunks; after `max_interactive_run` batches in a row one
 // waiting chunk runs, so that searches slow down under load but do not starve. Nothing else should
-// compute meanwhile: the holder of the device uses all cores.
+// compute meanwhile: those that hold the device use all cores.
 //
 // Independent of gRPC and LibTorch. Thread-safe.
 #ifndef STYLEX_SERVER_SCHEDULING_DEVICE_SCHEDULER_H_
@@ -24,6 +26,7 @@
 #include <memory>
 #include <span>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -64,6 +67,8 @@ class DeviceScheduler {
   struct Options {
     BatchQueue::Limits batches = {};
     int max_interactive_run = 8;
+    // At most; they share cores(). While a core is left to interactive answers, one fewer.
+    int searches_at_once = 1;
   };
 
   // `clock` and `observer` (may be null) must outlive this.
@@ -103,7 +108,8 @@ class DeviceScheduler {
     DeviceScheduler* const scheduler_;
     const std::function<bool()> wanted_;
     bool active_ = false;
-    absl::Time since_;  // when it obtained the device
+    absl::Time since_;     // when it obtained the device
+    absl::Time heard_of_;  // when it last made progress; guarded by the scheduler's mutex
     // Time that it held the device before; guarded by the scheduler's mutex while it waits.
     absl::Duration used_;
   };
@@ -119,7 +125,8 @@ class DeviceScheduler {
   // The cores that searches may use, which they are handed.
   CoreBudget& cores() { return cores_; }
 
-  // Time since the running computation last made progress; zero when the device is idle.
+  // Time since the running computation, of several the slowest, last made progress; zero when the
+  // device is idle.
   absl::Duration Silence() const;
   // Tickets in a batch at most.
   size_t max_batch() const { return options_.batches.max_batch; }
@@ -146,12 +153,22 @@ class DeviceScheduler {
   static void RunBatch(std::span<BatchTicket* const> tickets) noexcept;
   void Finish(const BatchQueue::Batch& batch, absl::Time started)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Idle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !held_ && searching_.empty(); }
+  // Whether a waiting search's turn has come.
+  bool MayStart(const Turn& turn) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a search that waits or has its turn.
+  absl::Duration UsedBy(const Turn& turn) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool InteractiveIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of the waiting searches, of which there is one or more.
   const Turn* NextTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WaitForBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // By a batch or a single pass.
   void Hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // By a search.
+  void Start(Turn* turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Stop(Turn* turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const Clock* const clock_;
@@ -163,9 +180,10 @@ class DeviceScheduler {
   BatchQueue queue_ ABSL_GUARDED_BY(mutex_);
   std::deque<const Turn*> turns_ ABSL_GUARDED_BY(mutex_);  // waiting searches, longest wait first
   int64_t turns_given_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool held_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Time heard_of_ ABSL_GUARDED_BY(mutex_);
-  int interactive_run_ ABSL_GUARDED_BY(mutex_) = 0;  // batches since the last chunk
+  std::vector<Turn*> searching_ ABSL_GUARDED_BY(mutex_);  // searches that have their turns
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;             // by a batch or a single pass
+  absl::Time heard_of_ ABSL_GUARDED_BY(mutex_);           // of that
+  int interactive_run_ ABSL_GUARDED_BY(mutex_) = 0;       // batches since the last chunk
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread engine_;
 };

@@ -33,6 +33,19 @@ TEST(CoreBudgetTest, TheLastOneWhoAsksDecides) {
   EXPECT_FALSE(budget.core_is_left());
 }
 
+TEST(CoreBudgetTest, ThoseThatShareHaveEqualPartsOfWhatIsNotLeftToOthers) {
+  CoreBudget budget;
+  EXPECT_EQ(budget.CoresOfEach(8), 8);
+  budget.Share(3);
+  EXPECT_EQ(budget.CoresOfEach(8), 2);
+  EXPECT_EQ(budget.CoresOfEach(2), 1);
+  budget.LeaveACoreFor(absl::Hours(1));
+  EXPECT_EQ(budget.CoresOfEach(7), 2);
+  EXPECT_EQ(budget.CoresOfEach(1), 1);
+  budget.Share(1);
+  EXPECT_EQ(budget.CoresOfEach(8), 7);
+}
+
 TEST(CoreBudgetTest, OtherThreadsSeeIt) {
   CoreBudget budget;
   std::thread([&budget] { budget.LeaveACoreFor(absl::Hours(1)); }).join();

@@ -59,6 +59,14 @@ TEST_F(SideBySideTest, LeavesACoreWhileItShould) {
   EXPECT_EQ(Count(doers, -1), 0);
 }
 
+TEST_F(SideBySideTest, SharesTheCores) {
+  cores_.Share(kThreads);
+  for (const int pieces :
+       {2, 60}) {  // few are done by the caller alone, without waiting for others
+    EXPECT_EQ(Count(Doers(pieces), 0), pieces);
+  }
+}
+
 TEST_F(SideBySideTest, LeavesACoreFromTheMiddleOfItsWork) {
   int asked = 0;
   const std::vector<int> doers = Doers(90, [this, &asked] {

@@ -72,6 +72,9 @@ TEST_P(SynthesisTest, ComponentsAreDrawnThroughTheirChannels) {
   EXPECT_LT(RelativeDifference(Synthesize(plan, generator->ChannelStyles(coordinates)),
                                generator->synthesize(coordinates, Noise::kFixed)),
             1e-5);
+  const StyleVectors styles = plan.ChannelStyles(coordinates);
+  EXPECT_LT(RelativeDifference(styles.conv, generator->ChannelStyles(coordinates).conv), 1e-6);
+  EXPECT_LT(RelativeDifference(styles.rgb, generator->ChannelStyles(coordinates).rgb), 1e-6);
   EXPECT_THROW(Synthesize(plan, coordinates), c10::Error);
 }
 

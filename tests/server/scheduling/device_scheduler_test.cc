@@ -302,6 +302,95 @@ TEST(DeviceSchedulerTest, SilenceIsTheTimeSinceTheLastYield) {
   EXPECT_EQ(scheduler.Silence(), absl::ZeroDuration());
 }
 
+TEST(DeviceSchedulerTest, SearchesOfOneLevelShareTheDevice) {
+  DeviceScheduler scheduler({.searches_at_once = 2}, &Clock::Real());
+  DeviceScheduler::Turn first(&scheduler, Always);
+  EXPECT_EQ(scheduler.cores().CoresOfEach(4), 4);
+  DeviceScheduler::Turn second(&scheduler, Always);  // does not wait
+  EXPECT_EQ(scheduler.cores().CoresOfEach(4), 2);
+  std::atomic<bool> third_computes = false;
+  std::thread other([&] {
+    const DeviceScheduler::Turn third(&scheduler, Always);
+    third_computes = true;
+  });
+  AwaitBulk(scheduler, 1);
+  EXPECT_FALSE(third_computes);
+  second.End();
+  other.join();
+  EXPECT_TRUE(third_computes);
+  EXPECT_EQ(scheduler.cores().CoresOfEach(4), 4);
+}
+
+TEST(DeviceSchedulerTest, InteractiveWorkWaitsForAllThatShareTheDevice) {
+  Record record;
+  DoublingPass pass(&record);
+  DeviceScheduler scheduler({.searches_at_once = 2}, &Clock::Real());
+  DeviceScheduler::Turn first(&scheduler, Always);
+  std::promise<void> shared, waits;
+  std::thread other([&] {
+    DeviceScheduler::Turn second(&scheduler, Always);
+    shared.set_value();
+    waits.get_future().wait();
+    record.Add("second's chunk");
+    EXPECT_TRUE(second.Yield());
+    record.Add("afterwards");
+  });
+  shared.get_future().wait();
+  int item = 1;
+  std::thread client([&] { EXPECT_TRUE(scheduler.Compute(&pass, &item, Always).ok()); });
+  AwaitInteractive(scheduler, 1);
+  first.End();
+  EXPECT_EQ(scheduler.interactive_waiting(), 1u) << "the second one still computes";
+  waits.set_value();
+  other.join();
+  client.join();
+  EXPECT_THAT(record.events(), ElementsAre("second's chunk", "batch of 1", "afterwards"));
+}
+
+// A short search has all cores as soon as the long one's chunk ends, and keeps them.
+TEST(DeviceSchedulerTest, AShortSearchDoesNotShareTheDeviceWithALongOne) {
+  FakeClock clock;
+  Record record;
+  DeviceScheduler scheduler({.searches_at_once = 2}, &clock);
+  DeviceScheduler::Turn first(&scheduler, Always);
+  clock.Advance(absl::Seconds(10));
+  std::thread brief([&] {
+    DeviceScheduler::Turn second(&scheduler, Always);
+    record.Add("short");
+    AwaitBulk(scheduler, 1);
+    EXPECT_EQ(scheduler.cores().CoresOfEach(4), 4);
+    EXPECT_TRUE(second.Yield());
+    record.Add("short again");
+  });
+  AwaitBulk(scheduler, 1);
+  EXPECT_TRUE(first.Yield());
+  record.Add("long");
+  first.End();
+  brief.join();
+  EXPECT_THAT(record.events(), ElementsAre("short", "short again", "long"));
+}
+
+TEST(DeviceSchedulerTest, WhileACoreIsLeftOneSearchFewerComputes) {
+  DeviceScheduler scheduler({.searches_at_once = 2}, &Clock::Real());
+  scheduler.cores().LeaveACoreFor(absl::Hours(1));
+  const DeviceScheduler::Turn first(&scheduler, Always);
+  std::thread other([&] { const DeviceScheduler::Turn second(&scheduler, Always); });
+  AwaitBulk(scheduler, 1);
+  scheduler.cores().LeaveACoreFor(absl::ZeroDuration());
+  other.join();
+}
+
+TEST(DeviceSchedulerTest, SilenceIsThatOfTheSlowestSearch) {
+  SharedFakeClock clock;
+  DeviceScheduler scheduler({.searches_at_once = 2}, &clock);
+  DeviceScheduler::Turn first(&scheduler, Always), second(&scheduler, Always);
+  clock.Advance(300);
+  EXPECT_TRUE(second.Yield());
+  EXPECT_EQ(scheduler.Silence(), absl::Milliseconds(300));
+  first.End();
+  EXPECT_EQ(scheduler.Silence(), absl::ZeroDuration());
+}
+
 // Records the thread that computes.
 class PassForAnyThread : public DoublingPass {
  public:
