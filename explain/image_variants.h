@@ -1,10 +1,11 @@
 // The engine of AttFind and the counterfactual search: logits of many variants of one image, each
 // with a few style coordinates moved.
 //
-// Activations below the lowest moved coordinate's layer come from one trace of the unmodified
+// Of channels, activations below the lowest moved one's layer come from one trace of the unmodified
 // image; above it, variants of the same layer share a batch. Single moves on the CPU use the faster
-// models/cpu/variant_synthesis.h, unless coordinates are components, which affect every layer.
-// Exact up to rounding for any batch size. Not thread-safe; use one object per thread.
+// models/cpu/variant_synthesis.h. Components affect every layer: each variant is a whole image, on
+// the CPU by models/cpu/synthesis.h. Batches on the CPU run side by side, one per core. Exact up to
+// rounding for any batch size. Not thread-safe; use one object per thread.
 #ifndef STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 #define STYLEX_EXPLAIN_IMAGE_VARIANTS_H_
 

@@ -16,7 +16,8 @@
 
 namespace stylex {
 
-// Moves are numbered direction * S + coordinate. Not thread-safe; works on all cores.
+// Moves are numbered direction * S + coordinate. Not thread-safe; works on the cores that the
+// control allows.
 class MoveTable {
  public:
   virtual ~MoveTable() = default;
@@ -50,9 +51,9 @@ class MoveTable {
     bool flips = false;
   };
 
-  // `side_by_side`: several images are processed in parallel.
   const SearchControl& control() const { return control_; }
 
+  // `side_by_side`: several images are processed in parallel.
   MoveTable(int64_t images, int64_t moves, bool side_by_side, SearchControl control);
 
   // Of `length` images from `start`: decisions [length], predicted changes [length, moves].

@@ -23,7 +23,7 @@ struct SearchControl {
   // Called on the same thread with the evaluations done and their total, which may be an estimate.
   // May be empty.
   std::function<void(int64_t done, int64_t total)> progress = nullptr;
-  // Cores that the search may use; null: all. Must outlive the search.
+  // How many cores the search may use at the moment; null: all. Must outlive the search.
   const CoreBudget* cores = nullptr;
 };
 

@@ -14,7 +14,7 @@ namespace stylex {
 // returns the first failure, after which no more pieces start. CANCELLED if `control` tells it to
 // stop. Its give_way is called before each piece, only on the caller's thread, and no piece starts
 // meanwhile, as the device may be lent to others. `within` does the same within a piece; any thread
-// may call it. While `control.cores` allows fewer cores, threads rest. Batch size and
+// may call it. While `control.cores` allows fewer cores, the other threads rest. Batch size and
 // progress are not used. What `work` or give_way throws is a failure, see WithoutExceptions.
 absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& control,
                         const std::function<absl::Status(int64_t i, const GiveWay& within)>& work);

@@ -91,7 +91,7 @@ class Stylex {
   torch::Tensor Map(const torch::Tensor& z) const;
   // [N, w_size()] -> styles of N images.
   StyleVectors Styles(const torch::Tensor& w) const { return networks_.generator.ptr()->styles(w); }
-  // The channels' styles that belong to `styles`, as Plan()'s variants need them.
+  // The channels' styles that belong to `styles`; without components these themselves.
   StyleVectors ChannelStyles(const StyleVectors& styles) const {
     return networks_.generator.ptr()->ChannelStyles(styles);
   }

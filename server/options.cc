@@ -50,11 +50,11 @@ void AddScheduling(CLI::App* app, ServerOptions* options) {
       "device, encoding images")
       ->check(CLI::Range(1, 1024));
   Add(app, "explanation-workers", &options->explanation_workers,
-      "Counterfactual, Traverse and local Reconstruct calls in work at a time; they take turns on "
-      "the device")
+      "Counterfactual, Traverse and local Reconstruct calls in work at a time; they share the "
+      "device")
       ->check(CLI::Range(1, 256));
   Add(app, "search-workers", &options->search_workers,
-      "FindAttributes calls in work at a time; they take turns on the device")
+      "FindAttributes calls in work at a time; they share the device")
       ->check(CLI::Range(1, 256));
   Add(app, "max-queue", &options->max_queue, "Classify, Encode and Reconstruct calls that may wait")
       ->check(CLI::Range(1, 100000));

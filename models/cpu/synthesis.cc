@@ -89,7 +89,7 @@ SynthesisPlan::SynthesisPlan(const GeneratorImpl& generator) : layout_(generator
   torch::NoGradGuard no_grad;
   constant_ = generator.constant().detach()[0].permute({1, 2, 0}).contiguous().clone();
   TORCH_CHECK(constant_.is_cpu() && constant_.scalar_type() == torch::kFloat32,
-              "variants are drawn on the CPU, in float32");
+              "prepared weights are for the CPU, in float32");
   if (generator.has_components()) {
     CopyStyles(generator);
   }

@@ -3,7 +3,7 @@
 // of which the best is chosen at run time.
 //
 // All activations are a = leaky_relu(z, 0.2) without the generator's sqrt(2), which the callers
-// fold into weights and shifts (leaky_relu is positively homogeneous).
+// fold into weights, gains and shifts (leaky_relu is positively homogeneous).
 #ifndef STYLEX_MODELS_CPU_SYNTHESIS_KERNELS_H_
 #define STYLEX_MODELS_CPU_SYNTHESIS_KERNELS_H_
 

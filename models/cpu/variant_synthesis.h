@@ -1,13 +1,13 @@
-// Synthesizes many variants of one image, each with one style coordinate changed, as AttFind needs
-// them (StylEx, Lang et al. 2021, §3.2), with far fewer operations than whole generator passes.
+// Synthesizes many variants of one image, each with the style of one channel changed, as AttFind
+// needs them (StylEx, Lang et al. 2021, §3.2), with far fewer operations than whole passes
+// (synthesis.h), whose weights and loops it shares.
 //
 //   - The unmodified image's activations are kept; a variant is computed from the moved layer on.
 //   - In the moved layer the output is linear in the style before demodulation, so that the variant
 //     is the image's output plus the convolution of one input channel, which both directions share;
 //     demodulation follows from the squared weights.
 //   - Above the moved layer all variants share their styles, which are folded into the weights:
-//   plain
-//     convolutions with shared weights, in channels-last order.
+//     plain convolutions with shared weights, in channels-last order.
 //
 // On the CPU, float32. Equal to the generator's own pass up to rounding (1e-5 of the images'
 // range).

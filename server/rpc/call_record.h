@@ -23,7 +23,7 @@ struct CallRecord {
   int64_t request_bytes = 0;
   int64_t response_bytes = 0;  // of all messages of a stream
   absl::Duration queued;       // waiting for a worker and for the device
-  absl::Duration computed;     // holding the device, alone or in a batch
+  absl::Duration computed;     // holding the device, alone or with others
   absl::Duration total;
   // Valid only while the observer is called. The response of a stream is null.
   const google::protobuf::Message* request = nullptr;

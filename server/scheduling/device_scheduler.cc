@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds kLookUp(20);
 
 thread_local DeviceScheduler::Usage usage_of_this_thread;
 
-// Searches of one level alternate.
+// Searches of one level alternate or compute at once.
 int LevelOf(absl::Duration used) {
   int level = 0;
   for (const absl::Duration limit : {absl::Milliseconds(500), absl::Seconds(2), absl::Seconds(8)}) {

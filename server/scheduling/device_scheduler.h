@@ -1,6 +1,6 @@
-// Schedules computations on the device: one at a time, interactive ones first.
+// Schedules computations on the device: interactive ones first, searches by turns.
 //
-// Two kinds of work:
+// Two kinds of work, of which only one computes at a time:
 //  - interactive: single passes through a network (Compute). An engine thread collects requests for
 //    the same network and computes them as one batch. If the device is idle and the pass allows it,
 //    the requesting thread computes its item itself, which saves two thread wake-ups.
@@ -9,9 +9,9 @@
 //    an interactive pass by at most one chunk. Searches that have used the device for little time
 //    go before those that have used it for long, so that the explanation of one image does not wait
 //    for searches over many; each eighth chunk is of the one that waits the longest. Searches that
-//    have used about as much alternate.
-// On a CPU several searches of about the same use may have their turns at once, each with its share
-// of the cores: alone, a search leaves cores idle where its passes wait for one another.
+//    have used about as much alternate, or have their turns at once, as many as `searches_at_once`
+//    allows, each with its share of the cores: alone, a search leaves cores idle where its passes
+//    wait for one another. An interactive pass then waits for the chunks of all of them.
 // Interactive batches have priority over chunks; after `max_interactive_run` batches in a row one
 // waiting chunk runs, so that searches slow down under load but do not starve. Nothing else should
 // compute meanwhile: those that hold the device use all cores.
@@ -67,7 +67,8 @@ class DeviceScheduler {
   struct Options {
     BatchQueue::Limits batches = {};
     int max_interactive_run = 8;
-    // At most; they share cores(). While a core is left to interactive answers, one fewer.
+    // At most; they share cores(). While a core is left to interactive answers one fewer, but at
+    // least one. 1: no two searches compute at once, as on a GPU.
     int searches_at_once = 1;
   };
 
@@ -83,7 +84,7 @@ class DeviceScheduler {
   // the pass's exception; a batch that throws is retried in halves, so that a bad item fails alone.
   absl::Status Compute(BatchedPass* pass, void* item, const std::function<bool()>& wanted);
 
-  // A search's hold on the device; for one thread.
+  // A search's hold on the device, perhaps beside other searches'; for one thread.
   class Turn {
    public:
     // Waits for the device. All other functions require active().
@@ -122,7 +123,7 @@ class DeviceScheduler {
   // What this thread has used since the last call.
   static Usage TakeUsageOfThisThread();
 
-  // The cores that searches may use, which they are handed.
+  // How many cores a search may use at the moment; searches are handed it.
   CoreBudget& cores() { return cores_; }
 
   // Time since the running computation, of several the slowest, last made progress; zero when the
