@@ -150,6 +150,11 @@ void Print(const char* name, const PlainSeconds& seconds, const std::string& com
               compared.c_str(), seconds.all_threads, seconds.one_thread);
 }
 
+// By the generator's own pass, not by prepared weights.
+torch::Tensor PlainImages(const Stylex& model, const StyleVectors& styles) {
+  return model.networks().generator.ptr()->synthesize(styles, Noise::kFixed).clamp(-1, 1);
+}
+
 // (a): one coordinate, one direction, one whole pass of plain operators at a time. Extrapolated
 // from every `literal_step`-th move. Seconds per image.
 double Literal(const Subject& subject, const Options& options) {
@@ -160,7 +165,7 @@ double Literal(const Subject& subject, const Options& options) {
       const Move move{moves[i], 1};
       const StyleVectors styles =
           ApplyMoves(subject.styles.Narrow(0, 1), subject.ranges, std::span(&move, 1));
-      subject.model.classifier().LogitsAndFeatures(subject.model.Synthesize(styles));
+      subject.model.classifier().LogitsAndFeatures(PlainImages(subject.model, styles));
     }
   });
   return seconds * static_cast<double>(moves.size()) / static_cast<double>(done);
@@ -180,7 +185,7 @@ double Batched(const Subject& subject, const Options& options) {
                  const Coordinate& move = moves[start + static_cast<size_t>(i)];
                  styles.conv[i][move.index] = subject.ranges.Extreme(move);
                }
-               subject.model.classifier().LogitsAndFeatures(subject.model.Synthesize(styles));
+               subject.model.classifier().LogitsAndFeatures(PlainImages(subject.model, styles));
              }
            }
          }) /

@@ -39,14 +39,15 @@ torch::Tensor MarginGradientsSideBySide(const Stylex& model, const StyleVectors&
   const int64_t parts = on_cpu ? std::min<int64_t>(images, at::get_num_threads()) : 1;
   const int64_t of_part = (images + parts - 1) / parts;
   std::vector<torch::Tensor> gradients(static_cast<size_t>((images + of_part - 1) / of_part));
-  const absl::Status status =
-      SideBySide(static_cast<int64_t>(gradients.size()), on_cpu, {.cores = cores},
-                 [&](int64_t part, const GiveWay&) {
-                   const int64_t start = part * of_part;
-                   gradients[static_cast<size_t>(part)] = MarginGradients(
-                       model, styles.Narrow(start, std::min(of_part, images - start)), target);
-                   return absl::OkStatus();
-                 });
+  const absl::Status status = SideBySide(
+      static_cast<int64_t>(gradients.size()), on_cpu, {.cores = cores},
+      [&](int64_t part, const GiveWay&) {
+        const int64_t start = part * of_part;
+        gradients[static_cast<size_t>(part)] =
+            MarginGradients(model, styles.Narrow(start, std::min(of_part, images - start)), target);
+        return absl::OkStatus();
+      },
+      Pieces::kBrief);
   // It is never told to stop: what failed is LibTorch or the classifier, which throw.
   TORCH_CHECK(status.ok(), std::string(status.message()));
   return torch::cat(gradients);

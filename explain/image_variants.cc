@@ -143,7 +143,8 @@ absl::StatusOr<torch::Tensor> ImageVariants::Logits(std::span<const MoveSet> var
     return absl::OkStatus();
   };
   STYLEX_RETURN_IF_ERROR(SideBySide(static_cast<int64_t>(batches.size()),
-                                    /*parallel=*/OnCpu(), options_.control, classify));
+                                    /*parallel=*/OnCpu(), options_.control, classify,
+                                    Pieces::kBrief));
   if (const int64_t left = unreported.exchange(0); left > 0 && options_.classified) {
     options_.classified(left);
   }

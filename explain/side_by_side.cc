@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -15,13 +16,16 @@ namespace {
 
 // Polling interval of a resting thread; shorter than a piece of work.
 constexpr std::chrono::milliseconds kLookUp(1);
-// So few pieces are done before cores that become free could help.
+// Brief pieces that are not worth a thread that rests first, for which the others would wait.
 constexpr int64_t kFewPieces = 4;
+// Of many resting threads, those that are far from their turn look less often.
+constexpr int kMostPatience = 16;
 
 }  // namespace
 
 absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& control,
-                        const std::function<absl::Status(int64_t i, const GiveWay& within)>& work) {
+                        const std::function<absl::Status(int64_t i, const GiveWay& within)>& work,
+                        Pieces pieces) {
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<bool> stopped = false;
   std::atomic<bool> asking = false;
@@ -51,8 +55,8 @@ absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& contr
   // thread is the caller's, which gives way.
   const auto take = [&] {
     const int thread = at::get_thread_num();
-    while (thread > 0 && thread >= allowed() && next < count) {
-      std::this_thread::sleep_for(kLookUp);
+    for (int most = allowed(); thread > 0 && thread >= most && next < count; most = allowed()) {
+      std::this_thread::sleep_for(kLookUp * std::min(1 + thread - most, kMostPatience));
     }
     return next++;
   };
@@ -69,8 +73,8 @@ absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& contr
       }
     }
   };
-  if (parallel && count <= kFewPieces && allowed() == 1) {
-    OnOneCore(run);  // a resting thread would be waited for
+  if (parallel && pieces == Pieces::kBrief && count <= kFewPieces && allowed() == 1) {
+    OnOneCore(run);
   } else if (parallel) {
     at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { run(); });
   } else {

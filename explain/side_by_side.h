@@ -10,6 +10,11 @@
 
 namespace stylex {
 
+enum class Pieces {
+  kLong,
+  kBrief,  // of a few milliseconds: few of them are done before a core that becomes free could help
+};
+
 // Calls work(i, within) for 0 <= i < count, on all cores if `parallel`, else one after another;
 // returns the first failure, after which no more pieces start. CANCELLED if `control` tells it to
 // stop. Its give_way is called before each piece, only on the caller's thread, and no piece starts
@@ -17,7 +22,8 @@ namespace stylex {
 // may call it. While `control.cores` allows fewer cores, the other threads rest. Batch size and
 // progress are not used. What `work` or give_way throws is a failure, see WithoutExceptions.
 absl::Status SideBySide(int64_t count, bool parallel, const SearchControl& control,
-                        const std::function<absl::Status(int64_t i, const GiveWay& within)>& work);
+                        const std::function<absl::Status(int64_t i, const GiveWay& within)>& work,
+                        Pieces pieces = Pieces::kLong);
 
 // Calls work() on the caller's thread with LibTorch's parallelism disabled: for passes of one
 // image, which LibTorch's threads, which synchronise after every operator, would slow down.

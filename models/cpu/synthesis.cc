@@ -1,5 +1,6 @@
 #include "models/cpu/synthesis.h"
 
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -167,11 +168,12 @@ torch::Tensor ApplyToRgb(const torch::Tensor& weight, const torch::Tensor& bias,
   return out;
 }
 
-torch::Tensor Synthesize(const SynthesisPlan& plan, const StyleVectors& styles) {
+namespace {
+
+// On the calling thread, but for the matrix products.
+torch::Tensor SynthesizePart(const SynthesisPlan& plan, const StyleVectors& styles) {
   torch::NoGradGuard no_grad;
   const StyleLayout& layout = plan.layout();
-  TORCH_CHECK(styles.conv.dim() == 2 && styles.conv.size(1) == layout.num_conv(),
-              "styles of shape ", styles.conv.sizes(), "; expected [N, ", layout.num_conv(), "]");
   const auto conv_styles =
       styles.conv.detach().to(torch::kFloat32).split_with_sizes(layout.conv, 1);
   const auto rgb_styles = styles.rgb.detach().to(torch::kFloat32).split_with_sizes(layout.rgb, 1);
@@ -185,6 +187,36 @@ torch::Tensor Synthesize(const SynthesisPlan& plan, const StyleVectors& styles) 
     }
   }
   return image.permute({0, 3, 1, 2}).contiguous();
+}
+
+}  // namespace
+
+torch::Tensor Synthesize(const SynthesisPlan& plan, const StyleVectors& styles) {
+  const StyleLayout& layout = plan.layout();
+  const int64_t count = styles.conv.size(0);
+  TORCH_CHECK(styles.conv.dim() == 2 && styles.conv.size(1) == layout.num_conv(),
+              "styles of shape ", styles.conv.sizes(), "; expected [N, ", layout.num_conv(), "]");
+  TORCH_CHECK(styles.rgb.dim() == 2 && styles.rgb.size(0) == count &&
+                  styles.rgb.size(1) == layout.num_rgb(),
+              "styles of to_rgb layers of shape ", styles.rgb.sizes(), "; expected [", count, ", ",
+              layout.num_rgb(), "]");
+  if (count == 0) {
+    return torch::empty({0, plan.planes(), plan.resolution(), plan.resolution()});
+  }
+  const int64_t parts =
+      at::in_parallel_region() ? 1 : std::min<int64_t>(count, at::get_num_threads());
+  if (parts == 1) {
+    return SynthesizePart(plan, styles);
+  }
+  std::vector<torch::Tensor> images(static_cast<size_t>(parts));
+  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = count * i / parts;
+      images[static_cast<size_t>(i)] =
+          SynthesizePart(plan, styles.Narrow(first, count * (i + 1) / parts - first));
+    }
+  });
+  return torch::cat(images);
 }
 
 }  // namespace stylex

@@ -75,7 +75,7 @@ torch::Tensor ApplyToRgb(const torch::Tensor& weight, const torch::Tensor& bias,
                          const torch::Tensor& x, const torch::Tensor& below);
 
 // One image for each of N styles of all channels (not of components), [N, planes, R, R], not
-// clamped. The fixed noise is used. Uses one thread for all but the matrix products. Thread-safe.
+// clamped. The fixed noise is used. Thread-safe.
 torch::Tensor Synthesize(const SynthesisPlan& plan, const StyleVectors& styles);
 
 }  // namespace stylex

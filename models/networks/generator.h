@@ -117,7 +117,8 @@ class GeneratorImpl : public torch::nn::Module {
   const StyleLayout& channel_layout() const { return channels_; }
   // Whether coordinates are directions of the latent instead of channels.
   bool has_components() const { return latent_basis_.mean.defined(); }
-  // Its tensors may be modified in place; undefined without components.
+  // Its tensors may be modified in place as long as nobody has copied the weights (SynthesisPlan);
+  // undefined without components.
   const LatentBasis& latent_basis() const { return latent_basis_; }
   // Number of latents that w may have: 2 log2(R) - 2.
   int64_t num_latents() const { return static_cast<int64_t>(channels_.conv.size()) + 1; }

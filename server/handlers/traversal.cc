@@ -14,6 +14,7 @@
 #include "server/handlers/pictures.h"
 #include "server/handlers/request_checks.h"
 #include "server/handlers/style_messages.h"
+#include "server/repository/network_passes.h"
 #include "server/repository/served_model.h"
 #include "server/scheduling/device_scheduler.h"
 
@@ -73,7 +74,13 @@ absl::StatusOr<StyleVectors> StylesOfSource(const ServedModel& served,
   }
   STYLEX_ASSIGN_OR_RETURN(const torch::Tensor image,
                           ReadPicture(request.image(), "image", served, context.decode_limits));
-  // Not by the passes that interactive calls share, for which searches make way.
+  if (!served.model().device().is_cpu()) {
+    SharedNetworks networks(served.passes(), context.device, cancellation);
+    STYLEX_ASSIGN_OR_RETURN(const EncodedImage encoded, networks.Encode(image));
+    return StyleVectors{encoded.styles.conv.to(served.model().device()),
+                        encoded.styles.rgb.to(served.model().device())};
+  }
+  // On a CPU not by the passes of interactive calls, for which searches leave a core.
   DeviceScheduler::Turn turn(context.device, [&] { return !cancellation.stopped(); });
   if (!turn.active()) {
     return absl::CancelledError("the traversal was cancelled");
@@ -112,8 +119,9 @@ absl::StatusOr<DrawnFrames> DrawFrames(const ServedModel& served, const StyleVec
   const int64_t length = (count + cores - 1) / cores;
   const int64_t pieces = (count + length - 1) / length;
   std::vector<torch::Tensor> images(pieces), logits(pieces);
-  STYLEX_RETURN_IF_ERROR(
-      SideBySide(pieces, /*parallel=*/on_cpu, control, [&](int64_t i, const GiveWay&) {
+  STYLEX_RETURN_IF_ERROR(SideBySide(
+      pieces, /*parallel=*/on_cpu, control,
+      [&](int64_t i, const GiveWay&) {
         const torch::NoGradGuard no_grad;
         const int64_t start = i * length;
         torch::Tensor drawn = model.Synthesize(StylesOfFrames(
@@ -122,7 +130,8 @@ absl::StatusOr<DrawnFrames> DrawFrames(const ServedModel& served, const StyleVec
         logits[i] = model.Logits(rendering.Apply(drawn)).to(torch::kCPU);
         images[i] = drawn.to(torch::kCPU);
         return absl::OkStatus();
-      }));
+      },
+      Pieces::kBrief));
   return DrawnFrames{torch::cat(images), torch::cat(logits)};
 }
 
@@ -134,9 +143,12 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
                           StylesOfSource(served, request, context, cancellation));
   const Rendering rendering = RenderingOf(request.output_format());
   const PictureWriter writer(request.output_format(), served.id());
+  const bool on_cpu = served.model().device().is_cpu();
+  const int64_t batch =
+      std::max<int64_t>(served.search_batch(), on_cpu ? at::get_num_threads() : 1);
   torch::Tensor unmoved;  // the image without the move, where frames are masked
-  for (int64_t first = 0; first < plan.frames; first += served.search_batch()) {
-    const int64_t count = std::min(served.search_batch(), plan.frames - first);
+  for (int64_t first = 0; first < plan.frames; first += batch) {
+    const int64_t count = std::min(batch, plan.frames - first);
     // Each chunk takes a separate turn: others compute while its files are written.
     DeviceScheduler::Turn turn(context.device, [&] { return !cancellation.stopped(); });
     if (!turn.active()) {
@@ -147,7 +159,8 @@ absl::Status Draw(const ServedModel& served, const v1::TraverseRequest& request,
     }
     STYLEX_ASSIGN_OR_RETURN(const DrawnFrames drawn,
                             DrawFrames(served, styles, plan, rendering, first, count, unmoved,
-                                       {.cores = &context.device->cores()}));
+                                       {.give_way = [&turn] { return turn.Yield(); },
+                                        .cores = &context.device->cores()}));
     turn.End();
     STYLEX_RETURN_IF_ERROR(CheckDrawable(drawn.images, drawn.logits, "styles.values"));
     for (int64_t i = 0; i < count; ++i) {

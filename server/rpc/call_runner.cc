@@ -151,7 +151,14 @@ absl::Status CallRunner::Guarded(absl::FunctionRef<absl::Status()> step) const n
   return WithoutExceptions([&]() -> absl::Status {
     std::string what;
     try {
-      return step();
+      absl::Status status = step();
+      const bool of_machine =
+          status.code() == absl::StatusCode::kInternal &&
+          (IsOutOfMemory(status.message()) || IsPersistentDeviceError(status.message()));
+      if (!of_machine) {
+        return status;
+      }
+      what = std::string(status.message());  // what a search's piece threw
     } catch (const std::bad_alloc&) {
       what = "out of memory";
     } catch (const std::exception& exception) {  // includes c10::Error

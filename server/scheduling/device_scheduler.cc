@@ -291,9 +291,10 @@ bool DeviceScheduler::MayStart(const Turn& turn) const {
   const int at_once = options_.searches_at_once - (cores_.core_is_left() ? 1 : 0);
   return searching_.empty() ||
          (static_cast<int>(searching_.size()) < at_once &&
-          std::all_of(searching_.begin(), searching_.end(), [&](const Turn* other) {
-            return LevelOf(UsedBy(*other)) == LevelOf(turn.used_);
-          }));
+          std::all_of(searching_.begin(), searching_.end(),
+                      [&](const Turn* other) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                        return LevelOf(UsedBy(*other)) == LevelOf(turn.used_);
+                      }));
 }
 
 const DeviceScheduler::Turn* DeviceScheduler::NextTurn() const {

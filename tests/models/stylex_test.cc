@@ -129,7 +129,13 @@ TEST(StylexTest, CopiesShareTheNetworksAndThePlan) {
   const StyleVectors styles = model.StylesOfImages(Photographs(1));
   const torch::Tensor before = copy.Synthesize(styles);
   model.networks().generator->to_rgbs().back().bias.data().add_(0.25);
-  EXPECT_FALSE(copy.Synthesize(styles).equal(before));
+  EXPECT_TRUE(copy.Synthesize(styles).equal(before)) << "drawn by the plan";
+  const torch::AutoGradMode with_gradients(true);
+  EXPECT_FALSE(copy.Synthesize(styles).allclose(before, 0, 0.01));
+  Stylex anew = copy;
+  anew.To(torch::kCPU);
+  const torch::NoGradGuard no_grad_again;
+  EXPECT_FALSE(anew.Synthesize(styles).allclose(before, 0, 0.01)) << "a plan of its own";
 }
 
 TEST(StylexTest, ThePlanIsMadeOnceAndAnewAfterAMove) {

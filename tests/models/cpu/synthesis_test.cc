@@ -55,6 +55,16 @@ TEST_P(SynthesisTest, DrawsWhatTheGeneratorDraws) {
   }
 }
 
+// The columns of an upsampling convolution come in pieces of some megabytes, here several.
+TEST_P(SynthesisTest, DrawsManyWideImages) {
+  Generator generator = DisturbedGenerator({8, 16, 64, 96, 8}, GetParam());
+  const SynthesisPlan plan(*generator);
+  const StyleVectors styles = generator->styles(torch::randn({7, kLatentLength}));
+  EXPECT_LT(
+      RelativeDifference(Synthesize(plan, styles), generator->synthesize(styles, Noise::kFixed)),
+      1e-5);
+}
+
 TEST_P(SynthesisTest, TheCompanyMattersByRoundingAlone) {
   Generator generator = DisturbedGenerator({16, 12, 8}, GetParam());
   const SynthesisPlan plan(*generator);
@@ -76,6 +86,9 @@ TEST_P(SynthesisTest, ComponentsAreDrawnThroughTheirChannels) {
   EXPECT_LT(RelativeDifference(styles.conv, generator->ChannelStyles(coordinates).conv), 1e-6);
   EXPECT_LT(RelativeDifference(styles.rgb, generator->ChannelStyles(coordinates).rgb), 1e-6);
   EXPECT_THROW(Synthesize(plan, coordinates), c10::Error);
+  EXPECT_THROW(Synthesize(plan, {styles.conv, styles.rgb.narrow(0, 0, 1)}), c10::Error);
+  EXPECT_EQ(Synthesize(plan, styles.Narrow(0, 0)).sizes(),
+            torch::IntArrayRef({0, GetParam(), 8, 8}));
 }
 
 TEST_P(SynthesisTest, RepeatedRowsNeedNotBeCopies) {

@@ -241,6 +241,25 @@ TEST_F(CallRunnerTest, AnExceptionIsInternalAndTheNextCallIsServed) {
   EXPECT_TRUE(Classify().ok());
 }
 
+// A search's pieces run on threads of their own, where what they throw becomes a status.
+TEST_F(CallRunnerTest, WhatTheMachineLacksIsToldOfStatusesToo) {
+  absl::Status status;
+  service_.classify = [&] {
+    return Doing([&](const Cancellation&, v1::ClassifyResponse*) { return status; });
+  };
+  status = absl::InternalError("CUDA error: an illegal memory access was encountered");
+  EXPECT_EQ(Classify().error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(exception_, std::string(status.message()));
+  exception_.clear();
+  status = absl::InternalError("DefaultCPUAllocator: can't allocate memory");
+  EXPECT_EQ(Classify().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(exception_, std::string(status.message()));
+  exception_.clear();
+  status = absl::InternalError("the network gave NaN");
+  EXPECT_EQ(Classify().error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(exception_, "");
+}
+
 TEST_F(CallRunnerTest, WhatCannotBeRecordedIsNotAnswered) {
   service_.classify = [] {
     return Doing([](const Cancellation&, v1::ClassifyResponse* response) {

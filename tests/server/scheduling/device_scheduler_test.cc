@@ -303,7 +303,8 @@ TEST(DeviceSchedulerTest, SilenceIsTheTimeSinceTheLastYield) {
 }
 
 TEST(DeviceSchedulerTest, SearchesOfOneLevelShareTheDevice) {
-  DeviceScheduler scheduler({.searches_at_once = 2}, &Clock::Real());
+  FakeClock clock;  // so that a slow machine does not change their levels
+  DeviceScheduler scheduler({.searches_at_once = 2}, &clock);
   DeviceScheduler::Turn first(&scheduler, Always);
   EXPECT_EQ(scheduler.cores().CoresOfEach(4), 4);
   DeviceScheduler::Turn second(&scheduler, Always);  // does not wait
@@ -324,7 +325,8 @@ TEST(DeviceSchedulerTest, SearchesOfOneLevelShareTheDevice) {
 TEST(DeviceSchedulerTest, InteractiveWorkWaitsForAllThatShareTheDevice) {
   Record record;
   DoublingPass pass(&record);
-  DeviceScheduler scheduler({.searches_at_once = 2}, &Clock::Real());
+  FakeClock clock;  // so that a slow machine does not change their levels
+  DeviceScheduler scheduler({.searches_at_once = 2}, &clock);
   DeviceScheduler::Turn first(&scheduler, Always);
   std::promise<void> shared, waits;
   std::thread other([&] {
@@ -340,6 +342,7 @@ TEST(DeviceSchedulerTest, InteractiveWorkWaitsForAllThatShareTheDevice) {
   std::thread client([&] { EXPECT_TRUE(scheduler.Compute(&pass, &item, Always).ok()); });
   AwaitInteractive(scheduler, 1);
   first.End();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // time to begin too early
   EXPECT_EQ(scheduler.interactive_waiting(), 1u) << "the second one still computes";
   waits.set_value();
   other.join();
@@ -371,7 +374,8 @@ TEST(DeviceSchedulerTest, AShortSearchDoesNotShareTheDeviceWithALongOne) {
 }
 
 TEST(DeviceSchedulerTest, WhileACoreIsLeftOneSearchFewerComputes) {
-  DeviceScheduler scheduler({.searches_at_once = 2}, &Clock::Real());
+  FakeClock clock;  // so that a slow machine does not change their levels
+  DeviceScheduler scheduler({.searches_at_once = 2}, &clock);
   scheduler.cores().LeaveACoreFor(absl::Hours(1));
   const DeviceScheduler::Turn first(&scheduler, Always);
   std::thread other([&] { const DeviceScheduler::Turn second(&scheduler, Always); });

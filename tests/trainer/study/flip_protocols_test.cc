@@ -185,6 +185,8 @@ class ProtocolsTest : public testing::Test {
         torch::Tensor(tensor).zero_();
       }
     }
+    tiny_.stylex.To(torch::kCPU);  // forgets the weights that synthesis prepared
+    checkpoint_->model.To(torch::kCPU);
   }
   SilentProgress* progress() { return &progress_; }
 
