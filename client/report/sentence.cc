@@ -55,6 +55,12 @@ bool IsVerb(const std::string& word) {
   });
 }
 
+// "Parts", but neither "nucleus" nor "iris" nor "mass".
+bool IsPlural(const std::string& words) {
+  return absl::EndsWith(words, "s") && !absl::EndsWith(words, "us") &&
+         !absl::EndsWith(words, "is") && !absl::EndsWith(words, "ss");
+}
+
 // Of a place and what it becomes, or of an amount; nothing of other words.
 std::optional<std::string> ClauseOfMeasure(const std::string& words) {
   const std::vector<std::string> parts = absl::StrSplit(words, ' ', absl::SkipEmpty());
@@ -63,7 +69,7 @@ std::optional<std::string> ClauseOfMeasure(const std::string& words) {
   }
   if (parts[0] == "more" || parts[0] == "fewer" || parts[0] == "less") {
     const bool adjective = absl::EndsWith(words, "symmetric");
-    const bool many = absl::EndsWith(words, "s");
+    const bool many = IsPlural(words);
     return absl::StrCat(adjective ? "it becomes " : many ? "there are " : "there is ", words);
   }
   size_t described = parts.size() - 1;  // where the description begins: "darker", "less round"
@@ -79,7 +85,7 @@ std::optional<std::string> ClauseOfMeasure(const std::string& words) {
     return absl::StrCat("it becomes ", description, subject.empty() ? "" : " overall");
   }
   return absl::StrCat(TakesArticle(subject) ? "the " : "", subject,
-                      absl::EndsWith(subject, "s") ? " become " : " becomes ", description);
+                      IsPlural(subject) ? " become " : " becomes ", description);
 }
 
 // "a", "a and b", "a, b and c".

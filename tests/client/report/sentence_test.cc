@@ -24,6 +24,8 @@ TEST(PercentTextTest, NeverSaysAllOrNothingOfWhatIsNot) {
 TEST(ClauseTest, WordsOfAMeasureBecomeAClause) {
   EXPECT_EQ(ClauseOf("dark parts redder"), "dark parts become redder");
   EXPECT_EQ(ClauseOf("hair darker"), "hair becomes darker");
+  EXPECT_EQ(ClauseOf("nucleus denser"), "nucleus becomes denser");
+  EXPECT_EQ(ClauseOf("more mass"), "there is more mass");
   EXPECT_EQ(ClauseOf("centre lighter"), "the centre becomes lighter");
   EXPECT_EQ(ClauseOf("object less round"), "the object becomes less round");
   EXPECT_EQ(ClauseOf("overall bluer"), "it becomes bluer overall");
