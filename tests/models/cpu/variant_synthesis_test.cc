@@ -74,7 +74,7 @@ TEST_F(SmallVariantsTest, ThePlanKnowsTheGenerator) {
 
 TEST_F(SmallVariantsTest, ThePlanIsACopy) {
   const torch::Tensor before = VariantSynthesis(plan_, styles_).image().clone();
-  for (torch::Tensor parameter : generator_->parameters()) {
+  for (const torch::Tensor& parameter : generator_->parameters()) {
     parameter.mul_(1.5);
   }
   EXPECT_TRUE(VariantSynthesis(plan_, styles_).image().equal(before));
